@@ -1,0 +1,64 @@
+"""Fixtures of every room: `database` on both databases, and real parts on one worker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.postgres import Cluster, start_cluster
+
+if TYPE_CHECKING:
+    from core.db import Database
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on real parts share one xdist worker: two labs at once would disturb each other's timers."""
+    for item in items:
+        if item.get_closest_marker("real") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("real"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real PostgreSQL of this session; without its programs `need` decides."""
+    with start_cluster(tmp_path_factory) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty, migrated database; each test has its own."""
+    if request.param == "sqlite":
+        path = tmp_path / "trunkline.db"
+        path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
+        yield f"sqlite:///{path}"
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    with cluster.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator["Database"]:
+    """Recorded state at the newest migration, on SQLite and on PostgreSQL."""
+    from core.db import Database
+
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that every test copies: migrations run once a session."""
+    from core.db import Database
+    from core.migrate import upgrade
+
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    opened = Database(f"sqlite:///{path}")
+    upgrade(opened)
+    with opened.engine.connect() as conn:
+        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    opened.close()
+    return path

@@ -1,0 +1,110 @@
+"""What tests of every room share: waiting without sleeping blindly, real parts, ports, and commands.
+
+`eventually(lambda: seq() >= 7, cap=5)` · `need("vtysh", apt="frr")` · `free_port()` · `run(["git", "gc"])`
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The work tree."""
+
+# Daemons live in sbin and in folders of their own; a test's PATH may name neither.
+_PLACES = ("/usr/sbin", "/sbin", "/usr/lib/frr", "/usr/bin", "/bin")
+_T = TypeVar("_T")
+
+
+def eventually(
+    predicate: Callable[[], _T], cap: float, *, every: float = 0.02, says: Callable[[], object] | None = None
+) -> _T:
+    """Ask until `predicate()` is true and return its answer; fail after `cap` seconds.
+
+    An AssertionError inside the predicate means "not yet". `says()` gives what a failure prints, say a log.
+    """
+    deadline = time.monotonic() + cap
+    while True:
+        complaint: object = None
+        try:
+            answer = predicate()
+        except AssertionError as error:
+            answer, complaint = None, error
+        if answer:
+            return answer
+        if time.monotonic() >= deadline:
+            told = "" if says is None else f"\n{says()}"
+            pytest.fail(f"not within {cap:g} s: {complaint or f'last answer {answer!r}'}{told}", pytrace=True)
+        time.sleep(every)
+
+
+def need(binary: str, *, apt: str = "", root: bool = False) -> str:
+    """Absolute path of a real part; without it the test is skipped, or fails under TRUNKLINE_REQUIRE_REAL=1.
+
+    `root=True` also asks for root. `binary` may be a name or an absolute path.
+    """
+    if root and os.geteuid() != 0:
+        _lacking("root is needed: run as root")
+    found = find_binary(binary)
+    if found is None:
+        _lacking(f"{binary} is missing" + (f": apt-get install {apt}" if apt else ""))
+    return str(found)
+
+
+def find_binary(binary: str) -> str | None:
+    """Where a program is, looking also where daemons live; None when it is nowhere."""
+    return shutil.which(binary) or shutil.which(binary, path=os.pathsep.join(_PLACES))
+
+
+def _lacking(why: str) -> None:
+    if os.environ.get("TRUNKLINE_REQUIRE_REAL") == "1":
+        pytest.fail(f"{why} (TRUNKLINE_REQUIRE_REAL=1)", pytrace=False)
+    pytest.skip(why)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
+    """A port that is free now; for servers that cannot bind port 0 and tell."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def run(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    text: str | None = None,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end with `env` added to ours; `text` is its input.
+
+    Fails the test with both outputs when `check` and the status is not 0.
+    """
+    done = subprocess.run(
+        [str(arg) for arg in args],
+        cwd=cwd,
+        env=dict(os.environ) | dict(env or {}),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode != 0:
+        pytest.fail(f"{args} ended with {done.returncode}\n{done.stdout}{done.stderr}", pytrace=True)
+    return done
+
+
+def trunkline(*args: str | Path, cwd: Path | None = None, **kwargs) -> subprocess.CompletedProcess[str]:
+    """Run our own command, as an operator does; `check=False` by default, the exit status is the answer."""
+    kwargs.setdefault("check", False)
+    return run([sys.executable, "-m", "cli.main", *args], cwd=cwd, **kwargs)
