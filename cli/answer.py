@@ -1,0 +1,27 @@
+"""How commands answer: data on stdout as text or as the JSON contract, problems with it, and the exit status."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+
+from core.problems import Problem, envelope, has_errors
+
+
+def answer(
+    what: str, *, text: str = "", problems: Iterable[Problem] = (), as_json: bool = False, **fields: Any
+) -> None:
+    """Print one answer and raise `typer.Exit(1)` when a problem is an error.
+
+    As JSON: `{"schema": "trunkline.<what>/1", …fields, "problems": […]}`; as text: the problems, then `text`.
+    """
+    found = sorted(problems, key=Problem.order)
+    if as_json:
+        typer.echo(json.dumps(envelope(what, found, **fields), ensure_ascii=False))
+    else:
+        for line in [*map(str, found), text]:
+            if line:
+                typer.echo(line)
+    if has_errors(found):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""What `trunkline doctor` looks at: Python, this machine, this node's settings, and the real parts of the lab."""

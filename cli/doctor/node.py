@@ -1,0 +1,97 @@
+"""This node: its settings, its home folder and its ports."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.doctor.finding import Finding
+from core.errors import TrunklineError
+from core.settings import Settings
+
+# SQLite's write-ahead log needs shared memory between processes: not over a network (sqlite.org, wal.html).
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
+_ROOM = 1 << 30
+
+
+def check_node() -> Iterator[Finding]:
+    """Everything that follows from the settings; a setting that can't be read is the first finding."""
+    try:
+        settings = Settings.load()
+    except TrunklineError as error:
+        yield Finding("settings", "fail", str(error), "mend it and run doctor again")
+        return
+    yield Finding("settings", "ok", f"home is {settings.home}")
+    yield from check_home(settings.home)
+    yield from check_ports(settings)
+
+
+def check_home(home: Path, mounts: str | None = None) -> Iterator[Finding]:
+    """The home folder can be written, is private, local and has room."""
+    base = _existing(home)
+    if not os.access(base, os.W_OK | os.X_OK):
+        yield Finding(
+            "home", "fail", f"{base} cannot be written", "choose another with --home or TRUNKLINE_HOME"
+        )
+        return
+    kind = _filesystem(base, Path("/proc/mounts").read_text() if mounts is None else mounts)
+    if kind in _REMOTE:
+        hint = "keep it on a local disk, or set database_url to PostgreSQL"
+        yield Finding("home", "fail", f"{base} is on {kind}, where SQLite loses data", hint)
+        return
+    yield from _privacy(home)
+    free = shutil.disk_usage(base).free
+    if free < _ROOM:
+        yield Finding("disk", "warn", f"only {free >> 20} MiB free at {base}", "make room")
+    else:
+        yield Finding("disk", "ok", f"{free >> 30} GiB free")
+
+
+def _privacy(home: Path) -> Iterator[Finding]:
+    if home.exists() and home.stat().st_mode & 0o077:
+        yield Finding("home", "warn", f"{home} can be read by other accounts", f"run: chmod 700 {home}")
+    else:
+        yield Finding("home", "ok", f"{home} can be written")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _filesystem(place: Path, mounts: str) -> str:
+    """Type of the file system that holds `place`; the deepest mount point above it decides."""
+    rows = [line.split() for line in mounts.splitlines()]
+    above = [(row[1], row[2]) for row in rows if len(row) > 2 and place.resolve().is_relative_to(row[1])]
+    return max(above, key=lambda found: len(found[0]), default=("", ""))[1]
+
+
+def check_ports(settings: Settings) -> Iterator[Finding]:
+    """The ports that `trunkline serve` will ask for are free."""
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    wanted = [
+        ("api", tcp, settings.api_host, settings.api_port),
+        ("RADIUS authentication", udp, settings.radius_host, settings.radius_auth_port),
+        ("RADIUS accounting", udp, settings.radius_host, settings.radius_acct_port),
+    ]
+    for role, kind, host, port in wanted:
+        why = _refusal(kind, host, port)
+        if why:
+            hint = "stop what uses it, or choose another port in the settings"
+            yield Finding("ports", "warn", f"{host}:{port} ({role}): {why}", hint)
+        else:
+            yield Finding("ports", "ok", f"{host}:{port} is free for {role}")
+
+
+def _refusal(kind: socket.SocketKind, host: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            # As the server does: a connection that is still closing is no reason.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return os.strerror(error.errno) if error.errno else str(error)
+    return ""
