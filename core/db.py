@@ -1,0 +1,215 @@
+"""SQL for SQLite and PostgreSQL by the same rules: Core tables, one transaction at the edge, writers first.
+
+`with db.write() as conn` opens BEGIN IMMEDIATE on SQLite (a deferred transaction that reads and then writes fails
+at once under load) and commits once at exit. Functions that take `conn` never commit.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect, Engine
+
+from core.errors import Retryable, Terminal
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_CHUNK = 500
+_METADATA: dict[str, sa.MetaData] = {}
+
+
+class DatabaseAway(Retryable):
+    """The database does not answer or is locked for longer than we wait."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"database {url} is not available: {why}")
+
+
+class DatabaseNotUsable(Terminal):
+    """A database URL is of a kind that we do not know."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"database URL '{url}' is neither sqlite:///… nor postgresql+psycopg://…")
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware moment; kept in UTC with microseconds, on SQLite as sortable text."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive moments: they have no place in time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; use core.clock.now()")
+        return (
+            value.astimezone(UTC) if dialect.name != "sqlite" else value.astimezone(UTC).replace(tzinfo=None)
+        )
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give every moment back as aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """Any JSON value, encoded by msgspec; text on both databases so that bytes in = bytes out."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Encode."""
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Decode."""
+        return None if value is None else msgspec.json.decode(value)
+
+
+Sequenced = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""An append-only sequence's type: 64 bits, autoincrementing on both databases."""
+
+
+def metadata(room: str) -> sa.MetaData:
+    """The room's own table collection of recorded state (one Alembic branch a room)."""
+    return _METADATA.setdefault(room, sa.MetaData(naming_convention=_NAMING))
+
+
+class Database:
+    """An engine and its two ways in: `read()` and `write()`."""
+
+    def __init__(self, url: str, schema: str | None = None, durable: bool = True) -> None:
+        self.url = sa.make_url(url)
+        self.schema = schema
+        self.engine = _engine(self.url, schema, durable)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that only reads, in one snapshot."""
+        with self._connect() as conn:
+            if self.is_sqlite:
+                conn.exec_driver_sql("BEGIN")
+            try:
+                yield conn
+            finally:
+                conn.rollback()
+                _end(conn, "ROLLBACK", self.is_sqlite)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed at exit, rolled back when the block raises."""
+        with self._connect() as conn:
+            if self.is_sqlite:
+                self._begin_immediate(conn)
+            try:
+                yield conn
+            except BaseException:
+                conn.rollback()
+                _end(conn, "ROLLBACK", self.is_sqlite)
+                raise
+            _end(conn, "COMMIT", self.is_sqlite)
+            conn.commit()
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+    def _begin_immediate(self, conn: Connection) -> None:
+        try:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            raise DatabaseAway(self.url.render_as_string(), str(error.orig)) from error
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            conn = self.engine.connect()
+        except sa.exc.OperationalError as error:
+            raise DatabaseAway(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+        with conn:
+            yield conn
+
+
+def _end(conn: Connection, how: str, is_sqlite: bool) -> None:
+    if not is_sqlite:
+        return
+    raw: Any = conn.connection.dbapi_connection
+    if raw.in_transaction:
+        raw.execute(how)
+
+
+def _engine(url: sa.URL, schema: str | None, durable: bool) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, durable)
+    if url.get_backend_name() != "postgresql":
+        raise DatabaseNotUsable(url.render_as_string())
+    options = {"options": f"-csearch_path={schema}"} if schema else {}
+    return sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+
+
+def _sqlite_engine(url: sa.URL, durable: bool) -> Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(raw: sqlite3.Connection, _record: object) -> None:
+        raw.isolation_level = None
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        raw.execute("PRAGMA foreign_keys=ON")
+        raw.execute("PRAGMA busy_timeout=30000")
+
+    return engine
+
+
+def upsert(
+    conn: Connection,
+    table: sa.Table,
+    rows: Sequence[dict[str, Any]],
+    key: Sequence[str],
+    update: Iterable[str] | None = None,
+) -> None:
+    """Insert rows, or update the columns `update` (default: all besides the key) where `key` is already there."""
+    if not rows:
+        return
+    insert: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    columns = [c for c in rows[0] if c not in key] if update is None else list(update)
+    if columns:
+        statement = insert.on_conflict_do_update(
+            index_elements=list(key), set_={column: insert.excluded[column] for column in columns}
+        )
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=list(key))
+    conn.execute(statement, list(rows))
+
+
+def insert_many(conn: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert any number of rows in chunks; nothing for none."""
+    for start in range(0, len(rows), _CHUNK):
+        conn.execute(sa.insert(table), list(rows[start : start + _CHUNK]))
+
+
+def lock_row(conn: Connection, statement: sa.Select[Any]) -> sa.Select[Any]:
+    """The statement with a row lock; SQLite's writer already excludes everybody else."""
+    return statement if conn.dialect.name == "sqlite" else statement.with_for_update()

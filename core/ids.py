@@ -1,0 +1,20 @@
+"""Identifiers: sortable ids for our rows and the shard path of an intent's id."""
+
+import hashlib
+import os
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(prefix: str) -> str:
+    """`prefix_` and 26 characters that sort by creation time (48 bits of ms, 80 random bits; ULID layout)."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    text = "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_{text}"
+
+
+def shard(identifier: str) -> str:
+    """`aa/bb`: the first four hex digits of SHA-256 of the id; keeps Git trees small."""
+    digest = hashlib.sha256(identifier.encode()).hexdigest()
+    return f"{digest[:2]}/{digest[2:4]}"

@@ -1,0 +1,60 @@
+"""Structured logs that never show a secret."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+
+_SECRET_KEYS = re.compile(
+    r"(password|secret|token|psk|community|passphrase|private|credential|authorization)", re.IGNORECASE
+)
+_SEALED = re.compile(r"enc:v1:[A-Za-z0-9+/=_-]+")
+_INLINE = re.compile(r"(?i)\b(password|secret|key-chain|md5|community)(\s+(?:\d\s+)?|=)(\S+)")
+MASK = "<redacted>"
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """The value without secrets: by the name of its key, and by patterns inside texts; containers recursively."""
+    if key and _SECRET_KEYS.search(key) and isinstance(value, str | bytes):
+        return MASK
+    if isinstance(value, str):
+        return _INLINE.sub(rf"\1\2{MASK}", _SEALED.sub("enc:v1:…", value))
+    if isinstance(value, dict):
+        return {k: redact(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    return value
+
+
+def _redactor(_logger: Any, _name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: redact(value, key) for key, value in entry.items()}
+
+
+def configure(format_: str = "console", level: str = "INFO") -> None:
+    """Write to standard error as `console` lines or one `json` object a line."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if format_ == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _redactor,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get(room: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a room."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger().bind(room=room))
