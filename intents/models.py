@@ -71,15 +71,6 @@ change_batch = sa.Table(
 )
 sa.Index("ix_change_batch_state", change_batch.c.state)
 
-writer_lease = sa.Table(
-    "writer_lease",
-    METADATA,
-    sa.Column("name", sa.String(40), primary_key=True),
-    sa.Column("owner", sa.String(80), nullable=False),
-    sa.Column("epoch", sa.BigInteger, nullable=False),
-    sa.Column("until", UtcDateTime, nullable=False),
-)
-
 held_commit = sa.Table(
     "held_commit",
     METADATA,

@@ -21,6 +21,7 @@ from intents.states import State
 Op = Literal["put", "delete"]
 ActorKind = Literal["machine", "staff"]
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,79}")
 _PRECONDITION = re.compile(r"absent|mine|blob:[0-9a-f]{40,64}|after:\S+")
 
 
@@ -68,6 +69,7 @@ def submit(
     `expect`: how many restrictions the sender foresaw; a guard lets exactly that many pass. A machine is
     confined to the paths and reasons that the network repository gives it. Raises ChangeNotUsable.
     """
+    _require_labels(actor=actor, reason=reason, correlation=correlation, approver=approver)
     _require_usable(changes)
     set_id = ids.new_id("set")
     conn.execute(
@@ -110,6 +112,13 @@ def set_state(conn: Connection, set_id: str) -> State:
 
 def _row(set_id: str, position: int, one: Change) -> dict[str, Any]:
     return {"set_id": set_id, "position": position, "state": State.QUEUED, **msgspec.structs.asdict(one)}
+
+
+def _require_labels(**labels: str | None) -> None:
+    """What goes into a commit is a code: no free text, nothing that could forge a trailer."""
+    for name, text in labels.items():
+        if text is not None and not _LABEL.fullmatch(text):
+            raise ChangeNotUsable("", f"{name} {text!r} is no code of letters, digits and ._:@/-")
 
 
 def _require_usable(changes: Sequence[Change]) -> None:

@@ -1,0 +1,1 @@
+"""The committer: the only writer of trunk."""
