@@ -1,0 +1,108 @@
+"""trunkline.yaml: the operator, AAA, who may change what, guards, windows, rollout."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from intents.scalars import Address, Asn, Count, Duration, Id, Line, Percent, Port, Secret, Window, Word
+from intents.structs import Intent
+
+Role = Literal["router", "bng", "olt", "ap", "switch", "dhcp"]
+Zone = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}$", description="a time zone such as Australia/Perth")
+]
+
+
+class Operator(Intent, frozen=True, kw_only=True):
+    """Whose network this is."""
+
+    name: Line
+    asn: Asn | None = None
+    timezone: Zone
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="an ISO 4217 code such as AUD")]
+
+
+class RadiusServer(Intent, frozen=True, kw_only=True):
+    """One of our RADIUS servers; every NAS gets all of them and accepts CoA from all."""
+
+    address: Address
+    also: Address | None = None
+    auth_port: Port = 1812
+    acct_port: Port = 1813
+
+
+class Realm(Intent, frozen=True, kw_only=True):
+    """The part of a login after `@`; with `proxy` it is answered elsewhere."""
+
+    proxy: tuple[Address, ...] = ()
+    secret: Secret | None = None
+
+
+class Aaa(Intent, frozen=True, kw_only=True):
+    """RADIUS."""
+
+    servers: tuple[RadiusServer, ...] = ()
+    realms: dict[Word, Realm] = {}
+
+
+class Login(Intent, frozen=True, kw_only=True):
+    """What we log in to devices with; devices name it in `management.login`."""
+
+    name: Word
+    password: Secret | None = None
+    key: Secret | None = None
+
+
+class Identity(Intent, frozen=True, kw_only=True):
+    """A signing key and what it may change; read from the parent commit. A machine is confined to its paths."""
+
+    key: Line
+    paths: tuple[Line, ...] = ()
+    reasons: tuple[Word, ...] = ()
+    person: bool = False
+
+
+class Limit(Intent, frozen=True, kw_only=True):
+    """A change set that touches more than this is parked. The smaller of the two counts."""
+
+    percent: Percent | None = None
+    count: Count | None = None
+
+
+class Guards(Intent, frozen=True, kw_only=True):
+    """Limits on restrictions, devices and deletions in one change set."""
+
+    restrict: Limit | None = None
+    devices: Limit | None = None
+    deletes: Limit | None = None
+
+
+class Rollout(Intent, frozen=True, kw_only=True):
+    """Waves: first `canary` devices, then these percentages, soaking in between."""
+
+    canary: Count = 1
+    steps: tuple[Percent, ...] = (5, 25, 100)
+    soak: Duration = Duration(120)
+    confirm: Duration = Duration(300)
+
+
+class Quarantine(Intent, frozen=True, kw_only=True):
+    """How long a freed value rests before it is given again."""
+
+    address: Duration = Duration(30 * 86400)
+    onu: Duration = Duration(7 * 86400)
+    vlan: Duration = Duration(7 * 86400)
+
+
+class Config(Intent, frozen=True, kw_only=True):
+    """The repository's own settings."""
+
+    schema: Literal[1]
+    operator: Operator
+    aaa: Aaa = Aaa()
+    logins: dict[Id, Login] = {}
+    identities: dict[Id, Identity] = {}
+    guards: Guards = Guards()
+    windows: dict[Role, Window] = {}
+    rollout: Rollout = Rollout()
+    quarantine: Quarantine = Quarantine()
