@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo lab test lint format bench lock wheel clean
+.PHONY: help setup packages demo lab test lint format docs bench lock wheel clean
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter-out 0,$(ONCE)),--once)
@@ -37,11 +37,14 @@ lint: setup  ## ruff, mypy, import contracts, documents
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m ci.docs
+	$(BIN)/python -m tests.documents
 
 format: setup  ## Let ruff lay out the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: setup  ## Write docs/reference from the code
+	@$(BIN)/python -m tests.documents --write
 
 bench: setup  ## Times, as tables (B="index" picks some)
 	@$(BIN)/python -m bench $(B)

@@ -48,8 +48,16 @@ def load(name: str) -> Any:
             raise CommandNotUsable(name)
         found = typer.Typer(add_completion=False, rich_markup_mode=None)
         found.command(name=name)(function)
-    command = get_command(found)
+    command = _plain(get_command(found))
     command.name = name
+    return command
+
+
+def _plain(command: Any) -> Any:
+    """The command with plain help and errors: no rich import for them, and the same text in a file as on a terminal."""
+    command.rich_markup_mode = None
+    for child in getattr(command, "commands", {}).values():
+        _plain(child)
     return command
 
 
