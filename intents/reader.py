@@ -1,146 +1,190 @@
-"""Reading a consistent set of good documents, whatever they come from: a commit, the index, memory."""
+"""Reading intents: the contract, the reader in memory, and the one that writes down what was read."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+import bisect
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
 
-from intents.kinds import KINDS
+from intents import kinds
+from intents.kind import Claim, Field
+from intents.loader import Document
 
-Identity = tuple[str, str]
-"""(kind, id)."""
+
+class Claimed(NamedTuple):
+    """Who claims something that was asked for."""
+
+    kind: str
+    id: str
+    field: Field
 
 
 class Reader(Protocol):
-    """Read access to the good documents of one revision. Every promise holds for the same revision."""
+    """Read access to one consistent set of good documents."""
 
     @property
     def revision(self) -> str:
-        """The commit that this is a reading of; "" for none."""
-        ...
+        """The commit that the documents are from; empty when they are from no commit."""
 
     def get(self, kind: str, identifier: str) -> Any:
-        """The document's value (the Struct of its kind), or None."""
-        ...
+        """The value of a document, or None."""
+
+    def exists(self, kind: str, identifier: str) -> bool:
+        """Whether there is such a document, be it good or not: a name of it is no name of nothing."""
 
     def ids(self, kind: str) -> list[str]:
-        """All ids of a kind, sorted."""
-        ...
+        """Ids of all good documents of a kind, sorted."""
 
     def all(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """(id, value) of all documents of a kind, by id."""
-        ...
+        """All good documents of a kind as (id, value), sorted by id."""
 
-    def referrers(self, kind: str, identifier: str, by: str | None = None) -> list[Identity]:
-        """Who names this thing (which need not exist), sorted; `by` narrows to one kind of referrer."""
-        ...
+    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
+        """(kind, id) of the documents that name this one, each once, sorted."""
 
-    def claims_overlapping(
-        self, scope: str, low: str, high: str
-    ) -> list[tuple[str, str, tuple[str | int, ...]]]:
-        """(kind, id, field) of the claims in `scope` that overlap `low`..`high`, sorted."""
-        ...
+    def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
+        """The claims of the scope that overlap the range, bounds included."""
+
+
+class _Span(NamedTuple):
+    low: str
+    high: str
+    owner: Claimed
+
+
+class _Scope:
+    """The claims of a scope, sorted by `low`; `reach` is the greatest `high` up to each, to stop early."""
+
+    def __init__(self) -> None:
+        self.spans: list[_Span] = []
+        self.lows: list[str] = []
+        self.reach: list[str] = []
+
+    def add(self, claim: Claim, owner: Claimed) -> None:
+        self.spans.append(_Span(claim.low, claim.high, owner))
+
+    def prepare(self) -> None:
+        self.spans.sort(key=lambda span: (span.low, span.high, span.owner.kind, span.owner.id))
+        self.lows = [span.low for span in self.spans]
+        greatest = ""
+        for span in self.spans:
+            greatest = max(greatest, span.high)
+            self.reach.append(greatest)
+
+    def overlapping(self, low: str, high: str) -> Iterator[Claimed]:
+        index = bisect.bisect_right(self.lows, high) - 1
+        while index >= 0 and self.reach[index] >= low:
+            if self.spans[index].high >= low:
+                yield self.spans[index].owner
+            index -= 1
 
 
 class MemoryReader:
-    """A Reader over documents in memory: `{(kind, id): value}`."""
+    """All documents in memory, with their references and claims. `unusable` are those that exist but are bad."""
 
-    def __init__(self, documents: Mapping[Identity, Any], revision: str = "") -> None:
-        self._documents = dict(documents)
+    def __init__(
+        self, documents: Iterable[Document], unusable: Iterable[tuple[str, str]] = (), revision: str = ""
+    ) -> None:
         self._revision = revision
-        self._by_kind: dict[str, list[str]] = {}
-        self._referrers: dict[Identity, set[Identity]] = {}
-        self._claims: dict[str, list[tuple[str, str, str, str, tuple[str | int, ...]]]] = {}
-        for (kind, identifier), value in self._documents.items():
-            self._add(kind, identifier, value)
+        self._values: dict[str, dict[str, Any]] = {name: {} for name in kinds.KINDS}
+        self._referrers: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self._scopes: dict[str, _Scope] = {}
+        self._unusable = set(unusable)
+        for document in documents:
+            self._add(document.kind, document.id, document.value)
+        for kind, values in self._values.items():
+            self._values[kind] = dict(sorted(values.items()))
+        for scope in self._scopes.values():
+            scope.prepare()
+
+    @classmethod
+    def of(cls, values: Iterable[tuple[str, str, Any]], revision: str = "") -> "MemoryReader":
+        """A reader of (kind, id, value)."""
+        return cls(
+            (Document(path="", kind=kind, id=name, value=value) for kind, name, value in values), (), revision
+        )
 
     def _add(self, kind: str, identifier: str, value: Any) -> None:
-        self._by_kind.setdefault(kind, []).append(identifier)
-        for reference in KINDS[kind].references(identifier, value):
+        self._values[kind][identifier] = value
+        for reference in kinds.references(kind, identifier, value):
             self._referrers.setdefault((reference.kind, reference.id), set()).add((kind, identifier))
-        for claim in KINDS[kind].claims(identifier, value):
-            self._claims.setdefault(claim.scope, []).append(
-                (claim.low, claim.high, kind, identifier, claim.field)
-            )
+        for claim in kinds.claims(kind, identifier, value):
+            scope = self._scopes.setdefault(claim.scope, _Scope())
+            scope.add(claim, Claimed(kind, identifier, claim.field))
 
     @property
     def revision(self) -> str:
-        """The commit, as given."""
+        """The commit, or nothing."""
         return self._revision
 
     def get(self, kind: str, identifier: str) -> Any:
         """The value, or None."""
-        return self._documents.get((kind, identifier))
+        return self._values[kind].get(identifier)
+
+    def exists(self, kind: str, identifier: str) -> bool:
+        """Whether it is there, good or bad."""
+        return identifier in self._values[kind] or (kind, identifier) in self._unusable
 
     def ids(self, kind: str) -> list[str]:
-        """All ids of a kind, sorted."""
-        return sorted(self._by_kind.get(kind, ()))
+        """All ids, sorted."""
+        return list(self._values[kind])
 
     def all(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """(id, value), by id."""
-        for identifier in self.ids(kind):
-            yield identifier, self._documents[kind, identifier]
+        """All documents, sorted by id."""
+        return iter(self._values[kind].items())
 
-    def referrers(self, kind: str, identifier: str, by: str | None = None) -> list[Identity]:
-        """Who names it, sorted."""
-        return sorted(r for r in self._referrers.get((kind, identifier), ()) if by in (None, r[0]))
+    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
+        """Who names it."""
+        return iter(sorted(self._referrers.get((kind, identifier), ())))
 
-    def claims_overlapping(
-        self, scope: str, low: str, high: str
-    ) -> list[tuple[str, str, tuple[str | int, ...]]]:
-        """Overlapping claims of a scope, sorted."""
-        found = self._claims.get(scope, ())
-        return sorted((c[2], c[3], c[4]) for c in found if c[0] <= high and low <= c[1])
-
-
-Read = tuple[str, str, str]
-"""("get", kind, id), ("all", kind, "") or ("referrers/<by>", kind, id)."""
+    def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
+        """Who claims a part of the range."""
+        known = self._scopes.get(scope)
+        return known.overlapping(low, high) if known else iter(())
 
 
 class Recorded:
-    """A Reader that remembers what was asked: the devices affected by a change follow from it."""
+    """Passes everything on to another reader and keeps what was read: for affected devices and stale plans.
 
-    def __init__(self, inner: Reader) -> None:
-        self._inner = inner
-        self.reads: set[Read] = set()
+    `documents` are (kind, id) that were looked at, there or not; `scans` are kinds that were read whole;
+    `named` are (kind, id) whose referrers were asked for; `ranges` are claims that were looked up.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.documents: set[tuple[str, str]] = set()
+        self.scans: set[str] = set()
+        self.named: set[tuple[str, str]] = set()
+        self.ranges: set[tuple[str, str, str]] = set()
 
     @property
     def revision(self) -> str:
-        """The inner reader's revision."""
-        return self._inner.revision
+        """The inner reader's commit."""
+        return self._reader.revision
 
     def get(self, kind: str, identifier: str) -> Any:
-        """The value, or None; an absent document was asked for all the same."""
-        self.reads.add(("get", kind, identifier))
-        return self._inner.get(kind, identifier)
+        """Recorded in `documents`."""
+        self.documents.add((kind, identifier))
+        return self._reader.get(kind, identifier)
+
+    def exists(self, kind: str, identifier: str) -> bool:
+        """Recorded in `documents`."""
+        self.documents.add((kind, identifier))
+        return self._reader.exists(kind, identifier)
 
     def ids(self, kind: str) -> list[str]:
-        """All ids of a kind."""
-        self.reads.add(("all", kind, ""))
-        return self._inner.ids(kind)
+        """Recorded in `scans`."""
+        self.scans.add(kind)
+        return self._reader.ids(kind)
 
     def all(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """All documents of a kind."""
-        self.reads.add(("all", kind, ""))
-        return self._inner.all(kind)
+        """Recorded in `scans`."""
+        self.scans.add(kind)
+        return self._reader.all(kind)
 
-    def referrers(self, kind: str, identifier: str, by: str | None = None) -> list[Identity]:
-        """Who names it."""
-        self.reads.add((f"referrers/{by or '*'}", kind, identifier))
-        return self._inner.referrers(kind, identifier, by)
+    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
+        """Recorded in `named`."""
+        self.named.add((kind, identifier))
+        return self._reader.referrers(kind, identifier)
 
-    def claims_overlapping(
-        self, scope: str, low: str, high: str
-    ) -> list[tuple[str, str, tuple[str | int, ...]]]:
-        """Not recorded: claims serve checks, never a rendering."""
-        return self._inner.claims_overlapping(scope, low, high)
-
-
-def touched(kind: str, identifier: str, references: Iterable[Identity]) -> set[Read]:
-    """Every recorded read that a change of this document can alter.
-
-    `references` are what the document names, before and after the change.
-    """
-    reads: set[Read] = {("get", kind, identifier), ("all", kind, "")}
-    for named_kind, named in references:
-        reads.add((f"referrers/{kind}", named_kind, named))
-        reads.add(("referrers/*", named_kind, named))
-    return reads
+    def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
+        """Recorded in `ranges`."""
+        self.ranges.add((scope, low, high))
+        return self._reader.claims_overlapping(scope, low, high)

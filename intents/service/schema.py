@@ -51,7 +51,7 @@ class Session(Intent, frozen=True, kw_only=True):
 class ServiceIpv4(Intent, frozen=True, kw_only=True):
     """IPv4: the pool comes from the edge; a fixed address stands here."""
 
-    mode: Literal["cgnat", "public", "fixed", "none"] = "cgnat"
+    mode: Literal["cgnat", "public", "fixed", "none"]
     address: Address4 | None = None
 
 
