@@ -2,7 +2,10 @@
 
 from alembic import context
 
+from core.db import metadata
+
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=None, render_as_batch=True)
+# Only its naming convention is used: constraints get the names that the models give them, on both databases.
+context.configure(connection=connection, target_metadata=metadata("core"), render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
