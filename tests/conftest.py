@@ -1,15 +1,43 @@
 """Fixtures of every room: `database` on both databases, and real parts on one worker."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.postgres import Cluster, start_cluster
 
 if TYPE_CHECKING:
     from core.db import Database
+
+
+# A busy machine is no reason to fail: times belong to bench/. A failure prints what reproduces it.
+hypothesis.settings.register_profile("trunkline", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("trunkline")
+
+# Git as on a machine of nobody: no signing, no hooks or templates of the person who runs the tests.
+_GIT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.net",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.net",
+}
+_KEPT = ("TRUNKLINE_REQUIRE_REAL",)
+
+
+def pytest_configure() -> None:
+    """Nothing of the person's own Trunkline or Git reaches a test."""
+    for name in [name for name in os.environ if name.startswith("TRUNKLINE_") and name not in _KEPT]:
+        del os.environ[name]
+    os.environ.update(_GIT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
