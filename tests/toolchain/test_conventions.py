@@ -18,7 +18,7 @@ from core import migrate
 from core.db import Database, metadata
 from core.discovery import ROOMS
 from tests.support import ROOT
-from tests.toolchain.sources import name, room_sources, test_sources, tracked, tree
+from tests.toolchain.sources import name, room_sources, sources_of_tests, tracked, tree
 
 LONGEST = 400
 # DESIGN, vocabulary: words that say nothing. As a module's name, or as the last word of a class's.
@@ -69,7 +69,7 @@ def test_every_test_states_its_claim():
     """A test's docstring says what must hold; its name alone is a title."""
     silent = [
         f"{name(path)}:{node.lineno} {node.name}"
-        for path in test_sources()
+        for path in sources_of_tests()
         for node in _functions(tree(path))
         if node.name.startswith("test_") and not ast.get_docstring(node) and path.stem.startswith("test_")
     ]
@@ -80,7 +80,7 @@ def test_no_test_sleeps():
     """Waiting is `eventually`: a sleep is too short on a busy machine and too long on an idle one."""
     sleeping = [
         f"{name(path)}:{node.lineno}"
-        for path in test_sources()
+        for path in sources_of_tests()
         if path.stem.startswith("test_")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
@@ -125,6 +125,30 @@ def test_migrations_make_exactly_the_tables_of_the_models(database: Database):
     with database.read() as conn:
         differences = compare_metadata(MigrationContext.configure(conn), _all_tables())
     assert [_short(one) for one in differences] == []
+
+
+@pytest.mark.parametrize(("room", "marker"), [("drivers", "driver.py"), ("renderers", "renderer.py")])
+def test_platforms_do_not_know_each_other(room: str, marker: str):
+    """A vendor's folder can be deleted without another noticing; what they share lies beside them."""
+    platforms = {path.parent.name for path in room_sources() if path.match(f"{room}/*/{marker}")}
+    meetings = [
+        f"{name(path)}: {module}"
+        for path in room_sources()
+        if path.relative_to(ROOT).parts[0] == room and path.relative_to(ROOT).parts[1] in platforms
+        for module in _imported(tree(path))
+        for other in platforms - {path.relative_to(ROOT).parts[1]}
+        if f"{module}.".startswith(f"{room}.{other}.")
+    ]
+    assert meetings == []
+
+
+def _imported(module: ast.Module) -> Iterator[str]:
+    """Dotted names of what a source imports; `from a import b` counts as `a.b`."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _all_tables() -> sa.MetaData:

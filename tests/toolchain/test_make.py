@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,9 @@ def test_packages_as_root_refreshes_old_lists_and_tries_again(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert log.read_text().split() == ["install", "update", "install"]
     assert not Path(env["POLICY"]).exists()
+
+
+def test_bench_lists_what_it_can_measure_and_knows_a_wrong_name():
+    """`make bench B=nothing` is usage, not a silent success."""
+    assert run([sys.executable, "-m", "bench", "--list"], cwd=ROOT).stderr == ""
+    assert run([sys.executable, "-m", "bench", "nothing"], cwd=ROOT, check=False).returncode == 2
