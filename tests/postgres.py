@@ -1,5 +1,6 @@
 """A real PostgreSQL for tests: Debian's programs, started by hand, on a Unix socket of our own."""
 
+import ctypes
 import itertools
 import os
 import pwd
@@ -16,6 +17,8 @@ import pytest
 from tests.support import eventually, need, run
 
 _ACCOUNT = "postgres"
+_PREFIX = "/tmp/trunkline-pg-"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Cluster:
@@ -64,9 +67,9 @@ class Cluster:
 def start_cluster(factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Make and start a cluster that need not survive a crash (fsync off), and stop it by its own pid."""
     programs = Path(need(_newest("postgres"), apt="postgresql")).parent
+    _clear_left_overs()
     # Socket paths are limited to about 107 bytes: pytest's own folders are too deep on some machines.
-    base = Path(f"/tmp/trunkline-pg-{os.getpid()}")
-    shutil.rmtree(base, ignore_errors=True)
+    base = Path(f"{_PREFIX}{os.getpid()}")
     base.mkdir(mode=0o755)
     _give_away(base)
     log = factory.mktemp("postgres") / "log"
@@ -82,6 +85,20 @@ def start_cluster(factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             server.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended
             server.wait(timeout=30)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _clear_left_overs() -> None:
+    """Folders of test runs that were killed; their servers ended with them."""
+    for folder in Path(_PREFIX).parent.glob(f"{Path(_PREFIX).name}*"):
+        if not Path(f"/proc/{folder.name.rpartition('-')[2]}").exists() or folder.name.endswith(
+            f"-{os.getpid()}"
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    """In the child: the kernel sends SIGINT (fast shutdown) when the test run dies, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _newest(program: str) -> str:
@@ -131,9 +148,8 @@ def _start(programs: Path, base: Path, log: Path) -> subprocess.Popen[bytes]:
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [f"{programs}/postgres", "-D", f"{base}/cluster", *flags]
     with log.open("wb") as out:
-        return subprocess.Popen(
-            command, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, **_unprivileged()
-        )
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}
+        return subprocess.Popen(command, cwd="/", preexec_fn=_end_with_parent, **streams, **_unprivileged())
 
 
 def _ready(programs: Path, base: Path) -> bool:
