@@ -85,6 +85,8 @@ class EbgpNeighbour(msgspec.Struct, frozen=True, kw_only=True):
     max_v4: int | None
     max_v6: int | None
     service: str = ""
+    backup: bool = False
+    """Used only while the neighbour's primary session is away."""
 
 
 class StaticRoute(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ def _customer_peers(service_id: str, service: Service, handoff: Handoff) -> Iter
                 address=_bare(them) or "", asn=bgp.asn, description=f"{service.customer} {service_id}",
                 secret=secret, accept=tuple(bgp.prefixes), announce=(), send=bgp.send,
                 max_v4=bgp.max.v4 if bgp.max else None, max_v6=bgp.max.v6 if bgp.max else None,
-                service=service_id,
+                service=service_id, backup=handoff.role == "backup",
             )  # fmt: skip
 
 
