@@ -29,6 +29,19 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256("\1".join(parts).encode()).hexdigest()
 
 
+class WantedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscriber object that should be on a device (lane 2); the reconciler makes a driver's ObjectOp of it.
+
+    `key` names it on the device, `owner` is the line or service that wants it. `renderers.<platform>.objects`
+    has `objects(line_id, line, services) -> list[WantedObject]` in the order in which they are built.
+    """
+
+    kind: str
+    key: dict[str, Any]
+    attributes: dict[str, Any] = {}
+    owner: str = ""
+
+
 class Secrets(Protocol):
     """Opens sealed values, or masks them: preview and CI get `<secret:path#key>`."""
 

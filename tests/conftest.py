@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.golden import Golden
 from tests.postgres import Cluster, start_cluster
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("TRUNKLINE_") and name not in _KEPT]:
         del os.environ[name]
     os.environ.update(_GIT)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are written anew only when somebody says so."""
+    parser.addoption("--regenerate-golden", action="store_true", help="write golden files anew; review the diff")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compares with a golden file, see `tests.golden`."""
+    return Golden(request.config.getoption("--regenerate-golden"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

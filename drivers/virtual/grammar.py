@@ -1,8 +1,9 @@
 """The configuration language of the virtual device, as text: the table below is its specification.
 
 Two spaces of indentation make a block. Lower-case words stand for themselves, upper-case words for a value
-(see VALUES). `+` at the end: several such lines may stand side by side; without it a new value takes the place
-of the old one. A block with a value may stand several times. `[role …]` limits a top-level line to some roles.
+(see VALUES). `+` at the end: several such lines may stand side by side; without it a line takes the place of
+the one that differs in the last value only. A block with a value may stand several times. `[role …]` limits a
+top-level line to some roles.
 """
 
 import functools
@@ -15,77 +16,102 @@ import msgspec
 LANGUAGE = """
 system
   hostname NAME
+  operator TEXT
   site TEXT
   timezone NAME
-  operator TEXT
-  name-server ADDRESS +
 interface PORT
   description TEXT
   shutdown
-  mtu NUMBER
   member PORT +
+  parent PORT
+  svlan NUMBER
+  cvlan NUMBER
+  trunk RANGE +
+  mtu NUMBER
   address PREFIX +
   bfd
   ospf area AREA
   ospf cost NUMBER
+  ospf hello NUMBER
+  ospf dead NUMBER
   ospf passive
-vlan NUMBER
-  name TEXT
-  port PORT +
 router
-  router-id ADDRESS
   asn NUMBER
+  router-id ADDRESS
+  reflector
+  cluster ADDRESS
+  originate PREFIX +
+  static PREFIX discard +
   static PREFIX via ADDRESS +
-  reject PREFIX +
-  announce PREFIX +
+  static PREFIX via ADDRESS distance NUMBER +
+  static PREFIX port PORT +
+  static PREFIX port PORT distance NUMBER +
   neighbor ADDRESS
     remote-asn NUMBER
     description TEXT
     source ADDRESS
-    reflector-client
-    next-hop-self
-    password SECRET
+    client
+    secret SECRET
     send NAME
     accept PREFIX +
-    maximum-prefixes NUMBER
+    announce PREFIX +
+    maximum ipv4 NUMBER
+    maximum ipv6 NUMBER
 radius [bng ap]
+  vendor NAME
   source ADDRESS +
+  message-authenticator NAME
+  legacy
+  interim NUMBER
+  coa port NUMBER
+  coa rate NUMBER
   server ADDRESS
     secret SECRET
-    message-authenticator NAME
-  coa-port NUMBER
-  coa-rate NUMBER
+    auth-port NUMBER
+    acct-port NUMBER
+pppoe [bng]
+  ac-name NAME
+  service-name NAME
+  gateway ADDRESS
+  mtu NUMBER
+  sessions NUMBER
 access NAME [bng]
   port PORT
   priority NUMBER
   redundancy NAME
+  peer NAME priority NUMBER +
   method NAME +
   svlans RANGE +
-  name-server ADDRESS +
-pool NAME [bng]
-  family NAME
-  use NAME
-  prefix PREFIX +
-  length NUMBER
-  nat public PREFIX +
-  nat ports NUMBER
-  nat mode NAME
+  dns ADDRESS +
+  garden page ADDRESS
+  garden url TEXT
+  garden allow PREFIX +
+  pool NAME NAME
+    family NAME
+    allocate NAME
+    prefix PREFIX +
+    length NUMBER
+    gateway ADDRESS
+    nat PREFIX +
+    nat-ports NUMBER
 olt [olt]
   edge NAME
   uplink PORT
   circuit-id TEXT
-  profile-prefix NAME
+  profiles NAME
   shared NAME svlan NUMBER
   shared NAME mvlan NUMBER
 pon PORT [olt]
   technology NAME
   split NUMBER
   svlan NUMBER
-  cvlans RANGE
+  cvlans RANGE +
+ap [ap]
+  edge NAME
 sector NAME [ap]
   port PORT
-  azimuth NUMBER
-  beam NUMBER
+  azimuth DECIMAL
+  beam DECIMAL
   frequency NUMBER
   width NUMBER
   ssid TEXT
@@ -119,6 +145,7 @@ VALUES: dict[str, Callable[[str], bool]] = {
     "NAME": _fits(r"[\w.:/+@-]{1,127}"),
     "PORT": _fits(r"[\w.:/-]{1,63}"),
     "NUMBER": _fits(r"\d{1,10}"),
+    "DECIMAL": _fits(r"\d{1,5}(\.\d{1,3})?"),
     "RANGE": _fits(r"\d{1,4}(-\d{1,4})?"),
     "AREA": _fits(r"\d+(\.\d+){3}"),
     "ADDRESS": _address,
@@ -156,8 +183,9 @@ class Pattern(msgspec.Struct, frozen=True, eq=False):
 
     def identity(self, line: str) -> tuple[object, ...]:
         """What two lines share when the later takes the place of the earlier."""
-        several = self.many or self.is_block
-        return (self.position, *(self.values(line) or ())) if several else (self.position,)
+        values = self.values(line) or ()
+        named = values if self.many or self.is_block else values[:-1]
+        return (self.position, *named)
 
     def secret(self) -> bool:
         """Whether the line ends in a secret."""
