@@ -1,0 +1,31 @@
+"""The few things that the machine asks of a driver, for every platform alike."""
+
+import hashlib
+from contextlib import AbstractContextManager
+
+from drivers.contract import Driver, NotSupported, Observation
+from reconciler.context import Rendering
+
+Session = AbstractContextManager[Driver]
+
+
+def load(driver: Driver, rendering: Rendering) -> None:
+    """Load the rendering as candidate: whole with `manage: full`, its lines only with `partial`."""
+    if rendering.model.device.manage == "partial":
+        driver.load_merge_candidate(config=rendering.rendered.config)
+    else:
+        driver.load_replace_candidate(config=rendering.rendered.config)
+
+
+def running_hash(driver: Driver) -> str:
+    """SHA-256 of the running configuration as the driver normalises it."""
+    text: str = driver.get_config(retrieve="running")["running"]
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def observe(driver: Driver) -> Observation:
+    """What the device says of itself; nothing where its driver declares that it cannot."""
+    try:
+        return driver.observe()
+    except NotSupported:
+        return Observation()
