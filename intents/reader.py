@@ -1,12 +1,15 @@
 """Reading intents: the contract, the reader in memory, and the one that writes down what was read."""
 
-import bisect
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from intents import kinds
-from intents.kind import Claim, Field
+from intents.kind import Field
 from intents.loader import Document
+from intents.spans import Span, Spans
+
+Identity = tuple[str, str]
+"""(kind, id)."""
 
 
 class Claimed(NamedTuple):
@@ -36,63 +39,30 @@ class Reader(Protocol):
     def all(self, kind: str) -> Iterator[tuple[str, Any]]:
         """All good documents of a kind as (id, value), sorted by id."""
 
-    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
-        """(kind, id) of the documents that name this one, each once, sorted."""
+    def referrers(self, kind: str, identifier: str, by: str | None = None) -> Iterator[Identity]:
+        """The documents (only those of kind `by`) that name this one, each once, sorted."""
 
     def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
         """The claims of the scope that overlap the range, bounds included."""
-
-
-class _Span(NamedTuple):
-    low: str
-    high: str
-    owner: Claimed
-
-
-class _Scope:
-    """The claims of a scope, sorted by `low`; `reach` is the greatest `high` up to each, to stop early."""
-
-    def __init__(self) -> None:
-        self.spans: list[_Span] = []
-        self.lows: list[str] = []
-        self.reach: list[str] = []
-
-    def add(self, claim: Claim, owner: Claimed) -> None:
-        self.spans.append(_Span(claim.low, claim.high, owner))
-
-    def prepare(self) -> None:
-        self.spans.sort(key=lambda span: (span.low, span.high, span.owner.kind, span.owner.id))
-        self.lows = [span.low for span in self.spans]
-        greatest = ""
-        for span in self.spans:
-            greatest = max(greatest, span.high)
-            self.reach.append(greatest)
-
-    def overlapping(self, low: str, high: str) -> Iterator[Claimed]:
-        index = bisect.bisect_right(self.lows, high) - 1
-        while index >= 0 and self.reach[index] >= low:
-            if self.spans[index].high >= low:
-                yield self.spans[index].owner
-            index -= 1
 
 
 class MemoryReader:
     """All documents in memory, with their references and claims. `unusable` are those that exist but are bad."""
 
     def __init__(
-        self, documents: Iterable[Document], unusable: Iterable[tuple[str, str]] = (), revision: str = ""
+        self, documents: Iterable[Document], unusable: Iterable[Identity] = (), revision: str = ""
     ) -> None:
         self._revision = revision
         self._values: dict[str, dict[str, Any]] = {name: {} for name in kinds.KINDS}
-        self._referrers: dict[tuple[str, str], set[tuple[str, str]]] = {}
-        self._scopes: dict[str, _Scope] = {}
+        self._referrers: dict[Identity, set[Identity]] = {}
         self._unusable = set(unusable)
+        spans: dict[str, list[Span]] = {}
         for document in documents:
-            self._add(document.kind, document.id, document.value)
+            self._values[document.kind][document.id] = document.value
+            self._note(document.kind, document.id, document.value, spans)
         for kind, values in self._values.items():
             self._values[kind] = dict(sorted(values.items()))
-        for scope in self._scopes.values():
-            scope.prepare()
+        self._scopes = {scope: Spans(found) for scope, found in spans.items()}
 
     @classmethod
     def of(cls, values: Iterable[tuple[str, str, Any]], revision: str = "") -> "MemoryReader":
@@ -101,13 +71,13 @@ class MemoryReader:
             (Document(path="", kind=kind, id=name, value=value) for kind, name, value in values), (), revision
         )
 
-    def _add(self, kind: str, identifier: str, value: Any) -> None:
-        self._values[kind][identifier] = value
+    def _note(self, kind: str, identifier: str, value: Any, spans: dict[str, list[Span]]) -> None:
         for reference in kinds.references(kind, identifier, value):
             self._referrers.setdefault((reference.kind, reference.id), set()).add((kind, identifier))
         for claim in kinds.claims(kind, identifier, value):
-            scope = self._scopes.setdefault(claim.scope, _Scope())
-            scope.add(claim, Claimed(kind, identifier, claim.field))
+            spans.setdefault(claim.scope, []).append(
+                Span(claim.low, claim.high, kind, identifier, claim.field)
+            )
 
     @property
     def revision(self) -> str:
@@ -130,28 +100,30 @@ class MemoryReader:
         """All documents, sorted by id."""
         return iter(self._values[kind].items())
 
-    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
+    def referrers(self, kind: str, identifier: str, by: str | None = None) -> Iterator[Identity]:
         """Who names it."""
-        return iter(sorted(self._referrers.get((kind, identifier), ())))
+        found = self._referrers.get((kind, identifier), set())
+        return iter(sorted(one for one in found if by in (None, one[0])))
 
     def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
         """Who claims a part of the range."""
         known = self._scopes.get(scope)
-        return known.overlapping(low, high) if known else iter(())
+        for span in known.overlapping(low, high) if known else ():
+            yield Claimed(span.kind, span.id, span.field)
 
 
 class Recorded:
     """Passes everything on to another reader and keeps what was read: for affected devices and stale plans.
 
     `documents` are (kind, id) that were looked at, there or not; `scans` are kinds that were read whole;
-    `named` are (kind, id) whose referrers were asked for; `ranges` are claims that were looked up.
+    `named` are (kind, id, by) whose referrers of kind `by` ("": any) were asked for; `ranges` are claims.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self.documents: set[tuple[str, str]] = set()
+        self.documents: set[Identity] = set()
         self.scans: set[str] = set()
-        self.named: set[tuple[str, str]] = set()
+        self.named: set[tuple[str, str, str]] = set()
         self.ranges: set[tuple[str, str, str]] = set()
 
     @property
@@ -179,10 +151,10 @@ class Recorded:
         self.scans.add(kind)
         return self._reader.all(kind)
 
-    def referrers(self, kind: str, identifier: str) -> Iterator[tuple[str, str]]:
+    def referrers(self, kind: str, identifier: str, by: str | None = None) -> Iterator[Identity]:
         """Recorded in `named`."""
-        self.named.add((kind, identifier))
-        return self._reader.referrers(kind, identifier)
+        self.named.add((kind, identifier, by or ""))
+        return self._reader.referrers(kind, identifier, by)
 
     def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
         """Recorded in `ranges`."""
