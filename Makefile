@@ -36,7 +36,7 @@ lint: setup  ## ruff, mypy, import contracts, documents
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.documents
 
 format: setup  ## Let ruff lay out the code
