@@ -46,6 +46,10 @@ class LabPlan(msgspec.Struct, frozen=True):
         """The management network."""
         return ipaddress.ip_interface(self.control[0]).network  # type: ignore[return-value]
 
+    def outside(self) -> dict[tuple[str, str], str]:
+        """Ports whose other end is on the operator's side: (router, port) -> the port there."""
+        return {cable.a: cable.b[1] for cable in self.cables if cable.b[0] == CONTROL}
+
     def expected_adjacencies(self) -> int:
         """How many OSPF neighbours all routers together should see, per version: two for every inner cable."""
         return 2 * sum(CONTROL not in (cable.a[0], cable.b[0]) for cable in self.cables)
