@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -19,12 +20,12 @@ Read = tuple[str, str, str]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a lane needs; `reader` gives a Reader of the newest indexed revision."""
+    """Everything that a lane needs; `with reader() as r` is a snapshot of the newest indexed revision."""
 
     settings: Settings
     db: Database
     index_db: Database
-    reader: Callable[[], Reader]
+    reader: Callable[[], AbstractContextManager[Reader]]
     secrets: Secrets
     key: crypto.DataKey | None
     owner: str

@@ -151,7 +151,8 @@ class DeviceMachine:
 
     def _require_same_reads(self, run: Run, rendering: Rendering) -> None:
         """A plan binds what was read: when trunk moved on for this device meanwhile, plan again."""
-        again = render_device(self.context.reader(), run.device, self.context.secrets)
+        with self.context.reader() as reader:
+            again = render_device(reader, run.device, self.context.secrets)
         if again.reads_hash != rendering.reads_hash:
             raise Retryable(f"{run.device}: its intent changed while the plan was made; it is planned again")
 
@@ -238,7 +239,8 @@ class DeviceMachine:
 
     def render(self, run: Run) -> Rendering:
         """Render from the newest indexed revision and remember what was read for it."""
-        rendering = render_device(self.context.reader(), run.device, self.context.secrets)
+        with self.context.reader() as reader:
+            rendering = render_device(reader, run.device, self.context.secrets)
         baselines.record_reads(self.db, run.device, rendering.reads)
         return rendering
 
@@ -249,7 +251,8 @@ class DeviceMachine:
 
     def config(self) -> Config:
         """trunkline.yaml of the newest indexed revision."""
-        config: Config = self.context.reader().get("config", "trunkline")
+        with self.context.reader() as reader:
+            config: Config = reader.get("config", "trunkline")
         return config
 
     def advance(self, run: Run, state: RunState, note: str = "", **values: object) -> Run:
