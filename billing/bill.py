@@ -1,0 +1,90 @@
+"""One account's bill: charges in, lines and totals out. Pure; `billrun` stores it, `explain` tells it.
+
+Listed prices stand on the lines; where a rate is inclusive they contain the tax. `total` is always the exact sum of
+the tax subtotals' bases and taxes (invariant 15).
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import msgspec
+
+from billing.charges import Charge
+from billing.tax import Rate, Taxable, TaxLine, tax_lines
+from billing.timeline import SETUP, Slice
+from core.money import Money
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What is odd: more lines than this, or a total this many times what one would expect (pin 7)."""
+
+    lines: int = 200
+    factor: int = 10
+
+
+BOUNDS = Bounds()
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line; `amount` as listed, negative where something is taken back."""
+
+    charge: str
+    description: str
+    amount: Money
+    rate: Rate
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """A bill: its lines and its tax subtotals."""
+
+    lines: tuple[Line, ...]
+    taxes: tuple[TaxLine, ...]
+    currency: str
+
+    @property
+    def net(self) -> Money:
+        """Without tax."""
+        return Money(sum(tax.base.minor for tax in self.taxes), self.currency)
+
+    @property
+    def tax(self) -> Money:
+        """The tax."""
+        return Money(sum(tax.tax.minor for tax in self.taxes), self.currency)
+
+    @property
+    def total(self) -> Money:
+        """What is to be paid; negative for a credit note."""
+        return self.net + self.tax
+
+
+def make(charges: Sequence[tuple[Charge, str]], currency: str) -> Bill:
+    """A bill of charges, each with the name of what it is for."""
+    lines = tuple(_line(item, name) for item, name in charges)
+    taxes = tax_lines(Taxable(line.amount, line.rate) for line in lines)
+    return Bill(lines, tuple(taxes), currency)
+
+
+def oddity(bill: Bill, last: int, expected: int, bounds: Bounds) -> str:
+    """Why a person should look at it first; empty when nothing is odd. `last`, `expected` in minor units."""
+    if len(bill.lines) > bounds.lines:
+        return f"{len(bill.lines)} lines on one bill, more than {bounds.lines}"
+    usual = max(last, expected)
+    if usual and abs(bill.total.minor) > bounds.factor * usual:
+        return f"a total of {bill.total}, more than {bounds.factor} times the usual {Money(usual, bill.currency)}"
+    return ""
+
+
+def describe(part: Slice, name: str, taken_back: bool = False) -> str:
+    """A line's text: what, from when to when, how much of the period."""
+    if part.kind == SETUP:
+        text = f"{name}: set-up on {part.part.start}"
+    else:
+        share = Fraction(part.part.days, part.period.days)
+        days = "" if share == 1 else f", {part.part.days} of {part.period.days} days"
+        text = f"{name}: {part.part.start} to {part.part.end} (exclusive){days}"
+    return f"taken back: {text}" if taken_back else text
+
+
+def _line(item: Charge, name: str) -> Line:
+    amount = -item.slice.amount if item.is_reversal else item.slice.amount
+    return Line(item.id, describe(item.slice, name, item.is_reversal), amount, item.rate)

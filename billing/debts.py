@@ -1,0 +1,66 @@
+"""What is open: balances are always derived from invoices minus allocations, never stored."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing.allocating import Open
+from billing.models import allocation, dunning_policy, invoice, promise
+from billing.stages import DEFAULT, Debt, Policy, Promise
+from core.money import Money
+
+_PAID = (
+    sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0))
+    .where(allocation.c.invoice_id == invoice.c.id)
+    .scalar_subquery()
+)
+BALANCE = invoice.c.total - _PAID
+"""The open balance of an invoice, as a column."""
+OPEN = sa.and_(invoice.c.state == "final", invoice.c.kind == "invoice", BALANCE > 0)
+"""Which invoices are open."""
+
+
+def open_balances(conn: Connection, account: str) -> list[Open]:
+    """Open balances of one account, for allocating."""
+    query = sa.select(invoice.c.due_on, invoice.c.number, invoice.c.id, BALANCE).where(OPEN)
+    rows = conn.execute(query.where(invoice.c.account_id == account))
+    return [Open(row[0], row[1], row[2], int(row[3])) for row in rows]
+
+
+def debts(conn: Connection, accounts: Sequence[str]) -> dict[str, list[Debt]]:
+    """Open balances by account, for dunning."""
+    query = sa.select(
+        invoice.c.account_id, invoice.c.due_on, invoice.c.number, BALANCE.label("balance"), invoice.c.currency
+    )
+    query = query.where(OPEN, invoice.c.account_id.in_(accounts)).order_by(invoice.c.due_on, invoice.c.number)
+    found: dict[str, list[Debt]] = defaultdict(list)
+    for row in conn.execute(query):
+        found[row.account_id].append(Debt(row.due_on, row.number, Money(int(row.balance), row.currency)))
+    return found
+
+
+def promises(conn: Connection, accounts: Sequence[str]) -> dict[str, list[Promise]]:
+    """Promises to pay by account."""
+    query = sa.select(promise).where(promise.c.account_id.in_(accounts)).order_by(promise.c.made_on)
+    found: dict[str, list[Promise]] = defaultdict(list)
+    for row in conn.execute(query):
+        found[row.account_id].append(Promise(row.made_on, row.until))
+    return found
+
+
+def with_debts_due_before(conn: Connection, day: date) -> list[str]:
+    """Accounts with an open invoice whose due date has passed."""
+    query: sa.Select[Any] = sa.select(invoice.c.account_id).where(OPEN, invoice.c.due_on < day)
+    return list(conn.execute(query.distinct().order_by(invoice.c.account_id)).scalars())
+
+
+def policies(conn: Connection) -> dict[str, Policy]:
+    """Dunning policies by name; `default` is always there."""
+    found = {"default": DEFAULT}
+    for row in conn.execute(sa.select(dunning_policy)):
+        found[row.name] = Policy.of(row.policy)
+    return found

@@ -1,0 +1,185 @@
+"""The dunning run: stages from due dates, one change set of holds, and what it wrote down, in one transaction."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import accounts, debts, holds, overrides, subscriptions
+from billing.accounts import Account
+from billing.holds import Wanted
+from billing.models import dunning_run, dunning_stage
+from billing.stages import Debt, Policy, Promise, effect, overdue, stage
+from core import clock, db, events, faults, ids
+from core.db import Database
+from intents.reader import Reader
+
+_CHUNK = 500
+P_RUN = faults.declare("dunning.before_commit")
+
+
+class DunningRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run asked for. `manual`: services whose own protection leaves it to a person."""
+
+    id: str
+    run_on: date
+    held: tuple[str, ...]
+    released: tuple[str, ...]
+    manual: tuple[str, ...]
+    hold_set: str | None
+    release_set: str | None
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything about one account that dunning decides from."""
+
+    owner: Account
+    policy: Policy
+    debts: tuple[Debt, ...]
+    promises: tuple[Promise, ...]
+    services: tuple[str, ...]
+    overridden: dict[str, date]
+    held: dict[str, Any]
+
+    def late(self, today: date) -> list[Debt]:
+        """Overdue debts, oldest first."""
+        return overdue(self.debts, self.promises, today)
+
+    def stage(self, today: date) -> int:
+        """The stage of the account's case."""
+        return stage(self.policy, self.debts, self.promises, today)
+
+    def wanted(self, today: date) -> Iterator[Wanted]:
+        """The restriction that each service ought to have; none where the debt is overridden."""
+        for service in self.services:
+            lifted = self.overridden.get(service, date.min)
+            owed = [debt for debt in self.debts if debt.due > lifted]
+            what = effect(self.policy, stage(self.policy, owed, self.promises, today))
+            late = overdue(owed, self.promises, today)
+            if what and late:
+                through = max(debt.due for debt in late)
+                yield Wanted(service, self.owner.id, what, late[0].invoice, through)
+
+
+def run_dunning(
+    database: Database, reader: Reader, on: date, *, actor: str = "billing", expect: int | None = None
+) -> DunningRun:
+    """Hold what is overdue and release what is not, as of local date `on`; doing it again asks for nothing.
+
+    All holds are one change set. `expect`: the number of restrictions by which a person lets a run pass its guard.
+    """
+    with database.write() as conn:
+        run = _run(conn, reader, on, actor, expect)
+        faults.point(P_RUN)
+    return run
+
+
+def open_cases(conn: Connection, account_ids: Sequence[str]) -> list[Case]:
+    """The cases of these accounts, which are locked first and then looked at."""
+    found: list[Case] = []
+    policies = debts.policies(conn)
+    for start in range(0, len(account_ids), _CHUNK):
+        chunk = list(account_ids[start : start + _CHUNK])
+        owners = accounts.by_ids(conn, chunk)
+        owed, promised = debts.debts(conn, chunk), debts.promises(conn, chunk)
+        services, lifted = subscriptions.services_of(conn, chunk), overrides.in_force(conn, chunk)
+        held = holds.held(conn, chunk)
+        for owner in owners:
+            mine = {name: row for name, row in held.items() if row["account_id"] == owner.id}
+            policy = policies.get(owner.dunning_policy, policies["default"])
+            found.append(
+                Case(
+                    owner, policy, tuple(owed[owner.id]), tuple(promised[owner.id]),
+                    tuple(services[owner.id]), lifted, mine,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _run(conn: Connection, reader: Reader, on: date, actor: str, expect: int | None) -> DunningRun:
+    run_id = ids.new_id("dun")
+    affected = {*debts.with_debts_due_before(conn, on), *holds.accounts_with_holds(conn)}
+    cases = open_cases(conn, sorted(affected))
+    new, manual = _new_holds(reader, cases, on)
+    freed = sorted(service for case in cases if not case.late(on) for service in case.held)
+    _enter_stages(conn, cases, on, run_id)
+    run = DunningRun(
+        id=run_id,
+        run_on=on,
+        held=tuple(one.service for one in new),
+        released=tuple(freed),
+        manual=tuple(manual),
+        hold_set=_hold(conn, new, run_id, expect),
+        release_set=_release(conn, freed, run_id),
+    )
+    _store(conn, run, actor)
+    return run
+
+
+def _new_holds(reader: Reader, cases: Sequence[Case], on: date) -> tuple[list[Wanted], list[str]]:
+    """Holds that are wanted and not there yet, and the services that are left to a person."""
+    new, manual = [], []
+    for case in cases:
+        for one in case.wanted(on):
+            allowed = holds.allowed_effect(reader, one.service, one.effect)
+            if allowed == holds.MANUAL:
+                manual.append(one.service)
+            elif allowed and not _stands(case.held.get(one.service), allowed):
+                new.append(msgspec.structs.replace(one, effect=allowed))
+    return sorted(new), sorted(manual)
+
+
+def _stands(held: Any, effect_: str) -> bool:
+    """Whether a hold is there already: with this effect, or by somebody else's hand."""
+    return held is not None and (held["set_id"] is None or held["effect"] == effect_)
+
+
+def _hold(conn: Connection, new: Sequence[Wanted], run_id: str, expect: int | None) -> str | None:
+    if not new:
+        return None
+    set_id = holds.submit(conn, holds.hold_changes(conn, new, run_id), "hold", run_id, expect)
+    holds.remember(conn, new, set_id, run_id)
+    return set_id
+
+
+def _release(conn: Connection, services: Sequence[str], run_id: str) -> str | None:
+    if not services:
+        return None
+    set_id = holds.submit(conn, holds.release_changes(conn, services), "release", run_id)
+    holds.forget(conn, services)
+    return set_id
+
+
+def _enter_stages(conn: Connection, cases: Sequence[Case], on: date, run_id: str) -> None:
+    """Record every stage that a case has reached and not entered yet, in order: none is skipped."""
+    reached = [(case, min(debt.due for debt in late)) for case in cases if (late := case.late(on))]
+    known = _entered(conn, [case.owner.id for case, _ in reached])
+    for case, oldest in reached:
+        for number, step in enumerate(case.policy.steps[: case.stage(on)], 1):
+            if (case.owner.id, oldest, number) in known:
+                continue
+            row = {"account_id": case.owner.id, "debt_due": oldest, "stage": number, "name": step.name}
+            conn.execute(sa.insert(dunning_stage).values(**row, run_id=run_id, entered_on=on))
+            told = {"stage": number, "name": step.name, "effect": step.effect, "debt_due": str(oldest)}
+            events.emit(conn, "dunning.stage", case.owner.id, told, actor="billing", correlation=run_id)
+
+
+def _entered(conn: Connection, account_ids: Sequence[str]) -> set[tuple[str, date, int]]:
+    known: set[tuple[str, date, int]] = set()
+    for start in range(0, len(account_ids), _CHUNK):
+        query = sa.select(dunning_stage.c.account_id, dunning_stage.c.debt_due, dunning_stage.c.stage)
+        query = query.where(dunning_stage.c.account_id.in_(account_ids[start : start + _CHUNK]))
+        known |= {(row[0], row[1], row[2]) for row in conn.execute(query)}
+    return known
+
+
+def _store(conn: Connection, run: DunningRun, actor: str) -> None:
+    values = {
+        "id": run.id, "run_on": run.run_on, "recorded_at": clock.now(), "actor": actor,
+        "hold_set": run.hold_set, "release_set": run.release_set, "held": len(run.held),
+        "released": len(run.released),
+    }  # fmt: skip
+    db.insert_many(conn, dunning_run, [values])

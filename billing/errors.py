@@ -1,0 +1,126 @@
+"""What can go wrong in billing: nouns that carry the object and say what to do."""
+
+from datetime import date
+
+from core.errors import Terminal
+
+
+class AccountUnknown(Terminal):
+    """No such billing account."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+        super().__init__(
+            f"there is no billing account '{account}'; 'trunkline customer list' shows the accounts"
+        )
+
+
+class AccountNotUsable(Terminal):
+    """An account's terms make no sense."""
+
+    def __init__(self, account: str, why: str) -> None:
+        self.account = account
+        super().__init__(f"account {account} is not usable: {why}")
+
+
+class TimeZoneUnknown(Terminal):
+    """Not a name of the IANA time zone database."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"'{name}' is no IANA time zone; write one such as Australia/Perth")
+
+
+class InvoiceUnknown(Terminal):
+    """No such invoice."""
+
+    def __init__(self, invoice: str) -> None:
+        super().__init__(f"there is no invoice '{invoice}'; 'trunkline billing invoices' lists them")
+
+
+class InvoiceFinal(Terminal):
+    """A final invoice never changes."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"invoice {number} is final and never changes; only a credit note corrects it")
+
+
+class DraftBuiltOn(Terminal):
+    """A draft cannot be voided: a later bill takes back something of it."""
+
+    def __init__(self, invoice: str) -> None:
+        super().__init__(f"draft {invoice} cannot be voided: a later bill corrects it; finalise both")
+
+
+class ServiceNotBilled(Terminal):
+    """A service has no subscription (it was never activated)."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"service {service} is not billed: its activation was never confirmed")
+
+
+class PriceMissing(Terminal):
+    """A plan has no price in force on a date."""
+
+    def __init__(self, plan: str, on: date) -> None:
+        super().__init__(f"plan {plan} has no price on {on}; add a price version that starts by then")
+
+
+class PriceVersionUnknown(Terminal):
+    """A plan has no such price version."""
+
+    def __init__(self, plan: str, version: str) -> None:
+        super().__init__(
+            f"plan {plan} has no price version '{version}'; its file under catalog/plans lists them"
+        )
+
+
+class TaxRateMissing(Terminal):
+    """No rate of a tax category applies on a date."""
+
+    def __init__(self, profile: str, category: str, on: date) -> None:
+        super().__init__(
+            f"tax profile '{profile}' has no rate for '{category}' on {on}; "
+            f"set one with 'trunkline billing tax {category} 10% --profile {profile}'"
+        )
+
+
+class CurrencyWrong(Terminal):
+    """Money of another currency than the account's."""
+
+    def __init__(self, account: str, wanted: str, given: str) -> None:
+        super().__init__(f"account {account} is kept in {wanted}, not in {given}; pay in {wanted}")
+
+
+class AmountNotPayable(Terminal):
+    """A payment of nothing or less."""
+
+    def __init__(self, amount: object) -> None:
+        super().__init__(f"{amount} cannot be paid; a payment is more than nothing")
+
+
+class PaymentKeyReused(Terminal):
+    """One idempotency key stands for two different payments."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"payment key '{key}' already stands for another payment; use a new key")
+
+
+class PromiseNotUsable(Terminal):
+    """A promise to pay by a date that has passed."""
+
+    def __init__(self, account: str, until: date) -> None:
+        super().__init__(f"account {account} cannot promise to pay by {until}: that day has passed")
+
+
+class TimelineNotUsable(Terminal):
+    """An event does not fit into a subscription's timeline."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(f"service {service}: {why}")
+
+
+class LedgerUnbalanced(Terminal):
+    """A ledger transaction does not add up to zero: a programming error that must not reach the books."""
+
+    def __init__(self, source: str, currency: str, rest: int) -> None:
+        super().__init__(f"ledger transaction of {source} is off by {rest} minor units of {currency}")

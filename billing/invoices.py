@@ -1,0 +1,194 @@
+"""Invoices: draft -> final; a draft may be voided. A number exists from finalisation on, in a gapless series.
+
+A bill below zero becomes a credit note in a series of its own, and the customer's credit. A final document never
+changes: its content is sealed with a hash (invariant 27).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import accounts, numbers, payments, posting
+from billing.accounts import Account
+from billing.bill import Bill
+from billing.errors import DraftBuiltOn, InvoiceFinal, InvoiceUnknown
+from billing.models import charge, invoice, invoice_line, invoice_tax, subscription, subscription_item
+from billing.periods import days_after
+from core import db, faults, ids
+from core.db import Database
+
+INVOICE, CREDIT_NOTE = "invoice", "credit-note"
+_PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
+_CHUNK = 100
+P_NUMBER = faults.declare("invoices.after_number")
+
+
+def draft(conn: Connection, owner: Account, drawn: Bill, on: date, run_id: str) -> str:
+    """Store a bill as a draft and return its id."""
+    invoice_id = ids.new_id("inv")
+    values = {
+        "id": invoice_id, "account_id": owner.id, "kind": CREDIT_NOTE if drawn.total.minor < 0 else INVOICE,
+        "state": "draft", "legal_entity": owner.legal_entity, "billed_on": on, "currency": owner.currency,
+        "net": drawn.net.minor, "tax": drawn.tax.minor, "total": drawn.total.minor, "run_id": run_id,
+    }  # fmt: skip
+    conn.execute(sa.insert(invoice).values(**values))
+    db.insert_many(conn, invoice_line, _line_rows(invoice_id, drawn))
+    db.insert_many(conn, invoice_tax, _tax_rows(invoice_id, drawn))
+    return invoice_id
+
+
+def finalise(database: Database) -> list[str]:
+    """Give every draft its number, in one order, and book it; returns the numbers given."""
+    with database.read() as conn:
+        query = sa.select(invoice.c.legal_entity, invoice.c.kind).where(invoice.c.state == "draft").distinct()
+        series = sorted(tuple(row) for row in conn.execute(query))
+    given: list[str] = []
+    for legal_entity, kind in series:
+        while True:
+            with database.write() as conn:
+                numbered = _finalise_some(conn, legal_entity, kind)
+            if not numbered:
+                break
+            given.extend(numbered)
+    return given
+
+
+def void(conn: Connection, invoice_id: str) -> None:
+    """Drop a draft: its intervals become unbilled, the next run bills them. Raises InvoiceFinal, InvoiceUnknown."""
+    row = get(conn, invoice_id)
+    accounts.lock(conn, row["account_id"])
+    row = get(conn, invoice_id)
+    if row["state"] == "void":
+        return
+    if row["state"] != "draft":
+        raise InvoiceFinal(row["number"])
+    _unbill(conn, row["id"])
+    conn.execute(sa.update(invoice).where(invoice.c.id == row["id"]).values(state="void"))
+
+
+def get(conn: Connection, reference: str) -> dict[str, Any]:
+    """An invoice by id or number, as a row. Raises InvoiceUnknown."""
+    query = sa.select(invoice).where(sa.or_(invoice.c.id == reference, invoice.c.number == reference))
+    row = conn.execute(query).mappings().first()
+    if row is None:
+        raise InvoiceUnknown(reference)
+    return dict(row)
+
+
+def lines(conn: Connection, invoice_id: str) -> list[dict[str, Any]]:
+    """Its lines in order, as rows."""
+    query = sa.select(invoice_line).where(invoice_line.c.invoice_id == invoice_id)
+    return [dict(row) for row in conn.execute(query.order_by(invoice_line.c.position)).mappings()]
+
+
+def tax_subtotals(conn: Connection, invoice_id: str) -> list[dict[str, Any]]:
+    """Its tax subtotals in order, as rows."""
+    query = sa.select(invoice_tax).where(invoice_tax.c.invoice_id == invoice_id)
+    query = query.order_by(invoice_tax.c.category, invoice_tax.c.millionths, invoice_tax.c.inclusive)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def last_totals(conn: Connection, account_ids: Sequence[str]) -> dict[str, int]:
+    """The highest total that each account was ever invoiced, in minor units."""
+    query = sa.select(invoice.c.account_id, sa.func.max(invoice.c.total))
+    query = query.where(invoice.c.account_id.in_(account_ids), invoice.c.state == "final")
+    return {row[0]: int(row[1]) for row in conn.execute(query.group_by(invoice.c.account_id))}
+
+
+def seal_of(conn: Connection, row: dict[str, Any]) -> str:
+    """SHA-256 of everything that a final document says."""
+    said = {
+        key: row[key] for key in ("id", "account_id", "kind", "number", "issued_on", "due_on", "currency")
+    }
+    totals = [row["net"], row["tax"], row["total"]]
+    content = [said, totals, lines(conn, row["id"]), tax_subtotals(conn, row["id"])]
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
+
+
+def _finalise_some(conn: Connection, legal_entity: str, kind: str) -> list[str]:
+    series = numbers.lock(conn, f"{kind}:{legal_entity}")
+    query = (
+        sa.select(invoice)
+        .where(invoice.c.state == "draft", invoice.c.legal_entity == legal_entity, invoice.c.kind == kind)
+        .order_by(invoice.c.account_id, invoice.c.id)
+        .limit(_CHUNK)
+    )
+    rows = [dict(row) for row in conn.execute(query).mappings()]
+    owners = {owner.id: owner for owner in accounts.by_ids(conn, sorted({row["account_id"] for row in rows}))}
+    given = [_finalise_one(conn, row, owners[row["account_id"]], series) for row in rows]
+    numbers.store(conn, series)
+    return [number for number in given if number]
+
+
+def _finalise_one(
+    conn: Connection, row: dict[str, Any], owner: Account, series: numbers.Series
+) -> str | None:
+    held = conn.execute(sa.select(invoice.c.state).where(invoice.c.id == row["id"])).scalar_one()
+    if held != "draft":  # voided while we waited for the account
+        return None
+    sequence, issued = series.next(row["billed_on"])
+    row |= {
+        "state": "final", "sequence": sequence, "issued_on": issued,
+        "number": number_text(row["kind"], row["legal_entity"], sequence),
+        "due_on": days_after(issued, owner.payment_days),
+    }  # fmt: skip
+    row["seal"] = seal_of(conn, row)
+    conn.execute(sa.update(invoice).where(invoice.c.id == row["id"]).values(**row))
+    faults.point(P_NUMBER)
+    posting.book_invoice(conn, row, tax_subtotals(conn, row["id"]))
+    if row["kind"] == CREDIT_NOTE:
+        payments.add_credit(conn, owner, row)
+    payments.apply_credit(conn, owner, issued)
+    return str(row["number"])
+
+
+def number_text(kind: str, legal_entity: str, sequence: int) -> str:
+    """A number to print: `INV-000001`; of another legal entity `INV-south-000001`."""
+    entity = "" if legal_entity == "main" else f"{legal_entity}-"
+    return f"{_PREFIX[kind]}-{entity}{sequence:06d}"
+
+
+def _unbill(conn: Connection, invoice_id: str) -> None:
+    """Take a draft's charges away: they never reached the books. Raises DraftBuiltOn."""
+    mine = sa.select(invoice_line.c.charge_id).where(invoice_line.c.invoice_id == invoice_id)
+    rows = conn.execute(sa.select(charge).where(charge.c.id.in_(mine))).all()
+    if conn.execute(sa.select(charge.c.id).where(charge.c.reverses.in_([row.id for row in rows]))).first():
+        raise DraftBuiltOn(invoice_id)
+    conn.execute(
+        sa.update(invoice_line).where(invoice_line.c.invoice_id == invoice_id).values(charge_id=None)
+    )
+    conn.execute(sa.delete(charge).where(charge.c.id.in_([row.id for row in rows])))
+    for item in sorted({row.item_id for row in rows}):
+        since = min(row.part_start for row in rows if row.item_id == item)
+        of_item = sa.select(subscription_item.c.subscription_id).where(subscription_item.c.id == item)
+        conn.execute(
+            sa.update(subscription)
+            .where(subscription.c.id == of_item.scalar_subquery())
+            .values(recalculate_from=since)
+        )
+
+
+def _line_rows(invoice_id: str, drawn: Bill) -> list[dict[str, Any]]:
+    return [
+        {
+            "invoice_id": invoice_id, "position": position, "charge_id": line.charge,
+            "description": line.description, "amount": line.amount.minor, "tax_category": line.rate.category,
+            "tax_millionths": line.rate.millionths, "tax_inclusive": line.rate.inclusive,
+        }
+        for position, line in enumerate(drawn.lines, 1)
+    ]  # fmt: skip
+
+
+def _tax_rows(invoice_id: str, drawn: Bill) -> list[dict[str, Any]]:
+    return [
+        {
+            "invoice_id": invoice_id, "category": tax.rate.category, "millionths": tax.rate.millionths,
+            "inclusive": tax.rate.inclusive, "base": tax.base.minor, "tax": tax.tax.minor,
+        }
+        for tax in drawn.taxes
+    ]  # fmt: skip

@@ -1,0 +1,80 @@
+"""Double entry: every transaction adds up to zero in every currency, and none is booked twice.
+
+Debits are positive, credits negative. Accounts of the books in this slice: `receivable`, `cash:<method>`,
+`customer-credit` (unapplied receipts and credit notes), `tax-payable:<category>`, `revenue:recurring`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing.errors import LedgerUnbalanced
+from billing.models import ledger_entry, ledger_transaction
+from core import clock, ids
+from core.money import Money
+
+RECEIVABLE = "receivable"
+CREDIT = "customer-credit"
+REVENUE = "revenue:recurring"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One leg: debit positive, credit negative."""
+
+    ledger: str
+    amount: Money
+
+
+def book(conn: Connection, account: str, kind: str, source: str, on: date, entries: Sequence[Entry]) -> str:
+    """Book one transaction for `source`; legs of nothing are left out. Raises LedgerUnbalanced."""
+    _require_balanced(source, entries)
+    transaction = ids.new_id("ldg")
+    values = {"id": transaction, "account_id": account, "kind": kind, "source": source, "booked_on": on}
+    conn.execute(sa.insert(ledger_transaction).values(**values, recorded_at=clock.now()))
+    legs = [entry for entry in entries if entry.amount.minor]
+    rows = [_row(transaction, position, entry) for position, entry in enumerate(legs)]
+    if rows:
+        conn.execute(sa.insert(ledger_entry), rows)
+    return transaction
+
+
+def balance(conn: Connection, ledger: str, account: str, currency: str, as_of: date | None = None) -> Money:
+    """What stands on an account of the books for a billing account, by the end of `as_of` (default: all)."""
+    query = (
+        sa.select(sa.func.coalesce(sa.func.sum(ledger_entry.c.amount), 0))
+        .join(ledger_transaction, ledger_transaction.c.id == ledger_entry.c.transaction_id)
+        .where(ledger_entry.c.ledger == ledger, ledger_entry.c.currency == currency)
+        .where(ledger_transaction.c.account_id == account)
+    )
+    if as_of is not None:
+        query = query.where(ledger_transaction.c.booked_on <= as_of)
+    return Money(int(conn.execute(query).scalar_one()), currency)
+
+
+def trial_balance(conn: Connection) -> dict[tuple[str, str], int]:
+    """Every account of the books: (ledger, currency) -> minor units; the sum per currency is always zero."""
+    query = sa.select(ledger_entry.c.ledger, ledger_entry.c.currency, sa.func.sum(ledger_entry.c.amount))
+    query = query.group_by(ledger_entry.c.ledger, ledger_entry.c.currency).order_by(
+        *query.selected_columns[:2]
+    )
+    return {(row[0], row[1]): int(row[2]) for row in conn.execute(query)}
+
+
+def _row(transaction: str, position: int, entry: Entry) -> dict[str, object]:
+    return {
+        "transaction_id": transaction, "position": position, "ledger": entry.ledger,
+        "currency": entry.amount.currency, "amount": entry.amount.minor,
+    }  # fmt: skip
+
+
+def _require_balanced(source: str, entries: Sequence[Entry]) -> None:
+    sums: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        sums[entry.amount.currency] += entry.amount.minor
+    for currency, rest in sums.items():
+        if rest:
+            raise LedgerUnbalanced(source, currency, rest)

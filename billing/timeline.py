@@ -1,0 +1,176 @@
+"""A subscription item's timeline: events folded to segments, segments cut into what ought to be billed. Pure.
+
+Events of one day are folded in the order of their recording and only the day's last word counts: A -> B -> A within
+a day is no change (invariants 8 and 9). It never matters when an event was recorded (invariant 13).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+from itertools import groupby
+
+import msgspec
+
+from billing.periods import Cadence, Period
+from billing.proration import prorate_slices
+from core.money import Money
+
+RECURRING = "recurring"
+SETUP = "setup"
+
+
+class EventKind(StrEnum):
+    """What can happen to an item."""
+
+    ACTIVATED = "activated"
+    CHANGED = "changed"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+    CEASED = "ceased"
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """A pinned price version: a later price change does not touch it (pin 6)."""
+
+    plan: str
+    version: str
+    price: Money
+    months: int = 1
+    tax: str = ""
+    setup: Money | None = None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One entry. `effective` is a local date; the day belongs to the new state (pin 2)."""
+
+    effective: date
+    seq: int
+    kind: EventKind
+    terms: Terms | None = None
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Days `[start, end)` on which one set of terms is billed; `end` None: until further notice."""
+
+    start: date
+    end: date | None
+    terms: Terms
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A part of one period at one price: what one charge bills."""
+
+    period: Period
+    part: Period
+    terms: Terms
+    amount: Money
+    kind: str = RECURRING
+
+
+class _State(msgspec.Struct, frozen=True):
+    terms: Terms | None = None
+    blocked: bool = False
+
+    @property
+    def billed(self) -> Terms | None:
+        return None if self.blocked else self.terms
+
+
+def after(state: _State, event: Event) -> _State:
+    """The state after one event; what does not apply changes nothing."""
+    match event.kind:
+        case EventKind.ACTIVATED:
+            return _State(event.terms)
+        case EventKind.CHANGED:
+            return _State(event.terms if state.terms else None, state.blocked)
+        case EventKind.CEASED:
+            return _State()
+        case _:
+            return _State(state.terms, event.kind is EventKind.BLOCKED)
+
+
+def state_on(events: Iterable[Event], day: date) -> _State:
+    """The state at the end of `day`."""
+    state = _State()
+    for event in _in_order(events):
+        if event.effective <= day:
+            state = after(state, event)
+    return state
+
+
+def segments(events: Iterable[Event]) -> list[Segment]:
+    """The billed stretches, in order, never overlapping; neighbours at the same terms are one."""
+    found: list[Segment] = []
+    since, state = date.min, _State()
+    for day, same_day in groupby(_in_order(events), key=lambda event: event.effective):
+        following = state
+        for event in same_day:
+            following = after(following, event)
+        if following.billed != state.billed:
+            if state.billed:
+                found.append(Segment(since, day, state.billed))
+            since = day
+        state = following
+    if state.billed:
+        found.append(Segment(since, None, state.billed))
+    return found
+
+
+def ought(
+    events: Sequence[Event], anchor: int, base: int, today: date, since: date | None = None
+) -> list[Slice]:
+    """What ought to be billed by `today`, in advance: every period that has begun, whole.
+
+    `since` leaves out periods that end on or before it. Raises nothing; an item that never started gives nothing.
+    """
+    slices = _setups(events, today)
+    for months, run in _by_cadence(segments(events)):
+        cadence = Cadence(anchor, months, base)
+        slices.extend(_cut(run, cadence, today))
+    return [part for part in slices if since is None or part.period.end > since]
+
+
+def _setups(events: Sequence[Event], today: date) -> list[Slice]:
+    """The one-off fee of each activation that lasted beyond its day, billed on that day."""
+    found: list[Slice] = []
+    for event in events:
+        terms = event.terms
+        if event.kind is not EventKind.ACTIVATED or terms is None or terms.setup is None:
+            continue
+        if event.effective <= today and state_on(events, event.effective).terms is not None:
+            day = Period(event.effective, event.effective + timedelta(days=1))
+            found.append(Slice(day, day, terms, terms.setup, SETUP))
+    return found
+
+
+def charged_through(slices: Iterable[Slice]) -> date | None:
+    """The day up to which slices bill (exclusive)."""
+    return max((one.part.end for one in slices if one.kind == RECURRING), default=None)
+
+
+def is_over(events: Iterable[Event]) -> bool:
+    """Whether nothing can become billable any more without a new event: it has ceased."""
+    found = _in_order(events)
+    return bool(found) and found[-1].kind is EventKind.CEASED
+
+
+def _by_cadence(all_segments: Sequence[Segment]) -> Iterator[tuple[int, list[Segment]]]:
+    for months in sorted({segment.terms.months for segment in all_segments}):
+        yield months, [segment for segment in all_segments if segment.terms.months == months]
+
+
+def _cut(run: Sequence[Segment], cadence: Cadence, today: date) -> Iterator[Slice]:
+    """Slices period by period, each price of a period rounded over all its days together."""
+    begun = [segment for segment in run if segment.start < cadence.containing(today).end]
+    if not begun or begun[0].start > today:
+        return
+    for period in cadence.between(begun[0].start, today):
+        parts = [(part, s.terms) for s in begun if (part := period.clip(s.start, s.end))]
+        for terms in dict.fromkeys(terms for _, terms in parts):
+            mine = [part for part, other in parts if other == terms]
+            for part, amount in zip(mine, prorate_slices(terms.price, mine, period), strict=True):
+                yield Slice(period, part, terms, amount)
+
+
+def _in_order(events: Iterable[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: (event.effective, event.seq))
