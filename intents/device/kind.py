@@ -31,6 +31,9 @@ def claims(_id: str, device: Device) -> Iterator[Claim]:
     if device.nas:
         for index, source in enumerate(device.nas.sources):
             yield spelling.exactly("nas", source, ("nas", "sources", index))
+    for kind in ("pair", "ring"):
+        if (name := getattr(device, kind)) is not None:
+            yield spelling.exactly(kind, name, (kind,))  # not exclusive: this is how fellows are found
     yield from _networks(device)
 
 
