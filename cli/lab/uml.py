@@ -1,0 +1,180 @@
+"""User-Mode Linux guests: a Linux with a kernel of its own as an ordinary program, on the host's root read-only.
+
+A guest's network cards are taps in a namespace of the caller's. Everything it writes lies in one folder on the
+host (`etc/`, `console.log`), so a guest that is started again finds its configuration. See README.md.
+"""
+
+import base64
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from core.errors import Retryable
+
+INIT = Path(__file__).parent / "guest" / "init.sh"
+MODULES = (
+    *("ppp_generic", "ppp_async", "ppp_synctty", "pppoe", "8021q", "ipv6"),
+    *("sch_htb", "sch_fq_codel", "sch_ingress", "cls_matchall", "act_police"),
+    *(
+        "iptable_filter",
+        "iptable_nat",
+        "ip6table_filter",
+        "xt_conntrack",
+        "xt_REDIRECT",
+        "xt_nat",
+        "xt_limit",
+    ),
+    *("xt_tcpudp", "xt_multiport", "xt_TCPMSS", "ipt_REJECT", "nf_tables"),
+)
+"""What the guests' programs need; modprobe brings what these need."""
+SSHD = """\
+Port 22
+HostKey /etc/ssh/guest_host_key
+AuthorizedKeysFile /etc/ssh/guest_authorized_keys
+PidFile /run/sshd.pid
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+StrictModes no
+PrintMotd no
+Subsystem sftp internal-sftp
+"""
+
+
+class GuestFailed(Retryable):
+    """A guest did not come up or has ended; carries the end of its console."""
+
+    def __init__(self, name: str, why: str, console: str) -> None:
+        super().__init__(f"guest {name} {why}; the end of its console:\n{console}")
+        self.name, self.console = name, console
+
+
+class SshKey(msgspec.Struct, frozen=True):
+    """A fresh Ed25519 key pair in OpenSSH's formats, with the public key's pin `SHA256:…`."""
+
+    private: bytes
+    public: str
+
+    @property
+    def pin(self) -> str:
+        """The fingerprint as `management.host-key` wants it."""
+        digest = hashlib.sha256(base64.b64decode(self.public.split()[1])).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def new_key() -> SshKey:
+    """A key pair for a guest's host key or for logging in to it."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return SshKey(private, key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode())
+
+
+class Guest:
+    """One guest. `network` is a shell script that gives vec0, vec1, … (the taps in order) their addresses."""
+
+    def __init__(
+        self, name: str, folder: Path, namespace: str, taps: Sequence[str], network: str, memory: str = "160M"
+    ) -> None:
+        self.name, self.folder, self.namespace = name, folder, namespace
+        self.taps, self.network, self.memory = tuple(taps), network, memory
+        self.host_key, self.login_key = new_key(), new_key()
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def key_path(self) -> Path:
+        """The private key that logs in as root."""
+        return self.folder / "login_key"
+
+    @property
+    def console(self) -> Path:
+        """What the guest's kernel and init say."""
+        return self.folder / "console.log"
+
+    def prepare(self) -> None:
+        """Make the guest's folder: its own /etc, keys, and what init reads. Once, before the first start."""
+        etc = self.folder / "etc"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", "/etc", str(etc)], check=True)
+        _write(etc / "hostname", self.name + "\n")
+        _write(etc / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n")
+        _write(etc / "mtab", "")
+        _write(etc / "ssh" / "guest_sshd_config", SSHD)
+        _write(etc / "ssh" / "guest_host_key", self.host_key.private.decode(), 0o600)
+        _write(etc / "ssh" / "guest_authorized_keys", self.login_key.public + "\n", 0o600)
+        _write(self.key_path, self.login_key.private.decode(), 0o600)
+        _write(self.folder / "guest.env", f"NAME={self.name}\nMODULES='{' '.join(MODULES)}'\n")
+        _write(self.folder / "network.sh", self.network)
+        _write(self.folder / "init", INIT.read_text(), 0o755)  # an installed package keeps no x bit
+
+    def start(self) -> None:
+        """Boot. The guest dies with the thread that calls this, even when we are killed."""
+        cards = [f"vec{n}:transport=tap,ifname={tap},depth=64" for n, tap in enumerate(self.taps)]
+        boot = ["linux.uml", f"mem={self.memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"]
+        boot += [
+            f"init={self.folder}/init",
+            f"GUEST={self.folder}",
+            f"uml_dir={self.folder}",
+            *cards,
+            "con0=null,fd:1",
+            "con=null",
+        ]
+        within = ["ip", "netns", "exec", self.namespace, "setpriv", "--pdeathsig", "KILL"]
+        with self.console.open("ab") as console:
+            self._running = subprocess.Popen(
+                [*within, *boot],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": str(self.folder)},
+            )
+
+    def wait_up(self, cap: float = 90) -> float:
+        """Wait until init says that the guest is up; seconds that it took. Raises GuestFailed."""
+        started = time.monotonic()
+        wanted = self.console.read_bytes().count(self._up) if self.console.exists() else 0
+        while time.monotonic() - started < cap:
+            if self.console.read_bytes().count(self._up) >= max(wanted, 1):
+                return time.monotonic() - started
+            if not self.alive:
+                raise GuestFailed(self.name, "ended while booting", self.last_lines())
+            time.sleep(0.1)
+        raise GuestFailed(self.name, f"was not up within {cap:g} s", self.last_lines())
+
+    @property
+    def _up(self) -> bytes:
+        return f"guest {self.name} is up".encode()
+
+    @property
+    def alive(self) -> bool:
+        """The guest's kernel is running."""
+        return self._running is not None and self._running.poll() is None
+
+    def last_lines(self, count: int = 30) -> str:
+        """The end of the console."""
+        return "\n".join(self.console.read_text(errors="replace").splitlines()[-count:])
+
+    def stop(self) -> None:
+        """Pull the plug: the kernel and its threads are one session of ours."""
+        if self._running is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait(timeout=10)
+        self._running = None
+
+
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(mode)

@@ -1,0 +1,274 @@
+#!/bin/sh
+# The device's side of the linux_pppd driver: installs a set of files, reloads only what changed, and undoes it
+# by its own timer when nobody confirms. Everything it keeps lies in /etc/trunkline. See README.md.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+umask 077
+HOME_DIR=/etc/trunkline
+STATE=$HOME_DIR/state
+RUN=/run/trunkline
+AGENT=$HOME_DIR/agent
+
+say() { echo "$*" >&2; }
+manifest_paths() { [ -f "$1/manifest" ] && sed 's/^[0-7]* //' "$1/manifest"; }
+
+# --- a set of files: DIR/manifest ("mode path" a line) and DIR/tree ---------------------------------------
+
+check_set() { # what the programs themselves can check, before anything is touched
+    tree=$1/tree
+    dns=$tree$HOME_DIR/garden/dns.conf
+    [ ! -f "$dns" ] || dnsmasq --test -C "$dns" 2>&1 || return 1
+    for script in $(manifest_paths "$1" | grep -E '/(session|hook)$|\.d/'); do
+        sh -n "$tree$script" 2>&1 || return 1
+    done
+    firewall_check "$tree$HOME_DIR/firewall"
+}
+
+snapshot() { # what runs now, as a set, so that it can be installed again
+    rm -rf "$STATE/previous.new"
+    mkdir -p "$STATE/previous.new/tree"
+    manifest_paths "$STATE" >"$RUN/paths"
+    manifest_paths "$1" >>"$RUN/paths"
+    sort -u "$RUN/paths" | while read -r path; do
+        [ -f "$path" ] || continue
+        mkdir -p "$STATE/previous.new/tree$(dirname "$path")"
+        cp -p "$path" "$STATE/previous.new/tree$path"
+        echo "$(stat -c %a "$path") $path" >>"$STATE/previous.new/manifest"
+    done
+    [ -f "$STATE/previous.new/manifest" ] || : >"$STATE/previous.new/manifest"
+    rm -rf "$STATE/previous"
+    mv "$STATE/previous.new" "$STATE/previous"
+}
+
+install_set() { # prints the paths that changed
+    while read -r mode path; do
+        if ! cmp -s "$1/tree$path" "$path" || [ "$(stat -c %a "$path")" != "$mode" ]; then
+            mkdir -p -m 755 "$(dirname "$path")"
+            cp "$1/tree$path" "$path.tl-new" && chmod "$mode" "$path.tl-new" && mv "$path.tl-new" "$path" || return 1
+            echo "$path"
+        fi
+    done <"$1/manifest"
+    manifest_paths "$STATE" | while read -r path; do
+        grep -q " $path\$" "$1/manifest" && continue
+        rm -f "$path"
+        echo "$path"
+    done
+    cp "$1/manifest" "$STATE/manifest"
+    sync
+}
+
+# --- daemons ------------------------------------------------------------------------------------------------
+
+stop_daemon() { start-stop-daemon --stop --quiet --oknodo --pidfile "$RUN/$1.pid" --retry TERM/2/KILL/2; }
+
+listeners() { for file in "$HOME_DIR"/access/*.args; do [ -f "$file" ] && basename "$file" .args; done; }
+
+used_addresses() { # addresses of live sessions: a new listener must not give them again
+    ip -4 -o addr show | awk '$2 ~ /^ppp/ { for (i = 1; i < NF; i++) if ($i == "peer") print $(i + 1) }' | sed 's,/.*,,'
+}
+
+live_ids() { # session ids in use on a port, from the command lines of their pppoe programs
+    for file in "$RUN"/sessions/*; do
+        [ -f "$file" ] && grep -q "^access=$1\$" "$file" && sed -n 's/^number=//p' "$file"
+    done | sort -n
+}
+
+start_listener() {
+    port=$1
+    case $port in
+    *.*) ip link show "$port" >/dev/null 2>&1 ||
+        ip link add link "${port%.*}" name "$port" type vlan id "${port##*.}" || return 1 ;;
+    esac
+    ip link set "$port" up || return 1
+    used_addresses >"$RUN/used"
+    grep -vxF -f "$RUN/used" "$HOME_DIR/access/$port.pool" >"$RUN/$port.pool"
+    highest=$(live_ids "$port" | tail -n 1)
+    # shellcheck disable=SC2046  the file holds words for the command line
+    pppoe-server -I "$port" $(cat "$HOME_DIR/access/$port.args") -p "$RUN/$port.pool" \
+        -o "${highest:-0}" -X "$RUN/listen-$port.pid" 9>&-
+}
+
+stop_listener() { # SIGKILL: on SIGTERM pppoe-server would end every session; their pppd go on by themselves
+    pid=$(tr -dc 0-9 <"$RUN/listen-$1.pid" 2>/dev/null)
+    [ -n "$pid" ] && grep -q pppoe-server "/proc/$pid/comm" 2>/dev/null && kill -KILL "$pid"
+    rm -f "$RUN/listen-$1.pid"
+    return 0
+}
+
+restart_listener() {
+    stop_listener "$1"
+    [ ! -f "$HOME_DIR/access/$1.args" ] || start_listener "$1"
+}
+
+restart_page() {
+    stop_daemon page
+    [ ! -f "$HOME_DIR/garden/server.py" ] || start-stop-daemon --start --quiet --background --make-pidfile \
+        --pidfile "$RUN/page.pid" --exec /usr/bin/python3 -- -I "$HOME_DIR/garden/server.py"
+}
+
+restart_dns() {
+    stop_daemon dns
+    [ ! -f "$HOME_DIR/garden/dns.conf" ] || dnsmasq -C "$HOME_DIR/garden/dns.conf" 9>&-
+}
+
+# --- the firewall: nftables, or iptables where the kernel has no nftables for IP (User-Mode Linux) -----------
+
+has_nft() { nft -c 'add table inet trunkline' >/dev/null 2>&1; }
+
+expand() { # a line "#member …{}…" once for every interface that is in the garden
+    awk -v members="$(cd "$RUN/garden" 2>/dev/null && ls | tr '\n' ' ')" '
+        sub(/^#member /, "") { n = split(members, names, " ")
+            for (i = 1; i <= n; i++) { line = $0; gsub(/\{\}/, names[i], line); print line }
+            next }
+        { print }' "$1"
+}
+
+firewall_check() {
+    [ -f "$1/rules.nft" ] || return 0
+    if has_nft; then
+        nft -c -f "$1/rules.nft" 2>&1
+    else
+        iptables-legacy-restore --test <"$1/rules.v4" 2>&1 && ip6tables-legacy-restore --test <"$1/rules.v6" 2>&1
+    fi
+}
+
+firewall_load() { # one transaction: no packet meets half a ruleset
+    if [ ! -f "$HOME_DIR/firewall/rules.nft" ]; then
+        firewall_clear
+    elif has_nft; then
+        expand "$HOME_DIR/firewall/rules.nft" | nft -f -
+    else
+        expand "$HOME_DIR/firewall/rules.v4" | iptables-legacy-restore &&
+            expand "$HOME_DIR/firewall/rules.v6" | ip6tables-legacy-restore
+    fi
+}
+
+firewall_clear() {
+    if has_nft; then
+        nft 'add table inet trunkline; delete table inet trunkline'
+    else
+        printf '*filter\nCOMMIT\n*nat\nCOMMIT\n' | iptables-legacy-restore
+        printf '*filter\nCOMMIT\n' | ip6tables-legacy-restore
+    fi
+}
+
+garden() { # garden join|leave INTERFACE: called by the session hook before the interface comes up
+    mkdir -p "$RUN/garden"
+    was=$([ -e "$RUN/garden/$2" ] && echo join || echo leave)
+    [ "$was" != "$1" ] || return 0
+    if [ "$1" = join ]; then : >"$RUN/garden/$2"; else rm -f "$RUN/garden/$2"; fi
+    if has_nft; then
+        [ "$1" = join ] && verb=add || verb=delete
+        nft "$verb element inet trunkline members { $2 }"
+    else
+        firewall_load
+    fi
+}
+
+# --- reloading only what a changed path asks for --------------------------------------------------------------
+
+reload_for() { # changed paths on stdin
+    cat >"$RUN/changed"
+    changed() { grep -q "^$HOME_DIR/$1" "$RUN/changed"; }
+    if changed sysctl.conf && [ -f "$HOME_DIR/sysctl.conf" ]; then sysctl -q -p "$HOME_DIR/sysctl.conf" || return 1; fi
+    if changed addresses || changed boot; then own_addresses || return 1; fi
+    if changed firewall/; then firewall_load || return 1; fi
+    if changed garden/dns.conf; then restart_dns || return 1; fi
+    if changed garden/server.py; then restart_page || return 1; fi
+    for port in $(sed -n "s,^$HOME_DIR/access/\(.*\)\.\(args\|pool\)\$,\1,p" "$RUN/changed" | sort -u); do
+        restart_listener "$port" || { say "the listener on $port does not start"; return 1; }
+    done
+}
+
+own_addresses() { # the gateway of all sessions, on lo
+    [ ! -f "$HOME_DIR/addresses" ] || while read -r address; do ip addr replace "$address" dev lo; done <"$HOME_DIR/addresses"
+}
+
+# --- commit, timer, rollback --------------------------------------------------------------------------------
+
+apply() { # apply SECONDS: STATE/stage becomes what runs; 0 = final. Status 3: refused or failed, the old set runs
+    [ ! -f "$STATE/pending" ] || { say "a commit waits for its confirmation"; return 3; }
+    said=$(check_set "$STATE/stage") || { say "$said"; return 3; }
+    snapshot "$STATE/stage"
+    : >"$STATE/applying"
+    [ "$1" = 0 ] || arm "$1"
+    if ! { install_set "$STATE/stage" >"$RUN/installed" && reload_for <"$RUN/installed"; }; then
+        restore || { say "and the previous set does not load"; return 4; }
+        return 3
+    fi
+    rm -f "$STATE/applying"
+    cat "$RUN/installed"
+}
+
+arm() { # the timer lives on the device: whoever asked may die. A reboot before the confirmation restores, too
+    token=$(cat /proc/sys/kernel/random/uuid)
+    echo "$token $(($(date +%s) + $1))" >"$STATE/pending"
+    setsid sh -c "sleep $1; exec $AGENT expire $token" </dev/null >/dev/null 2>&1 9>&- &
+}
+
+expire() { # only the timer of the commit that still waits may restore
+    grep -q "^$1 " "$STATE/pending" 2>/dev/null && restore
+}
+
+restore() {
+    [ -d "$STATE/previous" ] || { say "nothing was committed here before"; return 5; }
+    : >"$STATE/applying"
+    install_set "$STATE/previous" >"$RUN/installed"
+    reload_for <"$RUN/installed" || return 4
+    rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying"
+}
+
+confirm() {
+    [ -f "$STATE/pending" ] || { say "no commit waits for a confirmation"; return 5; }
+    rm -f "$STATE/pending"
+}
+
+boot() { # a commit that was cut off or never confirmed is undone before anything starts
+    rm -rf "$RUN/sessions" "$RUN/garden"
+    mkdir -p "$RUN/sessions"
+    if [ -f "$STATE/applying" ] || [ -f "$STATE/pending" ]; then
+        install_set "$STATE/previous" >/dev/null
+        rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying"
+    fi
+    manifest_paths "$STATE" | reload_for
+}
+
+# --- sessions -----------------------------------------------------------------------------------------------
+
+sessions() { # the state file of every session whose pppd lives, in one line each
+    for file in "$RUN"/sessions/*; do
+        [ -f "$file" ] || continue
+        name=$(basename "$file")
+        pid=$(sed -n 's/^pid=//p' "$file")
+        [ -e "/sys/class/net/$name" ] && grep -qx pppd "/proc/$pid/comm" 2>/dev/null || continue
+        echo "interface=$name $(tr '\n' ' ' <"$file")"
+    done
+}
+
+end_session() { # end INTERFACE LOGIN: only while that login is on it. Status 0 gone, 6 there is no such session
+    file=$RUN/sessions/$1
+    sessions | grep "^interface=$1 " | grep -qF " login=$2 " || return 6
+    pid=$(sed -n 's/^pid=//p' "$file")
+    kill -TERM "$pid" # pppd says goodbye to the subscriber and sends the Accounting Stop
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        grep -qx pppd "/proc/$pid/comm" 2>/dev/null || break
+        sleep 0.5
+    done
+    grep -qx pppd "/proc/$pid/comm" 2>/dev/null && kill -KILL "$pid"
+    sleep 0.1
+    [ ! -e "/sys/class/net/$1" ] && rm -f "$file"
+}
+
+mkdir -p "$RUN/sessions" "$STATE"
+verb=$1
+shift
+case $verb in
+apply | restore | confirm | boot | expire | garden)
+    exec 9>"$RUN/lock"
+    flock -w 30 9 || { say "another change is running"; exit 7; }
+    "$verb" "$@"
+    ;;
+sessions) sessions ;;
+end) end_session "$@" ;;
+pending) [ -f "$STATE/pending" ] ;;
+*) say "no such verb: $verb"; exit 2 ;;
+esac

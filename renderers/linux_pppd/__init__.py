@@ -1,0 +1,1 @@
+"""Linux PPPoE BNG: see README.md."""
