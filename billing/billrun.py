@@ -25,8 +25,8 @@ from intents.reader import Reader
 
 OVER = date.max
 """`charged_through` of what has ended and is billed to its end."""
-P_CHUNK = faults.declare("billrun.after_chunk")
-P_DRAFTS = faults.declare("billrun.before_numbers")
+P_CHUNK = faults.declare("billing.after_chunk")
+P_DRAFTS = faults.declare("billing.before_numbers")
 
 
 class BillRun(msgspec.Struct, frozen=True, kw_only=True):

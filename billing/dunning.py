@@ -18,7 +18,7 @@ from core.db import Database
 from intents.reader import Reader
 
 _CHUNK = 500
-P_RUN = faults.declare("dunning.before_commit")
+P_RUN = faults.declare("billing.before_dunning_commit")
 
 
 class DunningRun(msgspec.Struct, frozen=True, kw_only=True):

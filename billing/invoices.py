@@ -25,7 +25,7 @@ from core.db import Database
 INVOICE, CREDIT_NOTE = "invoice", "credit-note"
 _PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
 _CHUNK = 100
-P_NUMBER = faults.declare("invoices.after_number")
+P_NUMBER = faults.declare("billing.after_number")
 
 
 def draft(conn: Connection, owner: Account, drawn: Bill, on: date, run_id: str) -> str:

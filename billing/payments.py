@@ -15,7 +15,7 @@ from billing.models import allocation, payment
 from core import clock, events, faults, ids
 from core.money import Money
 
-P_PAID = faults.declare("payments.before_commit")
+P_PAID = faults.declare("billing.before_payment_commit")
 
 
 class Paid(msgspec.Struct, frozen=True):

@@ -1,7 +1,6 @@
 """The bill run on both databases: adds nothing twice, resumes, parks what is odd."""
 
 import itertools
-import threading
 from datetime import date
 
 import pytest
@@ -19,6 +18,7 @@ from core.db import Database
 from core.faults import FaultInjected
 from intents.plan.schema import Plan
 from tests.billing.stage import START, Stage, price, reader_of
+from tests.billing.threads import together
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FEB, MAR = date(2026, 2, 1), date(2026, 3, 1)
@@ -306,26 +306,6 @@ def test_the_catalogue_gives_the_version_in_force(database: Database):
         catalog.price_on(reader, "p", date(2020, 1, 1), "AUD")
     with pytest.raises(PriceVersionUnknown, match="'zzz'"):
         catalog.price_version(reader, "p", "zzz", "AUD")
-
-
-def together(count: int, action) -> None:
-    """Run an action in several threads at once; an error in any of them fails the test."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(count)
-
-    def act() -> None:
-        gate.wait()
-        try:
-            action()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=act) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
 
 
 def _interval(row):
