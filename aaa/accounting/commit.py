@@ -1,0 +1,146 @@
+"""Group commit: collect while the last commit runs, commit once, then answer. No answer without durability.
+
+Order of refuge: the database; the local journal; silence (the NAS sends again).
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+import sqlalchemy as sa
+import structlog
+
+from aaa.accounting.journal import Journal
+from aaa.accounting.record import AccountingRecord
+from aaa.accounting.store import apply
+from core import clock, faults
+from core.db import Database, DatabaseAway
+
+BEFORE_COMMIT = faults.declare("accounting.before_commit")
+IN_TRANSACTION = faults.declare("accounting.in_transaction")
+AFTER_COMMIT = faults.declare("accounting.after_commit")
+AFTER_REPLY = faults.declare("accounting.after_reply")
+
+_BATCH = 1000
+_RETRY = 1.0
+_log = structlog.get_logger()
+
+Reply = Callable[[bool], None]
+"""Called once for a record: True when it is durable (answer it), False when it is not (forget it, stay silent)."""
+
+
+class GroupCommit(threading.Thread):
+    """The thread that makes records durable. `submit` from any thread; `stop` finishes what is queued."""
+
+    def __init__(self, db: Database, journal: Journal, name: str = "accounting") -> None:
+        super().__init__(name=name, daemon=True)
+        self._db = db
+        self._journal = journal
+        self._queue: SimpleQueue[tuple[AccountingRecord, Reply] | None] = SimpleQueue()
+        self._away_until = 0.0
+
+    def submit(self, record: AccountingRecord, reply: Reply) -> None:
+        """Queue a record; `reply` is called from this thread."""
+        self._queue.put((record, reply))
+
+    def stop(self) -> None:
+        """Commit what is queued and end."""
+        self._queue.put(None)
+        self.join(timeout=30)
+        self._journal.close()
+
+    def run(self) -> None:
+        """Until stopped: one batch after another; drain the journal when there is time."""
+        going = True
+        while going:
+            batch, going = self._collect()
+            if batch:
+                self.settle(batch)
+            if self._journal.waiting:
+                self.drain()
+
+    def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
+        """Make a batch durable and answer it."""
+        records = [record for record, _reply in batch]
+        faults.point(BEFORE_COMMIT)
+        try:
+            durable = self._committed(records) or self._journalled(records)
+        except faults.FaultInjected:
+            raise
+        except Exception:  # a bug for one record must not end the thread that answers all others
+            self._one_by_one(batch)
+            return
+        for _record, reply in batch:
+            reply(durable)
+        faults.point(AFTER_REPLY)
+
+    def drain(self) -> int:
+        """Bring the journal into the database, when that is there. Returns the number of records."""
+        if clock.monotonic() < self._away_until:
+            return 0
+        try:
+            drained = self._journal.drain(self._apply)
+        except _AWAY as error:
+            self._mark_away(error)
+            return 0
+        if drained:
+            _log.info("accounting journal drained", records=drained)
+        return drained
+
+    def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
+        try:
+            item = self._queue.get(timeout=0.25)
+        except Empty:
+            return [], True
+        batch: list[tuple[AccountingRecord, Reply]] = []
+        while item is not None:
+            batch.append(item)
+            if len(batch) >= _BATCH:
+                return batch, True
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+        return batch, False
+
+    def _committed(self, records: Sequence[AccountingRecord]) -> bool:
+        if clock.monotonic() < self._away_until:
+            return False
+        try:
+            self._apply(records)
+        except _AWAY as error:
+            self._mark_away(error)
+            return False
+        faults.point(AFTER_COMMIT)
+        return True
+
+    def _apply(self, records: Sequence[AccountingRecord]) -> None:
+        with self._db.write() as conn:
+            apply(conn, records)
+            faults.point(IN_TRANSACTION)
+
+    def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
+        try:
+            self._journal.append(records)
+        except OSError as error:
+            _log.error("accounting is not durable: no answers are sent", error=str(error))
+            return False
+        return True
+
+    def _one_by_one(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
+        """One record that the database refuses must not silence the others."""
+        for record, reply in batch:
+            try:
+                reply(self._committed([record]) or self._journalled([record]))
+            except Exception as error:
+                _log.error(
+                    "an accounting record is refused", nas=record.nas, error=str(error).splitlines()[0]
+                )
+                reply(False)
+
+    def _mark_away(self, error: Exception) -> None:
+        self._away_until = clock.monotonic() + _RETRY
+        _log.warning("the database is away: accounting goes to the journal", error=str(error).splitlines()[0])
+
+
+_AWAY = (DatabaseAway, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)

@@ -1,0 +1,108 @@
+"""The local journal: where acknowledged records wait while the database is away.
+
+Segments `<folder>/<name>.journal` of checksummed frames. A record counts once its segment is synced; a torn tail was
+never acknowledged. A drained segment is deleted only after the database committed it; draining twice is harmless.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from io import BufferedWriter
+from pathlib import Path
+
+import msgspec
+
+from aaa.accounting.record import AccountingRecord
+from aaa.view.overlay import frame, frames
+from core import faults
+from core.ids import new_id
+
+BEFORE_SYNC = faults.declare("accounting.before_journal_sync")
+AFTER_SYNC = faults.declare("accounting.after_journal_sync")
+DRAINED = faults.declare("accounting.drained_before_unlink")
+DURING_DRAIN = faults.declare("accounting.during_drain")
+
+_CHUNK = 500
+
+
+class Journal:
+    """One writer's journal. `append` is durable when it returns; raises OSError when the disk does not take it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: BufferedWriter | None = None
+        self._path: Path | None = None
+        self._decoder = msgspec.msgpack.Decoder(AccountingRecord)
+
+    def append(self, records: Sequence[AccountingRecord]) -> None:
+        """Write and sync the records."""
+        file = self._open()
+        try:
+            file.write(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
+            file.flush()
+            faults.point(BEFORE_SYNC)
+            os.fdatasync(file.fileno())
+        except OSError:
+            self._abandon()
+            raise
+        faults.point(AFTER_SYNC)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to drain, ours or left by a writer that died."""
+        return any(self._folder.glob("*.journal"))
+
+    def drain(self, apply: Callable[[Sequence[AccountingRecord]], None]) -> int:
+        """Give every segment that nobody writes to `apply`, in order, and delete it; returns the records' number."""
+        self.close()
+        drained = 0
+        for path in sorted(self._folder.glob("*.journal")):
+            try:
+                with path.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    drained += self._drain_one(file.read(), apply)
+                    faults.point(DRAINED)
+                    path.unlink()
+            except (BlockingIOError, FileNotFoundError):
+                continue  # another worker's live segment, or one that it has just drained
+        return drained
+
+    def close(self) -> None:
+        """End the current segment; the next append begins another."""
+        if self._file is not None:
+            self._file.close()
+            self._file = self._path = None
+
+    def _drain_one(self, raw: bytes, apply: Callable[[Sequence[AccountingRecord]], None]) -> int:
+        records = [self._decoder.decode(payload) for payload in frames(raw)]
+        for start in range(0, len(records), _CHUNK):
+            apply(records[start : start + _CHUNK])
+            faults.point(DURING_DRAIN)
+        return len(records)
+
+    def _open(self) -> BufferedWriter:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path = self._folder / f"{new_id('acct')}.journal"
+            self._file = self._path.open("xb")
+            os.chmod(self._path, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            _sync_folder(self._folder)
+        return self._file
+
+    def _abandon(self) -> None:
+        """A torn segment keeps its whole frames; nothing may follow the torn one."""
+        file, self._file, self._path = self._file, None, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError:
+                return  # the disk is away; what it holds is whole frames up to the tear
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,59 @@
+"""What can go wrong in AAA, in sentences for the operator."""
+
+from core.errors import Retryable, Terminal
+
+
+class AttributeTooLong(Terminal):
+    """A RADIUS attribute's value does not fit into its length octet."""
+
+    def __init__(self, name: str, length: int) -> None:
+        super().__init__(
+            f"RADIUS attribute {name} would be {length} octets long; 253 is the limit (RFC 2865)"
+        )
+
+
+class VendorNotKnown(Terminal):
+    """A device intent names a NAS vendor that has no table in aaa/vendors."""
+
+    def __init__(self, vendor: str, known: list[str]) -> None:
+        super().__init__(f"NAS vendor '{vendor}' has no table in aaa/vendors; known are {', '.join(known)}")
+
+
+class VendorTableNotUsable(Terminal):
+    """A vendor table has a mistake."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"vendor table {path} is not usable: {why}")
+
+
+class ViewFileNotUsable(Terminal):
+    """The mapped view file is damaged or of another version."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"view file {path} is not usable: {why}; it is derived, delete it and start again")
+
+
+class ViewNotThere(Retryable):
+    """A node has neither a database nor a snapshot to start from."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"neither the derived database nor the snapshot {path} can be read: this node knows no subscriber; "
+            "bring the database back or copy a snapshot from another node"
+        )
+
+
+class SecretNotOpenable(Terminal):
+    """A sealed secret cannot be opened with the key that this node holds."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"the secret at {place} cannot be opened with this node's key; check the key file")
+
+
+class PortNotFree(Terminal):
+    """A RADIUS port is taken by somebody else."""
+
+    def __init__(self, address: str, port: int, why: str) -> None:
+        super().__init__(
+            f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
+        )

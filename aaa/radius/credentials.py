@@ -1,0 +1,39 @@
+"""PAP and CHAP as bytes (RFC 2865 sections 5.2 and 5.3)."""
+
+import hmac
+from hashlib import md5
+
+
+def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes | None:
+    """The password of a User-Password attribute; None unless it is 16 to 128 octets in sixteens."""
+    size = len(hidden)
+    if size == 0 or size % 16 or size > 128:
+        return None
+    clear, last = b"", authenticator
+    for at in range(0, size, 16):
+        block = hidden[at : at + 16]
+        clear += _xor(block, md5(secret + last, usedforsecurity=False).digest())
+        last = block
+    return clear.rstrip(b"\x00")
+
+
+def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
+    """A User-Password attribute's value: padded with zeros to sixteens and hidden."""
+    padded = password + bytes(-len(password) % 16 if password else 16)
+    hidden, last = b"", authenticator
+    for at in range(0, len(padded), 16):
+        last = _xor(padded[at : at + 16], md5(secret + last, usedforsecurity=False).digest())
+        hidden += last
+    return hidden
+
+
+def chap_is_right(answer: bytes, challenge: bytes, password: bytes) -> bool:
+    """Whether CHAP-Password (identifier and 16 octets) answers the challenge for this password."""
+    if len(answer) != 17:
+        return False
+    wanted = md5(answer[:1] + password + challenge, usedforsecurity=False).digest()
+    return hmac.compare_digest(wanted, answer[1:])
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(16)

@@ -1,0 +1,74 @@
+"""Limits of the server: how long a refusal waits, how often a login may fail, how long a reply is remembered."""
+
+from collections import deque
+
+import msgspec
+
+from core import clock
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds and counts. `reject_delay` slows guessing (RFC 5080 section 2.2.1 bounds what a client waits)."""
+
+    reject_delay: float = 1.0
+    attempts: int = 10
+    window: float = 60.0
+    remember: float = 10.0
+
+
+class Attempts:
+    """Failed logins by (login, NAS) within the window."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._failed: dict[tuple[str, str], deque[float]] = {}
+
+    def failed(self, login: str, nas: str) -> None:
+        """Count a failure."""
+        if len(self._failed) > 50_000:
+            self._failed.clear()
+        moments = self._failed.setdefault((login, nas), deque(maxlen=self._limits.attempts))
+        moments.append(clock.monotonic())
+
+    def succeeded(self, login: str, nas: str) -> None:
+        """Forget the failures of a login that is right after all."""
+        self._failed.pop((login, nas), None)
+
+    def exhausted(self, login: str, nas: str) -> bool:
+        """Whether the login failed too often here; then nothing is checked until the oldest leaves the window."""
+        moments = self._failed.get((login, nas))
+        if moments is None or len(moments) < self._limits.attempts:
+            return False
+        return clock.monotonic() - moments[0] < self._limits.window
+
+
+class Duplicates:
+    """Replies by (source, port, id, authenticator): a retransmission gets the same bytes (RFC 5080 section 2.2.2).
+
+    `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap.
+    """
+
+    PENDING = b""
+
+    def __init__(self, limits: Limits) -> None:
+        self._span = limits.remember
+        self._young: dict[object, bytes] = {}
+        self._old: dict[object, bytes] = {}
+        self._turned = clock.monotonic()
+
+    def get(self, key: object) -> bytes | None:
+        """The remembered reply, PENDING, or None for a new request."""
+        found = self._young.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: object, reply: bytes) -> None:
+        """Remember a reply for at least `remember` seconds."""
+        now = clock.monotonic()
+        if now - self._turned > self._span:
+            self._old, self._young, self._turned = self._young, {}, now
+        self._young[key] = reply
+
+    def forget(self, key: object) -> None:
+        """The request was not answered: its retransmission is a new chance."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)

@@ -1,0 +1,51 @@
+"""Refusals for support: the last ones in memory, all of them in the database as far as it keeps up."""
+
+from collections import deque
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from aaa.models import refusal
+from aaa.radius.authenticate import Verdict
+from aaa.radius.nases import NasEntry
+from core import clock
+from core.db import Database, insert_many
+
+_KEPT = 2000
+
+
+class Refusals:
+    """`note` is cheap and called by the answering thread; `flush` writes from another one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[dict[str, object]] = deque(maxlen=_KEPT)
+
+    def note(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
+        """Remember why somebody was refused. When the database is away, the oldest are lost: they are no record."""
+        self._waiting.append(
+            {
+                "at": clock.now(),
+                "login": login[:253],
+                "nas": nas.device,
+                "reason": verdict.reason,
+                "detail": verdict.detail[:253],
+            }
+        )
+
+    def flush(self, db: Database) -> int:
+        """Write what waits. Raises what the database raises; nothing is lost then."""
+        rows = list(self._waiting)
+        if not rows:
+            return 0
+        with db.write() as conn:
+            insert_many(conn, refusal, rows)
+        for _ in rows:
+            if self._waiting:
+                self._waiting.popleft()
+        return len(rows)
+
+
+def last_refusals(conn: Connection, login: str, limit: int = 10) -> list[dict[str, object]]:
+    """The newest refusals of a login: at, nas, reason, detail."""
+    statement = sa.select(refusal).where(refusal.c.login == login).order_by(refusal.c.seq.desc()).limit(limit)
+    return [dict(row._mapping) for row in conn.execute(statement)]

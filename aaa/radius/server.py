@@ -1,0 +1,114 @@
+"""RadiusServer: the workers of a node, their shared ports, and the snapshot that they start from."""
+
+import multiprocessing
+import threading
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+import structlog
+
+from aaa.radius.limits import Limits
+from aaa.radius.sockets import bind_shared
+from aaa.radius.worker import Worker, serve_worker, view_folder
+from aaa.view.derived import open_derived
+from aaa.view.lookup import snapshot
+from aaa.view.seal import Seal
+from core.settings import Settings
+
+_log = structlog.get_logger()
+_WATCH = 0.5
+
+
+class RadiusServer:
+    """Starts `settings.radius_workers` processes on shared ports and restarts one that dies.
+
+    `in_process=True` runs one worker in threads of this process (tests, the demo). Ports may be 0; `auth_port` and
+    `acct_port` say which were taken.
+    """
+
+    def __init__(self, settings: Settings, limits: Limits | None = None, in_process: bool = False) -> None:
+        self.settings = settings
+        self._limits = limits or Limits()
+        self._count = 1 if in_process else settings.radius_workers
+        self._in_process = in_process
+        auth = bind_shared(settings.radius_host, settings.radius_auth_port, self._count)
+        acct = bind_shared(settings.radius_host, settings.radius_acct_port, self._count)
+        # We keep the sockets: what arrives while a dead worker is replaced waits in them.
+        self._sockets = list(zip(auth, acct, strict=True))
+        self.auth_port: int = auth[0].getsockname()[1]
+        self.acct_port: int = acct[0].getsockname()[1]
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._stop = threading.Event() if in_process else self._context.Event()
+        self._workers: list[SpawnProcess | threading.Thread] = []
+        self._watch: threading.Thread | None = None
+        self.worker: Worker | None = None
+        """The one worker of a server in process; what it counted can be asked."""
+
+    @property
+    def workers(self) -> list[str]:
+        """Names under which the workers acknowledge sequences."""
+        return [f"{self.settings.node}-{index}" for index in range(self._count)]
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers; none in process."""
+        return [one.pid for one in self._workers if isinstance(one, SpawnProcess) and one.pid]
+
+    def start(self) -> "RadiusServer":
+        """Make a snapshot if there is a database, then serve."""
+        Seal.of(self.settings.home)
+        self._snapshot()
+        self._workers = [self._launch(index) for index in range(self._count)]
+        if not self._in_process:
+            self._watch = threading.Thread(target=self._replace_dead, daemon=True)
+            self._watch.start()
+        return self
+
+    def stop(self) -> None:
+        """Let every worker commit what it has, and end."""
+        self._stop.set()
+        if self._watch is not None:
+            self._watch.join(timeout=5)
+        for worker in self._workers:
+            worker.join(timeout=20)
+        for worker in self._workers:
+            if isinstance(worker, SpawnProcess) and worker.is_alive():
+                worker.kill()
+        for pair in self._sockets:
+            for one in pair:
+                one.close()
+
+    def __enter__(self) -> "RadiusServer":
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def _launch(self, index: int) -> SpawnProcess | threading.Thread:
+        if self._in_process:
+            self.worker = worker = Worker(
+                self.settings, index, self._stop, self._sockets[index], self._limits
+            )
+            made: SpawnProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
+        else:
+            args = (self.settings, index, self._stop, self._sockets[index], self._limits)
+            made = self._context.Process(target=serve_worker, args=args, daemon=True)
+        made.start()
+        return made
+
+    def _replace_dead(self) -> None:
+        while not self._stop.wait(_WATCH):
+            for index, worker in enumerate(self._workers):
+                if not worker.is_alive() and not self._stop.is_set():
+                    _log.error("a RADIUS worker died and is replaced", worker=self.workers[index])
+                    self._workers[index] = self._launch(index)
+
+    def _snapshot(self) -> None:
+        """A fresh base file, so that workers share it instead of each holding the records."""
+        try:
+            db = open_derived(self.settings)
+            try:
+                snapshot(db, view_folder(self.settings))
+            finally:
+                db.close()
+        except Exception as error:
+            _log.warning("no new snapshot: starting from the last", error=str(error).splitlines()[0])

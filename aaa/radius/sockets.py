@@ -1,0 +1,33 @@
+"""UDP sockets that several workers share: each has its own, the kernel spreads sources over them (SO_REUSEPORT)."""
+
+import socket
+import struct
+
+from aaa.errors import PortNotFree
+
+_BUFFER = 4 << 20
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound, blocking UDP socket; port 0 takes a free one. Raises PortNotFree."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    # Blocking reads wake up four times a second to see whether to stop (a struct timeval, native layout).
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 250_000))
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise PortNotFree(host, port, error.strerror or str(error)) from error
+    return made
+
+
+def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
+    """`count` sockets on one port, for as many workers."""
+    first = bind(host, port)
+    taken = first.getsockname()[1]
+    return [first, *(bind(host, taken) for _ in range(count - 1))]

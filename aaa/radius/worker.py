@@ -1,0 +1,229 @@
+"""One worker: an answering thread for each port, the group commit, and a follower of the view.
+
+It starts from the node's snapshot and needs neither database, Git nor control plane to answer.
+"""
+
+import gc
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+import sqlalchemy as sa
+import structlog
+
+from aaa.accounting.commit import GroupCommit
+from aaa.accounting.journal import Journal
+from aaa.errors import ViewNotThere
+from aaa.radius.answers import Answers
+from aaa.radius.authenticate import Authenticator
+from aaa.radius.limits import Attempts, Duplicates, Limits
+from aaa.radius.nases import NasTable
+from aaa.radius.refusals import Refusals
+from aaa.view.follower import Follower
+from aaa.view.lookup import View
+from aaa.view.seal import Seal
+from core.db import Database
+from core.settings import Settings
+
+_log = structlog.get_logger()
+_Source = tuple[str, int]
+
+
+class Stop(Protocol):
+    """An event of `threading` or `multiprocessing`."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for it."""
+
+
+class Worker:
+    """The threads of one worker over its two sockets. `run` returns when `stop` is set."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        index: int,
+        stop: Stop,
+        sockets: tuple[socket.socket, socket.socket],
+        limits: Limits | None = None,
+    ) -> None:
+        self.name = f"{settings.node}-{index}"
+        self._stop, self._limits = stop, limits or Limits()
+        self._auth, self._acct = sockets
+        self.view = load_view(settings)
+        seal = Seal.of(settings.home)
+        self.refusals = Refusals()
+        self.answers = Answers(
+            self.view,
+            NasTable(self.view, seal),
+            Authenticator(self.view, seal, Attempts(self._limits)),
+            self.refusals.note,
+        )
+        self._db = accounting_database(settings)
+        self.commit = GroupCommit(self._db, Journal(settings.home / "radius" / "journal"))
+        self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
+        self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        loops = (self._serve_access, self._serve_accounting, self._send_delayed, self._record)
+        threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
+        self.commit.start()
+        self._follower.start()
+        for thread in threads:
+            thread.start()
+        self._stop.wait()
+        for thread in (*threads, self._follower):
+            thread.join(timeout=5)
+        self.commit.stop()
+        self._db.close()
+
+    def _serve_access(self) -> None:
+        duplicates, answers, auth = Duplicates(self._limits), self.answers, self._auth
+        while not self._stop.is_set():
+            received = receive(auth)
+            if received is None:
+                continue
+            datagram, source = received
+            key = (source, datagram[1:2], datagram[4:20])
+            known = duplicates.get(key)
+            if known is not None:
+                send(auth, known, source)
+                continue
+            answer = answers.access(datagram, source[0])
+            if answer is None:
+                continue
+            if answer.delayed and self._limits.reject_delay:
+                duplicates.put(key, Duplicates.PENDING)
+                due = time.monotonic() + self._limits.reject_delay
+                self._delayed.put((due, _after(duplicates, key, auth, answer.reply, source)))
+            else:
+                duplicates.put(key, answer.reply)
+                send(auth, answer.reply, source)
+
+    def _send_delayed(self) -> None:
+        """Rejects leave in the order of their coming: all wait equally long."""
+        while not self._stop.is_set():
+            try:
+                due, settled = self._delayed.get(timeout=0.25)
+            except Empty:
+                continue
+            time.sleep(max(0.0, due - time.monotonic()))
+            settled(True)
+
+    def _serve_accounting(self) -> None:
+        duplicates, acct = Duplicates(self._limits), self._acct
+        while not self._stop.is_set():
+            received = receive(acct)
+            if received is None:
+                continue
+            datagram, source = received
+            key = (source, datagram[1:2], datagram[4:20])
+            known = duplicates.get(key)
+            if known is not None:
+                send(acct, known, source)
+                continue
+            read = self.answers.accounting(datagram, source[0])
+            if read is None:
+                continue
+            record, answer = read
+            if record is None:
+                send(acct, answer.reply, source)
+                continue
+            duplicates.put(key, Duplicates.PENDING)
+            self.commit.submit(record, _after(duplicates, key, acct, answer.reply, source))
+
+    def _record(self) -> None:
+        """What may be late: refusals into the database."""
+        while not self._stop.wait(1.0):
+            try:
+                self.refusals.flush(self._db)
+            except Exception as error:
+                _log.warning("refusals are not written", error=str(error).splitlines()[0])
+
+
+def _after(
+    duplicates: Duplicates, key: object, acct: socket.socket, reply: bytes, source: _Source
+) -> Callable[[bool], None]:
+    def settled(durable: bool) -> None:
+        if durable:
+            duplicates.put(key, reply)
+            send(acct, reply, source)
+        else:
+            duplicates.forget(key)
+
+    return settled
+
+
+def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
+    """The next datagram, or None after a quarter second of silence."""
+    try:
+        datagram, source = port.recvfrom(65535)
+    except (BlockingIOError, ConnectionError):
+        return None
+    return datagram, source
+
+
+def send(port: socket.socket, reply: bytes, source: _Source) -> None:
+    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
+    if not reply:
+        return
+    try:
+        port.sendto(reply, source)
+    except OSError as error:
+        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
+
+
+def load_view(settings: Settings) -> View:
+    """The view of the node's snapshot, or an empty one that the follower fills."""
+    try:
+        return View.load(view_folder(settings))
+    except ViewNotThere:
+        return View(None)
+
+
+def view_folder(settings: Settings) -> Path:
+    """Where the node keeps its snapshot."""
+    return settings.home / "radius" / "view"
+
+
+def accounting_database(settings: Settings) -> Database:
+    """Recorded state, without the patience of others: after two seconds the journal takes over."""
+    db = Database(settings.database_url)
+    if db.is_sqlite:
+
+        @sa.event.listens_for(db.engine, "connect")
+        def _impatient(raw: object, _record: object) -> None:
+            raw.execute("PRAGMA busy_timeout=2000")  # type: ignore[attr-defined]
+
+    return db
+
+
+def serve_worker(
+    settings: Settings,
+    index: int,
+    stop: Stop,
+    sockets: tuple[socket.socket, socket.socket],
+    limits: Limits | None = None,
+) -> None:
+    """Body of a worker process: serves until `stop` is set or the parent is gone."""
+    worker = Worker(settings, index, stop, sockets, limits)
+    gc.collect()
+    gc.freeze()
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    worker.run()
+
+
+def _end_with_parent(parent: int) -> None:
+    """An orphan would go on sharing the ports with the next server."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)

@@ -1,0 +1,79 @@
+"""Which services and NASes a changed document touches, and what of it decides their records. Pure."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from intents.reader import Reader
+
+# Who of the referrers of a kind depends on it for AAA. A BNG's edge: only through what `projection` shows.
+_FOLLOW = {
+    "plan": {"service"},
+    "line": {"service"},
+    "link": {"line"},
+    "device": {"line", "edge"},
+    "edge": {"device", "link"},
+    "pool": {"edge"},
+}
+PROJECTED = ("plan", "device", "edge", "pool", "link")
+
+
+class Affected(msgspec.Struct):
+    """Services and devices (NASes) to compile again."""
+
+    services: set[str] = msgspec.field(default_factory=set)
+    devices: set[str] = msgspec.field(default_factory=set)
+
+
+def affected(
+    reader: Reader, changes: Iterable[tuple[str, str]], unchanged: Iterable[tuple[str, str]]
+) -> Affected:
+    """Follow references from changed (kind, id) to services. Documents in `unchanged` look changed, but nothing
+    that AAA needs of them did.
+    """
+    found, skip = Affected(), set(unchanged)
+    waiting = list(changes)
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        kind, identifier = waiting.pop()
+        if (kind, identifier) in seen:
+            continue
+        seen.add((kind, identifier))
+        if kind == "service":
+            found.services.add(identifier)
+        elif kind == "hold":
+            found.services.add(identifier.rpartition(".")[0])
+        elif kind == "device":
+            found.devices.add(identifier)
+        if (kind, identifier) not in skip and kind in _FOLLOW:
+            waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
+    return found
+
+
+def projection(reader: Reader, kind: str, identifier: str) -> bytes:
+    """Digest of what a document decides in other documents' records."""
+    value = reader.get(kind, identifier)
+    return hashlib.sha256(repr(None if value is None else _PARTS[kind](value)).encode()).digest()
+
+
+def _device(device: Any) -> object:
+    nas = None if device.nas is None or device.state == "retired" else (device.nas.vendor, device.nas.interim)
+    olt = None if device.olt is None else (device.olt.edge, device.olt.circuit_id)
+    return nas, olt, None if device.ap is None else device.ap.edge
+
+
+def _edge(edge: Any) -> object:
+    pools = edge.pools
+    return [bng.device for bng in edge.bngs], pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+
+
+_PARTS: dict[str, Any] = {
+    "plan": lambda plan: plan.rate and (int(plan.rate.down), int(plan.rate.up)),
+    "device": _device,
+    "edge": _edge,
+    # Records name a pool; what is in it is the BNG's matter.
+    "pool": lambda _pool: True,
+    "link": lambda link: getattr(link, "edge", None),
+}

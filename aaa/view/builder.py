@@ -1,0 +1,175 @@
+"""ViewBuilder: follow index_change, compile what it touches, append what really changed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from aaa.vendors.registry import names
+from aaa.view.affected import PROJECTED, Affected, affected, projection
+from aaa.view.compile import Secrets, compile_nas, compile_service
+from aaa.view.models import (
+    effective,
+    ensure,
+    put_state,
+    state,
+    view_change,
+    view_policy,
+    view_projection,
+    view_record,
+)
+from aaa.view.records import ViewRecord, Wanted, decode
+from aaa.view.seal import OpenSecret, Seal
+from core import faults
+from core.db import Database, insert_many, upsert
+from core.errors import Terminal
+from intents.index.models import index_change
+from intents.reader import Reader
+
+BEFORE_WRITE = faults.declare("view.before_write")
+AFTER_WRITE = faults.declare("view.after_write")
+
+ReaderFactory = Callable[[], AbstractContextManager[Reader]]
+_CHUNK = 200
+_log = structlog.get_logger()
+
+
+class ViewBuilder:
+    """Keeps the view's tables at the index. One at a time (the indexer's lease covers it)."""
+
+    def __init__(
+        self, index_db: Database, reader_factory: ReaderFactory, open_secret: OpenSecret, seal: Seal
+    ) -> None:
+        self._db = index_db
+        self._reader = reader_factory
+        self._secrets = Secrets(open_secret, seal)
+        ensure(index_db)
+
+    def run_once(self) -> int:
+        """Take over everything that the index has beyond our position; returns how many records changed."""
+        with self._db.read() as conn:
+            position = state(conn, "index_seq")
+            newest = conn.scalar(sa.select(sa.func.max(index_change.c.seq))) or 0
+        # Without a position, or with one that the index has not reached (it was rebuilt): everything anew.
+        if position is None or int(position) > newest:
+            return self._build_all(newest)
+        if int(position) == newest:
+            return 0
+        with self._db.read() as conn:
+            rows = conn.execute(
+                sa.select(index_change.c.kind, index_change.c.id)
+                .where(index_change.c.seq > int(position), index_change.c.seq <= newest)
+                .distinct()
+            )
+            changes = [(str(kind), str(identifier)) for kind, identifier in rows]
+        with self._reader() as reader:
+            digests, unchanged = self._projected(reader, changes)
+            touched = affected(reader, changes, unchanged)
+            return self._settle(reader, touched, digests, newest)
+
+    def _build_all(self, newest: int) -> int:
+        with self._reader() as reader:
+            digests = {
+                (kind, identifier): projection(reader, kind, identifier)
+                for kind in PROJECTED
+                for identifier in reader.ids(kind)
+            }
+            everything = Affected(set(reader.ids("service")), set(reader.ids("device")))
+            with self._db.read() as conn:
+                owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
+            for owner in owners:
+                kind, _colon, identifier = owner.partition(":")
+                (everything.services if kind == "service" else everything.devices).add(identifier)
+            return self._settle(reader, everything, digests, newest)
+
+    def _projected(
+        self, reader: Reader, changes: Iterable[tuple[str, str]]
+    ) -> tuple[dict[tuple[str, str], bytes], set[tuple[str, str]]]:
+        """New digests of changed documents, and those whose digest is what it was."""
+        digests = {(kind, one): projection(reader, kind, one) for kind, one in changes if kind in PROJECTED}
+        unchanged = set()
+        with self._db.read() as conn:
+            for (kind, identifier), digest in digests.items():
+                known = conn.scalar(
+                    sa.select(view_projection.c.digest).where(
+                        view_projection.c.kind == kind, view_projection.c.id == identifier
+                    )
+                )
+                if known is not None and bytes(known) == digest:
+                    unchanged.add((kind, identifier))
+        return digests, unchanged
+
+    def _settle(
+        self, reader: Reader, touched: Affected, digests: dict[tuple[str, str], bytes], newest: int
+    ) -> int:
+        """Compile in chunks, each its own short transaction; the position moves with the last one."""
+        changed = 0
+        for owners in _chunks(
+            [
+                *(f"device:{one}" for one in sorted(touched.devices)),
+                *(f"service:{one}" for one in sorted(touched.services)),
+            ]
+        ):
+            compiled = {owner: self._compile(reader, owner) for owner in owners}
+            with self._db.write() as conn:
+                changed += sum(
+                    _replace(conn, owner, rows) for owner, rows in compiled.items() if rows is not None
+                )
+        faults.point(BEFORE_WRITE)
+        with self._db.write() as conn:
+            rows = [{"kind": kind, "id": one, "digest": digest} for (kind, one), digest in digests.items()]
+            upsert(conn, view_projection, rows, key=["kind", "id"])
+            put_state(conn, "index_seq", str(newest))
+        faults.point(AFTER_WRITE)
+        return changed
+
+    def _compile(self, reader: Reader, owner: str) -> list[ViewRecord] | None:
+        """An owner's records; None keeps the last good ones, when a secret or a vendor is not usable."""
+        kind, _colon, identifier = owner.partition(":")
+        try:
+            if kind == "service":
+                return compile_service(reader, identifier, self._secrets)
+            return compile_nas(reader, identifier, self._secrets)
+        except Terminal as error:
+            _log.error("kept at its last good record", owner=owner, error=str(error), vendors=names())
+            return None
+
+
+def _chunks(owners: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(owners), _CHUNK):
+        yield owners[start : start + _CHUNK]
+
+
+def _replace(conn: Connection, owner: str, records: list[ViewRecord]) -> int:
+    """Make the owner's rows be these; append a change for every key whose answer became another."""
+    rows = conn.execute(
+        sa.select(view_record.c.key, view_record.c.record).where(view_record.c.owner == owner)
+    )
+    old = {bytes(key): bytes(record) for key, record in rows}
+    new = {record.key: record.record for record in records}
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if not differing:
+        return 0
+    before = {key: effective(conn, key) for key in differing}
+    for key in differing:
+        conn.execute(sa.delete(view_record).where(view_record.c.key == key, view_record.c.owner == owner))
+    insert_many(
+        conn,
+        view_record,
+        [{"key": key, "owner": owner, "record": new[key]} for key in differing if key in new],
+    )
+    _keep_policies(conn, new)
+    moved = [key for key in differing if effective(conn, key) != before[key]]
+    insert_many(conn, view_change, [{"key": key} for key in moved])
+    return len(moved)
+
+
+def _keep_policies(conn: Connection, records: dict[bytes, bytes]) -> None:
+    for key, raw in records.items():
+        wanted = decode(raw, Wanted) if key[:2] == b"s:" else None
+        if wanted is not None and wanted.policy is not None:
+            row = {"policy_hash": wanted.policy_hash, "policy": msgspec.msgpack.encode(wanted.policy)}
+            upsert(conn, view_policy, [row], key=["policy_hash"], update=[])

@@ -1,0 +1,94 @@
+"""What a service is entitled to right now: plan, holds, addresses and edge joined into one Policy. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from aaa.vendors.policy import Policy
+
+_STRENGTH = {"throttle": 1, "walled-garden": 2, "block": 3}
+
+
+class Restriction(msgspec.Struct, frozen=True):
+    """All holds of a service as one: the strictest effect, and the smallest rate per direction (0: none)."""
+
+    effect: str = ""
+    down: int = 0
+    up: int = 0
+    holds: tuple[str, ...] = ()
+
+
+def combine(holds: Iterable[tuple[str, Any]]) -> Restriction:
+    """The strictest wins: block > walled-garden > throttle; throttles combine by the minimum per direction."""
+    effect, names = "", []
+    rates: list[tuple[int, int]] = []
+    for name, hold in sorted(holds, key=lambda pair: pair[0]):
+        names.append(name)
+        effect = max(effect, hold.effect, key=lambda word: _STRENGTH.get(word, 0))
+        if hold.effect == "throttle" and hold.rate is not None:
+            rates.append((int(hold.rate.down), int(hold.rate.up)))
+    down = min((rate[0] for rate in rates), default=0)
+    up = min((rate[1] for rate in rates), default=0)
+    return Restriction(effect, down, up, tuple(names))
+
+
+def softened(restriction: Restriction, on_hold: str) -> Restriction:
+    """`emergency-only`: a block becomes the walled garden, where emergency services are reachable."""
+    if on_hold == "emergency-only" and restriction.effect == "block":
+        return msgspec.structs.replace(restriction, effect="walled-garden")
+    return restriction
+
+
+def _lower(plan: int, hold: int) -> int:
+    return min(plan, hold) if plan and hold else plan or hold
+
+
+def policy_of(service: Any, plan: Any, edge: Any, restriction: Restriction) -> Policy | None:
+    """The service's Policy; None while it is blocked. In the garden IPv6 and the usual pool are gone:
+    a new address closes the established flows, and no filter of the garden has to know IPv6.
+    """
+    if restriction.effect == "block":
+        return None
+    rate = plan.rate if plan is not None else None
+    down = _lower(int(rate.down) if rate else 0, restriction.down)
+    up = _lower(int(rate.up) if rate else 0, restriction.up)
+    if restriction.effect == "walled-garden":
+        return Policy(down=down, up=up, garden=True, **_garden_address(service, edge))
+    return Policy(down=down, up=up, **_address4(service, edge), **_address6(service, edge))
+
+
+def _garden_address(service: Any, edge: Any) -> dict[str, Any]:
+    pool = edge.pools.garden if edge is not None else None
+    return {"pool4": pool} if pool else _address4(service, edge)
+
+
+def _address4(service: Any, edge: Any) -> dict[str, Any]:
+    ipv4 = service.ipv4
+    if ipv4 is None or ipv4.mode == "none":
+        return {}
+    if ipv4.mode == "fixed":
+        return {"address4": str(ipv4.address)} if ipv4.address else {}
+    pool = getattr(edge.pools, ipv4.mode, None) if edge is not None else None
+    return {"pool4": pool} if pool else {}
+
+
+def _address6(service: Any, edge: Any) -> dict[str, Any]:
+    ipv6 = service.ipv6
+    if ipv6 is None:
+        return {}
+    found: dict[str, Any] = {}
+    if ipv6.pd is not None:
+        found["pd"] = str(ipv6.pd)
+    elif ipv6.wan != "none" and edge is not None and edge.pools.pd:
+        found["pdpool"] = edge.pools.pd
+    if ipv6.wan != "none" and edge is not None and edge.pools.wan6:
+        found["pool6"] = edge.pools.wan6
+    return found
+
+
+def lacks_address(service: Any, policy: Policy | None) -> bool:
+    """Whether the service should get IPv4 and there is none to give."""
+    if policy is None or service.ipv4 is None or service.ipv4.mode == "none":
+        return False
+    return not (policy.address4 or policy.pool4)

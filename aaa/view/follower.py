@@ -1,0 +1,94 @@
+"""The thread that keeps a worker's view at the newest sequence, and (one a node) the snapshot on disk."""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from aaa.errors import ViewFileNotUsable
+from aaa.view import overlay
+from aaa.view.base import Base
+from aaa.view.derived import open_derived
+from aaa.view.lookup import View, log_path, snapshot
+from core import clock
+from core.db import Database
+from core.settings import Settings
+
+_log = structlog.get_logger()
+_PAUSE = 0.05
+_HEARTBEAT = 2.0
+_REBASE = 30.0
+_COMPACT = 20_000
+
+
+class Stop(Protocol):
+    """What tells the thread to end."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for it."""
+
+
+class Follower(threading.Thread):
+    """Follow, acknowledge, and as `keeper` append every change to the overlay log and compact it now and then."""
+
+    def __init__(self, settings: Settings, view: View, worker: str, stop: Stop, keeper: bool) -> None:
+        super().__init__(name="follow-view", daemon=True)
+        self._settings, self._view, self._worker = settings, view, worker
+        self._stop_event, self._keeper = stop, keeper
+        self._folder = settings.home / "radius" / "view"
+        self._logged = 0
+        self._said = self._looked = -1000.0
+        self._position = -1
+
+    def run(self) -> None:
+        """Until stopped; a database that is away is tried again without end."""
+        db = None
+        while not self._stop_event.wait(_PAUSE):
+            try:
+                db = db or open_derived(self._settings)
+                self._step(db)
+            except Exception as error:
+                _log.warning(
+                    "the view is not followed", worker=self._worker, error=str(error).splitlines()[0]
+                )
+                self._stop_event.wait(0.5)
+        if db is not None:
+            db.close()
+
+    def _step(self, db: Database) -> None:
+        before = self._view.generation
+        changes = self._view.follow(db)
+        now = clock.monotonic()
+        if self._view.seq != self._position or now - self._said > _HEARTBEAT:
+            self._view.acknowledge(db, self._worker)
+            self._position, self._said = self._view.seq, now
+        if self._keeper and (changes or before != self._view.generation):
+            self._keep(db, changes, whole=before != self._view.generation)
+        if now - self._looked > _REBASE:
+            self._looked = now
+            self._view.rebase(self._folder)
+
+    def _keep(self, db: Database, changes: list[overlay.Change], whole: bool) -> None:
+        """Make the snapshot say what the worker knows."""
+        self._logged += len(changes)
+        base = _base(self._folder)
+        if base is None or whole or self._logged > max(_COMPACT, base.count // 10):
+            count = snapshot(db, self._folder)
+            self._logged = 0
+            self._view.rebase(self._folder)
+            _log.info("snapshot of the view written", records=count, seq=self._view.seq)
+        else:
+            overlay.append(log_path(self._folder, base), changes)
+        if base is not None:
+            base.close()
+
+
+def _base(folder: Path) -> Base | None:
+    with suppress(FileNotFoundError, ViewFileNotUsable):
+        return Base(folder / "view.base")
+    return None

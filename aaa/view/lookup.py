@@ -1,0 +1,166 @@
+"""View: what a worker asks. A mapped base under a small overlay, following the derived database by sequence."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from aaa.errors import ViewFileNotUsable, ViewNotThere
+from aaa.view import overlay
+from aaa.view.base import Base, write_base
+from aaa.view.models import newest, state, view_change, view_position, view_record
+from core import clock
+from core.db import Database, upsert
+
+_BATCH = 2000
+Listener = Callable[[bytes, bytes | None], None]
+
+
+class View:
+    """Records by key. `follow` is called by one thread; `lookup` by any."""
+
+    def __init__(self, base: Base | None, changes: list[overlay.Change] | None = None) -> None:
+        self._base = base
+        self._over: dict[bytes, bytes | None] = {}
+        self.seq = base.seq if base else 0
+        self.generation = base.generation if base else ""
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+        for change in changes or []:
+            self._apply(change)
+
+    @classmethod
+    def load(cls, folder: Path) -> "View":
+        """From a node's snapshot: base file and overlay log. Raises ViewNotThere without a usable base."""
+        path = folder / "view.base"
+        try:
+            base = Base(path)
+        except (FileNotFoundError, ViewFileNotUsable) as error:
+            raise ViewNotThere(str(path)) from error
+        return cls(base, overlay.read(log_path(folder, base), base.seq))
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The record behind a key, or None."""
+        try:
+            return self._over[key]
+        except KeyError:
+            return self._base.get(key) if self._base else None
+
+    def items(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every (key, record) whose key begins with `prefix`; for NAS tables and tools, not for requests."""
+        with self._lock:
+            over = dict(self._over)
+        for key, record in self._base.items() if self._base else ():
+            if key.startswith(prefix) and key not in over:
+                yield key, record
+        for key, changed in over.items():
+            if changed is not None and key.startswith(prefix):
+                yield key, changed
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener(key, record|None)` for every followed change."""
+        self._listeners.append(listener)
+
+    def follow(self, db: Database) -> list[overlay.Change]:
+        """Take over what the derived database has beyond our sequence, and return it.
+
+        A rebuilt database (another generation) is taken over whole. Raises what the database raises.
+        """
+        with db.read() as conn:
+            if state(conn, "generation") != self.generation:
+                return self._take_over(conn)
+            rows = conn.execute(_changes_after(self.seq)).all()
+            keys = {bytes(row.key) for row in rows}
+            records = _records(conn, keys)
+        changes = [(int(row.seq), bytes(row.key), records.get(bytes(row.key))) for row in rows]
+        with self._lock:
+            for change in changes:
+                self._apply(change)
+        return changes
+
+    def acknowledge(self, db: Database, worker: str) -> None:
+        """Write this worker's position, for those who wait until every worker knows."""
+        row = {"worker": worker, "seq": self.seq, "seen_at": clock.now()}
+        with db.write() as conn:
+            upsert(conn, view_position, [row], key=["worker"])
+
+    def rebase(self, folder: Path) -> None:
+        """Map the folder's newer base, if there is one, and forget what it already contains."""
+        with contextlib.suppress(FileNotFoundError, ViewFileNotUsable):
+            base = Base(folder / "view.base")
+            if base.generation == self.generation and self._base and self._base.seq < base.seq <= self.seq:
+                with self._lock:
+                    self._base = base
+                    self._over = {k: v for k, v in self._over.items() if base.get(k) != v}
+
+    def _take_over(self, conn: sa.Connection) -> list[overlay.Change]:
+        """Everything anew from the database, into the overlay: rare, and right whatever the base was."""
+        seq = newest(conn)
+        fresh = dict(_all(conn))
+        old = [key for key, _record in self.items(b"") if key not in fresh]
+        changes: list[overlay.Change] = [(seq, key, record) for key, record in fresh.items()]
+        changes += [(seq, key, None) for key in old]
+        with self._lock:
+            self.generation = state(conn, "generation") or ""
+            self.seq = seq
+            for change in changes:
+                self._apply(change)
+        return changes
+
+    def _apply(self, change: overlay.Change) -> None:
+        seq, key, record = change
+        self._over[key] = record
+        self.seq = max(self.seq, seq)
+        for listener in self._listeners:
+            listener(key, record)
+
+
+def log_path(folder: Path, base: Base) -> Path:
+    """The overlay log that belongs to a base."""
+    return folder / f"view.{base.generation or 'none'}.{base.seq}.log"
+
+
+def snapshot(db: Database, folder: Path) -> int:
+    """Write the derived database's records as the folder's base file; returns how many."""
+    with db.read() as conn:
+        count = write_base(
+            folder / "view.base", _all(conn), newest(conn), generation=state(conn, "generation") or ""
+        )
+    base = Base(folder / "view.base")
+    for stale in folder.glob("view.*.log"):
+        if stale != log_path(folder, base):
+            stale.unlink(missing_ok=True)
+    base.close()
+    return count
+
+
+def _changes_after(seq: int) -> sa.Select[tuple[int, bytes]]:
+    columns = sa.select(view_change.c.seq, view_change.c.key)
+    return columns.where(view_change.c.seq > seq).order_by(view_change.c.seq).limit(_BATCH)
+
+
+def _all(conn: sa.Connection) -> Iterator[tuple[bytes, bytes]]:
+    """Every effective (key, record), sorted: of two owners the smaller."""
+    rows = conn.execution_options(yield_per=5000).execute(
+        sa.select(view_record.c.key, view_record.c.record).order_by(view_record.c.key, view_record.c.owner)
+    )
+    last = None
+    for key, record in rows:
+        if key != last:
+            yield bytes(key), bytes(record)
+        last = key
+
+
+def _records(conn: sa.Connection, keys: set[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), 500):
+        rows = conn.execute(
+            sa.select(view_record.c.key, view_record.c.record)
+            .where(view_record.c.key.in_(wanted[start : start + 500]))
+            .order_by(view_record.c.key, view_record.c.owner.desc())
+        )
+        found |= {bytes(key): bytes(record) for key, record in rows}
+    return found

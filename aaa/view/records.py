@@ -1,0 +1,124 @@
+"""Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
+
+Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id.
+"""
+
+import ipaddress
+from typing import Literal, TypeVar
+
+import msgspec
+
+from aaa.vendors.policy import Policy
+
+LAYOUT = 1
+"""Version of these records; another one in a file or table means: build again."""
+
+Status = Literal["ok", "held", "no-address"]
+_T = TypeVar("_T")
+
+
+class ViewRecord(msgspec.Struct, frozen=True, order=True):
+    """One row of the view: a key, who it comes from (`service:S-1`, `device:bng1`), and its record."""
+
+    key: bytes
+    owner: str
+    record: bytes
+
+
+class Access(msgspec.Struct, frozen=True, array_like=True):
+    """Behind `u:`, `m:` and `c:`: how to check a request and what to answer it.
+
+    `credential` is the sealed password ("" for none to check). `blocks` are reply attributes on the wire, `nas`
+    says which of them a NAS gets; a NAS that is not in it does not serve this line. `circuits` and `macs` are
+    the only ones allowed; empty allows all. `ppp` says that PPP sessions are meant: an IPoE line's circuit-id alone
+    never lets a PPP login in.
+    """
+
+    service: str
+    policy_hash: str
+    ppp: bool
+    status: Status
+    credential: bytes
+    circuits: tuple[bytes, ...]
+    macs: tuple[bytes, ...]
+    nas: dict[str, int]
+    blocks: tuple[bytes, ...]
+
+
+class Wanted(msgspec.Struct, frozen=True, array_like=True):
+    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked."""
+
+    policy_hash: str
+    policy: Policy | None
+    holds: tuple[str, ...]
+    limit: int
+    over: Literal["replace", "reject"]
+
+
+class Nas(msgspec.Struct, frozen=True, array_like=True):
+    """Behind `n:`: a NAS source address. `secrets` are sealed; the first is sent, all are accepted."""
+
+    device: str
+    vendor: str
+    secrets: tuple[bytes, ...]
+    require_ma: bool
+    legacy: bool
+    coa_port: int
+    coa_rate: int
+    interim: int
+
+
+def encode(record: Access | Wanted | Nas) -> bytes:
+    """The record's bytes."""
+    return msgspec.msgpack.encode(record)
+
+
+def decode(raw: bytes | None, kind: type[_T]) -> _T | None:
+    """The record of these bytes, or None for none."""
+    return None if raw is None else msgspec.msgpack.decode(raw, type=kind)
+
+
+def login_key(login: str) -> bytes:
+    """Key of a login, exactly as written."""
+    return b"u:" + login.encode()
+
+
+def mac_key(mac: str | bytes) -> bytes | None:
+    """Key of a MAC in any usual spelling; None for what is no MAC."""
+    text = mac if isinstance(mac, str) else mac.decode("ascii", "replace")
+    digits = "".join(char for char in text.lower() if char in "0123456789abcdef")
+    return b"m:" + digits.encode() if len(digits) == 12 and len(text) <= 17 else None
+
+
+def circuit_key(circuit: bytes) -> bytes:
+    """Key of a circuit-id's octets."""
+    return b"c:" + circuit
+
+
+def nas_key(address: str) -> bytes:
+    """Key of a NAS source address, in its canonical spelling; IPv4 mapped into IPv6 is IPv4."""
+    parsed = ipaddress.ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return b"n:" + str(mapped or parsed).encode()
+
+
+def service_key(service: str) -> bytes:
+    """Key of a service."""
+    return b"s:" + service.encode()
+
+
+def class_of(service: str, policy_hash: str) -> bytes:
+    """Class attribute (RFC 2865 section 5.25): opaque to the NAS, it comes back in accounting."""
+    value = f"TL1:{policy_hash}:{service}".encode()
+    return bytes((25, len(value) + 2)) + value
+
+
+def read_class(value: bytes) -> tuple[str, str] | None:
+    """(service, policy hash) of a Class value of ours; None for anybody else's."""
+    parts = value.split(b":", 2)
+    if len(parts) != 3 or parts[0] != b"TL1":
+        return None
+    try:
+        return parts[2].decode(), parts[1].decode()
+    except UnicodeDecodeError:
+        return None

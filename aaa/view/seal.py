@@ -1,0 +1,60 @@
+"""Credentials in the view are sealed one by one under the node's view key (AES-SIV, RFC 5297).
+
+Deterministic on purpose: the same intents give the same bytes, so an unchanged record is not a change. The record's
+key is authenticated with it: a sealed password moved to another login does not open. See the ADR in docs/adr.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from aaa.errors import SecretNotOpenable
+
+KEY_LENGTH = 64
+OpenSecret = Callable[[str, str, str], str | bytes]
+"""(`enc:v1:…`, path, key name) -> the secret in clear; core.crypto's `open_` with the data key bound."""
+
+
+class Seal:
+    """Seals and opens with one view key of 64 octets."""
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESSIV(key)
+
+    @classmethod
+    def of(cls, home: Path) -> "Seal":
+        """The view key of this installation, made on first use (`<home>/view.key`, mode 0600)."""
+        path = home / "view.key"
+        if not path.exists():
+            _create(path, os.urandom(KEY_LENGTH))
+        return cls(path.read_bytes())
+
+    def close(self, secret: bytes, place: bytes) -> bytes:
+        """The secret sealed to its place (the key of its record)."""
+        return self._aead.encrypt(secret, [place]) if secret else b""
+
+    def open(self, sealed: bytes, place: bytes) -> bytes:
+        """The secret in clear. Raises SecretNotOpenable for another key or place."""
+        if not sealed:
+            return b""
+        try:
+            return self._aead.decrypt(sealed, [place])
+        except InvalidTag as error:
+            raise SecretNotOpenable(place.decode("utf-8", "replace")) from error
+
+
+def _create(path: Path, key: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        pass  # somebody else made it meanwhile; theirs counts
+    finally:
+        partial.unlink()

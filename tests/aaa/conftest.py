@@ -1,0 +1,89 @@
+"""Fixtures of AAA's tests: a network, a node's settings, and a server over its snapshot."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from aaa.radius.exchange import RadiusClient
+from aaa.radius.limits import Limits
+from aaa.radius.server import RadiusServer
+from core.db import Database
+from core.migrate import upgrade
+from core.settings import Settings
+from tests.aaa.network import SECRET, Network, settings_in, write_snapshot
+
+QUICK = Limits(reject_delay=0.0)
+
+
+@pytest.fixture
+def network() -> Network:
+    """Two BNGs and three subscribers."""
+    made = Network()
+    for number in (1, 2, 3):
+        made.subscriber(number)
+    return made
+
+
+@pytest.fixture
+def node(tmp_path: Path, network: Network, sqlite_template: Path) -> Settings:
+    """A node with a snapshot of the network and a migrated database."""
+    settings = settings_in(tmp_path)
+    (tmp_path / "trunkline.db").write_bytes(sqlite_template.read_bytes())
+    write_snapshot(network, settings)
+    return settings
+
+
+@pytest.fixture
+def recorded(node: Settings) -> Iterator[Database]:
+    """The node's recorded state."""
+    db = Database(node.database_url)
+    upgrade(db)
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def server(node: Settings) -> Iterator[RadiusServer]:
+    """A server in this process, without reject delay."""
+    with RadiusServer(node, limits=QUICK, in_process=True) as running:
+        yield running
+
+
+Dial = Callable[..., RadiusClient]
+
+
+@pytest.fixture
+def nas(server: RadiusServer) -> Iterator[Dial]:
+    """Makes clients of the server; the source address says which NAS they are."""
+    made: list[RadiusClient] = []
+
+    def client(source: str = "127.0.0.1", secret: bytes = SECRET, **given: object) -> RadiusClient:
+        one = RadiusClient("127.0.0.1", server.auth_port, server.acct_port, secret, source, **given)  # type: ignore[arg-type]
+        made.append(one)
+        return one
+
+    yield client
+    for one in made:
+        one.close()
+
+
+Anew = Callable[[Network], tuple[RadiusServer, RadiusClient]]
+
+
+@pytest.fixture
+def anew(node: Settings) -> Iterator[Anew]:
+    """Writes a network's snapshot and starts a server from it; gives the server and a client of it."""
+    running: list[tuple[RadiusServer, RadiusClient]] = []
+
+    def start(network: Network) -> tuple[RadiusServer, RadiusClient]:
+        write_snapshot(network, node)
+        server = RadiusServer(node, limits=QUICK, in_process=True).start()
+        client = RadiusClient("127.0.0.1", server.auth_port, server.acct_port, SECRET)
+        running.append((server, client))
+        return server, client
+
+    yield start
+    for server, client in running:
+        client.close()
+        server.stop()
