@@ -13,8 +13,8 @@ from intents import claims as spelling
 from intents.kind import Claim, Complaint, Field, Kind, Reference
 
 __all__ = [
-    "KINDS", "Claim", "Complaint", "Field", "Kind", "Reference", "claims", "fits", "is_foreign", "kind_of",
-    "parse_path", "path_of", "references",
+    "KINDS", "Claim", "Complaint", "Field", "Kind", "Reference", "claims", "fits", "identity_of", "is_foreign",
+    "kind_of", "parse_path", "path_of", "references",
 ]  # fmt: skip
 
 _FOREIGN = re.compile(
@@ -69,7 +69,7 @@ def parse_path(path: str) -> tuple[str, str] | Problem:
     if path in _BY_FILE:
         return kind.name, path.removesuffix(".yaml")
     identifier = _identifier(kind, path)
-    if identifier is None or not re.fullmatch(kind.id_pattern.strip("^$"), identifier):
+    if identifier is None or not fits(kind.name, identifier):
         return Problem("path.id", f"the file name of {kind.plural} must be {_shape(kind)}", path)
     right = path_of(kind.name, identifier)
     if path != right:
@@ -77,6 +77,15 @@ def parse_path(path: str) -> tuple[str, str] | Problem:
             "path.shard", f"{kind.name} {identifier} must be at {right}", path, hint=f"git mv {path} {right}"
         )
     return kind.name, identifier
+
+
+def identity_of(path: str) -> tuple[str, str] | None:
+    """(kind, id) that a path means, also when it lies in the wrong folders; None when it means nothing."""
+    kind = kind_of(path)
+    if kind is None:
+        return None
+    identifier = path.removesuffix(".yaml") if path in _BY_FILE else _identifier(kind, path)
+    return (kind.name, identifier) if identifier is not None and fits(kind.name, identifier) else None
 
 
 def _identifier(kind: Kind, path: str) -> str | None:

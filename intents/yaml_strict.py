@@ -96,14 +96,19 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 def decode(raw: bytes) -> tuple[str, list[Mistake]]:
     """The text of a file, and what forbids reading it further. One clear mistake for a file that is too big."""
     if len(raw) > MAX_BYTES:
-        size = f"{len(raw) / 1_000_000:.1f} MB" if len(raw) >= 1_000_000 else f"{len(raw) // 1024} KiB"
-        message = f"the file has {size}; an intent may have {MAX_BYTES // 1024} KiB"
-        return "", [Mistake("yaml.size", message, Mark(1, 1), "one thing, one file")]
+        return "", [too_big(len(raw))]
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return "", [_not_utf8(raw, error)]
     return text, list(_characters(text)) if not text.isascii() or _SUSPICIOUS.search(text) else []
+
+
+def too_big(size: int) -> Mistake:
+    """The mistake of a file of so many bytes."""
+    shown = f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{size / 1024:.1f} KiB"
+    message = f"the file has {shown}; an intent may have {MAX_BYTES // 1024} KiB"
+    return Mistake("yaml.size", message, Mark(1, 1), "one thing, one file")
 
 
 def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Mistake:
