@@ -27,6 +27,7 @@ class Configuration:
         self.path, self.role, self.clock = path, role, clock
         first = Commit(text(parse(factory, role)), clock(), "factory", "")
         self.state = store.load(path, State, State((first,)))
+        self._tree = parse(self.running, role)
         self.candidate: Tree | None = None
         self.locked_by: int | None = None
         self.expire()
@@ -42,8 +43,8 @@ class Configuration:
         return self.state.pending
 
     def tree(self) -> Tree:
-        """The running configuration as a tree."""
-        return parse(self.running, self.role)
+        """The running configuration as a tree; nobody changes it in place."""
+        return self._tree
 
     def replace(self, session: int, configuration: str) -> None:
         """Make the candidate from a whole configuration."""
@@ -128,3 +129,4 @@ class Configuration:
     def _save(self, state: State) -> None:
         store.save(self.path, state)
         self.state = state
+        self._tree = parse(self.running, self.role)

@@ -40,9 +40,9 @@ def unusable(op: ObjectOp) -> str:
     """Why an op cannot be put into commands; "" when it can. Guards the command line against odd values."""
     keys = ("pon", "onu") if op.kind == "onu" else ("pon", "onu", "port")
     if tuple(sorted(op.key)) != tuple(sorted(keys)):
-        return f"a {op.kind} is named by {', '.join(keys)}"
+        return f"object {op.kind} is named by {', '.join(keys)}"
     if unknown := op.attributes.keys() - _known(op):
-        return f"a {op.kind} has no {', '.join(sorted(unknown))}"
+        return f"object {op.kind} has no attribute {', '.join(sorted(unknown))}"
     odd = [
         str(value) for value in (*op.key.values(), *op.attributes.values()) if re.search(r"\s", str(value))
     ]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import itertools
+from contextlib import suppress
 from typing import Any
 
 import asyncssh
@@ -27,6 +28,7 @@ class DeviceServer:
         self.sessions: dict[int, asyncssh.SSHServerConnection] = {}
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._timer: asyncio.Task[None] | None = None
+        self._told = asyncio.Event()
 
     async def start(self) -> None:
         """Listen, and revert by ourselves what nobody confirms."""
@@ -54,12 +56,15 @@ class DeviceServer:
             await self._acceptor.wait_closed()
 
     async def _revert_in_time(self) -> None:
+        """Sleep until the deadline of a pending commit; every command may set or end one."""
         while True:
+            self._told.clear()
             with self.device.lock:
                 self.device.configuration.expire()
                 pending = self.device.configuration.pending
-            left = pending.deadline - self.device.configuration.clock() if pending else 0.25
-            await asyncio.sleep(min(max(left, 0.005), 0.25))
+            left = max(0.0, pending.deadline - self.device.configuration.clock()) if pending else None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), left)
 
     async def _channel(self, channel: Any) -> None:
         gate = channel.get_extra_info("connection").get_owner()
@@ -91,20 +96,23 @@ class DeviceServer:
 
     async def _answer(self, channel: Any, caller: Caller, line: str, text: str) -> int:
         await self._be_slow(line)
-        connection = self.sessions.get(caller.session)
-        if line.startswith("commit") and self.device.faults.of("drop-before-commit") and connection:
-            connection.abort()
+        self._drop("drop-before-commit", caller, line)
         try:
             with self.device.lock:
                 answer = _performed(caller, line, text)
                 self.device.objects.save()
+            self._told.set()
         except Refused as error:
             channel.stderr.write(f"{error}\n")
             return 1
-        if line.startswith("commit") and self.device.faults.of("drop-after-commit") and connection:
-            connection.abort()
+        self._drop("drop-after-commit", caller, line)
         channel.stdout.write(answer)
         return 0
+
+    def _drop(self, fault: str, caller: Caller, line: str) -> None:
+        if line.startswith("commit") and self.device.faults.of(fault):
+            self.sessions[caller.session].abort()
+            raise ConnectionResetError(fault)
 
     async def _be_slow(self, line: str) -> None:
         for seconds in self.device.faults.of("slow"):
