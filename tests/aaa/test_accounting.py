@@ -1,0 +1,157 @@
+"""Accounting merges: counters, order, duplicates, wraps. Pure, and on both databases."""
+
+import random
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from aaa.accounting.merge import merge
+from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecord
+from aaa.accounting.store import apply, close_silent
+from aaa.models import session, usage_day
+
+NOON = datetime(2025, 11, 20, 12, tzinfo=UTC).timestamp()
+GIGA = 1 << 32
+
+
+def record(kind: int, after: int = 0, up: int = 0, down: int = 0, **given) -> AccountingRecord:
+    """A record of session 0001 of S-1 on bng1, `after` seconds into the session; octets as one number each."""
+    given = {"up_giga": up >> 32, "down_giga": down >> 32, "session_id": b"0001", "service": "S-1"} | given
+    return AccountingRecord(
+        kind=kind,
+        nas=given.pop("nas", "bng1"),
+        source="127.0.0.1",
+        at=given.pop("at", NOON + after),
+        session_time=given.pop("session_time", after),
+        up_low=up % GIGA,
+        down_low=down % GIGA,
+        policy_hash=given.pop("policy_hash", "p1"),
+        wanted_hash=given.pop("wanted_hash", "p1"),
+        **given,
+    )
+
+
+def stored(database) -> list:
+    with database.read() as conn:
+        return list(
+            conn.execute(sa.select(session).order_by(session.c.started_at, session.c.acct_session_id))
+        )
+
+
+def usage(database) -> dict:
+    with database.read() as conn:
+        return {
+            (row.service, str(row.day)): (row.up_octets, row.down_octets)
+            for row in conn.execute(sa.select(usage_day))
+        }
+
+
+def write(database, *records) -> None:
+    with database.write() as conn:
+        apply(conn, records)
+
+
+def test_a_session_from_start_to_stop(database):
+    """Start, interims and Stop make one closed session, and its octets are the day's usage."""
+    write(database, record(START))
+    write(database, record(INTERIM, 300, 10, 20), record(STOP, 600, 30, 70, cause="lost-carrier"))
+    (row,) = stored(database)
+    assert (row.state, row.inferred, row.cause) == ("closed", False, "lost-carrier")
+    assert (row.up_octets, row.down_octets, row.session_time) == (30, 70, 600)
+    assert usage(database) == {("S-1", "2025-11-20"): (30, 70)}
+
+
+def test_any_order_and_any_repetition_gives_the_same_end(database):
+    """200 shuffles with repetitions of a session's records end like the tidy order, usage too."""
+    tidy = [record(START), *(record(INTERIM, 60 * n, 5 * n, GIGA // 3 * n) for n in range(1, 9))]
+    tidy.append(record(STOP, 600, 50, 3 * GIGA))
+    rng = random.Random(7)
+    for run in range(20):
+        messy = [one for one in tidy for _ in range(rng.randint(1, 2))]
+        rng.shuffle(messy)
+        named = [msgspec.structs.replace(one, session_id=b"%04d" % run, service=f"S-{run}") for one in messy]
+        for start in range(0, len(named), 3):
+            write(database, *named[start : start + 3])
+    rows = stored(database)
+    assert len(rows) == 20
+    assert {(row.state, row.up_octets, row.down_octets) for row in rows} == {("closed", 50, 3 * GIGA)}
+    assert set(usage(database).values()) == {(50, 3 * GIGA)}
+
+
+def test_a_retransmission_with_another_delay_time_is_the_same_event(database):
+    """A new packet with a longer Acct-Delay-Time says the same moment: nothing is counted twice."""
+    write(database, record(START), record(STOP, 60, 5, 6))
+    write(database, record(START), record(STOP, 60, 5, 6))
+    assert len(stored(database)) == 1
+    assert usage(database) == {("S-1", "2025-11-20"): (5, 6)}
+
+
+def test_an_id_used_again_is_another_session(database):
+    """After a reboot the NAS counts from 0001 again: another start, another session; the older one is over."""
+    write(database, record(START))
+    write(database, record(START, at=NOON + 7200, session_time=0))
+    first, second = stored(database)
+    assert (first.state, first.inferred, first.cause) == ("closed", True, "superseded")
+    assert second.state == "open"
+
+
+def test_counters_never_go_down_and_wrap_without_gigawords():
+    """A late record changes nothing; a smaller counter in a newer record of a NAS without gigawords is a wrap."""
+    plain = {"up_giga": None, "down_giga": None}
+    one = merge(None, record(INTERIM, 300, 100, GIGA - 10, **plain)).session
+    late = merge(one, record(INTERIM, 200, 50, 1000, **plain))
+    assert (late.up, late.down, late.session.down_octets) == (0, 0, GIGA - 10)
+    wrapped = merge(one, record(INTERIM, 600, 200, 90, **plain))
+    assert (wrapped.up, wrapped.down) == (100, 100)
+    # A NAS that does send gigawords and leaves them out once did not wrap.
+    known = merge(one, record(INTERIM, 600, 200, GIGA + 5)).session
+    assert merge(known, record(INTERIM, 900, 300, 3, **plain)).down == 0
+
+
+@pytest.mark.parametrize("kind", [ON, OFF])
+def test_on_and_off_close_the_earlier_sessions_of_that_nas_only(database, kind):
+    """Accounting-On closes what began before on this NAS; later sessions and other NASes live on."""
+    write(database, record(START), record(START, nas="bng2", session_id=b"x"))
+    write(database, record(START, at=NOON + 900, session_id=b"0002", service="S-2"))
+    write(database, record(kind, at=NOON + 600, session_id=b"", service=""))
+    states = {(row.nas, row.acct_session_id): row.state for row in stored(database)}
+    assert states == {("bng1", b"0001"): "closed", ("bng2", b"x"): "open", ("bng1", b"0002"): "open"}
+
+
+def test_a_silent_session_is_closed_as_inferred_and_may_reopen(database):
+    """After three missed interims it is closed; an interim that comes after all opens it, a late Stop is final."""
+    write(database, record(START, interim=60))
+    with database.write() as conn:
+        assert close_silent(conn, datetime.fromtimestamp(NOON + 100, UTC)) == 0
+        assert close_silent(conn, datetime.fromtimestamp(NOON + 200, UTC)) == 1
+    assert [(row.state, row.inferred, row.cause) for row in stored(database)] == [("closed", True, "silent")]
+    write(database, record(INTERIM, 300, 1, 1, interim=60))
+    assert [row.state for row in stored(database)] == ["open"]
+    write(database, record(STOP, 400, 1, 1), record(INTERIM, 350, 1, 1))
+    assert [(row.state, row.inferred) for row in stored(database)] == [("closed", False)]
+
+
+def test_a_session_on_an_old_policy_is_marked_and_a_crowded_service_too(database):
+    """A Start or Interim whose policy is not the wanted one is marked stale; so is a second session of a service."""
+    write(database, record(START, wanted_hash="p2"))
+    assert [row.stale for row in stored(database)] == [True]
+    write(database, record(INTERIM, 60, wanted_hash="p1"))
+    assert [row.stale for row in stored(database)] == [False]
+    write(database, record(START, 90, session_id=b"0002", session_time=0))
+    assert [row.stale for row in stored(database)] == [True, True]
+
+
+def test_any_octets_are_an_acct_session_id(database):
+    """Debian's pppd sends a malformed Acct-Session-Id: any octets name a session."""
+    for octets in (b"%lX\x00\xff5F3", bytes(range(200)), b""):
+        write(database, record(START, session_id=octets), record(STOP, 1, 1, 1, session_id=octets))
+    assert len(stored(database)) == 3
+
+
+def test_session_is_the_table():
+    """The Session structure and table `session` have the same fields in the same order."""
+    from aaa.accounting.merge import Session
+
+    assert [field.name for field in msgspec.structs.fields(Session)] == [c.name for c in session.columns]
