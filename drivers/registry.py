@@ -29,6 +29,12 @@ def capabilities(platform: str) -> Capabilities:
     return found
 
 
+def driver_class(platform: str) -> type[Any]:
+    """The platform's driver. Raises UnknownPlatform."""
+    found: type[Any] = _module(platform).DRIVER
+    return found
+
+
 @contextmanager
 def opened(target: Target) -> Iterator[Driver]:
     """A driver with an open session, closed at exit.
