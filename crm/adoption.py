@@ -1,0 +1,78 @@
+"""Taking over services that are in Git already: a customer, an account and a subscription for each.
+
+For an operator who moves in with a network, and for engineers who added services by pull request.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from billing import accounts, catalog, subscriptions
+from core import events
+from core.crypto import DataKey
+from core.db import Database
+from core.errors import Terminal
+from crm import customers
+from crm.orders import open_account
+from intents.reader import Reader
+
+_CHUNK = 200
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """Services that are billed now, and those that cannot be, with the reason."""
+
+    services: tuple[str, ...]
+    refused: dict[str, str]
+
+
+def adopt_services(
+    database: Database, reader: Reader, *, since: date, actor: str, key: DataKey | None = None
+) -> Adopted:
+    """Bill every active service of the repository that nobody bills yet, from `since` (or its own later start).
+
+    Doing it again adds nothing. A service whose plan has no price is named and left out.
+    """
+    taken: list[str] = []
+    refused: dict[str, str] = {}
+    for chunk in _chunks(reader):
+        with database.write() as conn:
+            for name, service in chunk:
+                try:
+                    if _adopt(conn, reader, key, name, service, since, actor):
+                        taken.append(name)
+                except Terminal as error:
+                    refused[name] = str(error)
+    return Adopted(tuple(taken), refused)
+
+
+def _chunks(reader: Reader) -> Iterator[list[tuple[str, Any]]]:
+    chunk: list[tuple[str, Any]] = []
+    for name, service in reader.all("service"):
+        if service.state == "active":
+            chunk.append((name, service))
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _adopt(
+    conn: Connection, reader: Reader, key: DataKey | None, name: str, service: Any, since: date, actor: str
+) -> bool:
+    if subscriptions.is_billed(conn, name):
+        return False
+    config = reader.get("config", "trunkline")
+    start = max(since, service.start or since)
+    terms = catalog.price_on(reader, service.plan, start, config.operator.currency).terms
+    if not customers.exists(conn, service.customer):
+        customers.add(conn, key, service.customer, id=service.customer)
+    theirs = accounts.of_customer(conn, service.customer)
+    account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
+    subscriptions.activate(conn, account, name, msgspec.structs.replace(terms, setup=None), start, actor)
+    events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)
+    return True
