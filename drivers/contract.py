@@ -23,6 +23,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration can be put in the place of the running one."""
     merge: bool = False
     """Lines can be added to the running configuration."""
+    sections: frozenset[str] = frozenset()
+    """Sections of ownership (a device's `sections`) that can be replaced while the others stay as they run.
+
+    Such a driver has `load_sections_candidate(config, sections)`, which takes only these sections of a whole
+    configuration; without it `manage: partial` can only merge, and what left the intent stays on the device.
+    """
     atomic: bool = False
     """All of a commit or nothing."""
     sessions: int = 1

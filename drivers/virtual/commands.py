@@ -170,6 +170,12 @@ def _load_merge(caller: Caller, _words: list[str], text: str) -> Any:
     caller.device.configuration.merge(caller.session, text)
 
 
+@command("load sections")
+def _load_sections(caller: Caller, words: list[str], text: str) -> Any:
+    """`load sections NAME…`: a whole configuration, of which only these sections are taken."""
+    caller.device.configuration.replace_sections(caller.session, words, text)
+
+
 @command("rollback")
 def _rollback(caller: Caller, words: list[str], _text: str) -> Any:
     caller.device.configuration.load_earlier(caller.session, int(words[0]))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from drivers.virtual import store
 from drivers.virtual.errors import Refused
-from drivers.virtual.parser import NotUnderstood, merge, parse
+from drivers.virtual.grammar import SECTIONS
+from drivers.virtual.parser import NotUnderstood, merge, parse, replace_sections
 from drivers.virtual.store import Commit, Pending, State
 from drivers.virtual.tree import Tree, difference, text
 from drivers.virtual.validation import complaints
@@ -54,6 +55,12 @@ class Configuration:
         """Make the candidate from the candidate (else the running configuration) and some lines."""
         base = self.candidate if self.candidate is not None else self.tree()
         self._load(session, lambda: merge(base, addition, self.role))
+
+    def replace_sections(self, session: int, sections: list[str], configuration: str) -> None:
+        """Make the candidate from the running configuration and some sections of a whole one."""
+        if unknown := set(sections) - SECTIONS.keys():
+            raise Refused(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+        self._load(session, lambda: replace_sections(self.tree(), configuration, sections, self.role))
 
     def load_earlier(self, session: int, number: int) -> None:
         """Make the candidate from history: 1 is what ran before the last commit."""

@@ -1,5 +1,6 @@
 """The NAPALM driver of the virtual device: one SSH connection, one command a channel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +22,14 @@ from drivers.contract import (
 )
 from drivers.ssh import Answer, Connection
 from drivers.virtual import object_ops
+from drivers.virtual.grammar import SECTIONS
 from drivers.virtual.tree import masked
 
 CAPABILITIES = Capabilities(
     revert="hard",
     replace=True,
     merge=True,
+    sections=frozenset(SECTIONS),
     atomic=True,
     sessions=4,
     observe=frozenset({"neighbours", "onus", "stations", "sessions", "optics"}),
@@ -101,6 +104,10 @@ class VirtualDriver(NetworkDriver):  # type: ignore[misc]  # napalm carries no t
     def load_merge_candidate(self, filename: str | None = None, config: str | None = None) -> None:
         """Lines on top of what runs; `no LINE` removes. Raises CommitFailed."""
         self._told("load merge", _text(filename, config))
+
+    def load_sections_candidate(self, config: str, sections: Sequence[str]) -> None:
+        """Some sections of a whole configuration; the others stay as they run. Raises CommitFailed."""
+        self._told(f"load sections {' '.join(sections)}", config)
 
     def compare_config(self) -> str:
         """What a commit would change, as `+` and `-` lines below their blocks; "" for nothing."""

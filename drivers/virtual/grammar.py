@@ -121,6 +121,16 @@ sector NAME [ap]
 """
 
 
+SECTIONS = {
+    "system": frozenset({"system"}),
+    "interfaces": frozenset({"interface"}),
+    "routing": frozenset({"router"}),
+    "subscriber": frozenset({"radius", "pppoe", "access"}),
+    "access": frozenset({"olt", "pon", "ap", "sector"}),
+}
+"""Which top-level words make a section of ownership, as `sections` of a device's intent names it."""
+
+
 def _address(word: str) -> bool:
     try:
         ipaddress.ip_address(word)

@@ -1,10 +1,11 @@
 """Text to tree and back, by the grammar: every mistake at once, with its line."""
 
 import difflib
+from collections.abc import Iterable
 
 import msgspec
 
-from drivers.virtual.grammar import Pattern, language
+from drivers.virtual.grammar import SECTIONS, Pattern, language
 from drivers.virtual.tree import Tree, natural
 
 
@@ -46,6 +47,18 @@ def merge(running: Tree, addition: str, role: str) -> Tree:
     added = _block(_lines(addition, mistakes), 0, language(role), mistakes, removals=True)
     _stop_at(mistakes)
     return _merged(running, added, language(role))
+
+
+def replace_sections(running: Tree, configuration: str, sections: Iterable[str], role: str) -> Tree:
+    """`running` with its lines of the named sections replaced by those of a whole configuration.
+
+    Raises NotUnderstood; KeyError for a section that does not exist.
+    """
+    words = frozenset().union(*(SECTIONS[section] for section in sections))
+    wanted = parse(configuration, role)
+    kept = {line: below for line, below in running.items() if line.split(" ", 1)[0] not in words}
+    new = {line: below for line, below in wanted.items() if line.split(" ", 1)[0] in words}
+    return _canonical(kept | new, language(role))
 
 
 def _stop_at(mistakes: list[Mistake]) -> None:

@@ -15,7 +15,7 @@ from drivers.virtual.device import Login, VirtualDevice
 from drivers.virtual.errors import Refused
 
 _JSON = " | json"
-_WITH_TEXT = ("load replace", "load merge", "batch")
+_WITH_TEXT = ("load replace", "load merge", "load sections", "batch")
 _LONGEST_TEXT = 32 * 1024 * 1024
 _NUMBERS = itertools.count(1)
 

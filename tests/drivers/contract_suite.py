@@ -149,6 +149,17 @@ class DriverContract:
         apply(driver, subject.base)
         assert is_running(subject, driver, subject.base)
 
+    def test_sections_are_replaced_alone_or_it_is_declared_impossible(self, subject, driver):
+        """No section of ours: nothing changes. All of them: the same as a replace."""
+        if not subject.can.sections:
+            assert not hasattr(driver, "load_sections_candidate")
+            return
+        driver.load_sections_candidate(subject.other, [])
+        assert driver.compare_config() == ""
+        driver.load_sections_candidate(subject.other, sorted(subject.can.sections))
+        driver.commit_config()
+        assert is_running(subject, driver, subject.other)
+
     # -- undoing -------------------------------------------------------------------------------------------
 
     def test_running_to_intended_to_rollback_is_running_again(self, subject, driver):

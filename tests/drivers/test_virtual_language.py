@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.virtual.grammar import LANGUAGE, VALUES
-from drivers.virtual.parser import NotUnderstood, merge, parse
+from drivers.virtual.grammar import LANGUAGE, SECTIONS, VALUES
+from drivers.virtual.parser import NotUnderstood, merge, parse, replace_sections
 from drivers.virtual.tree import difference, masked, text
 
 ONE = """system
@@ -71,6 +71,23 @@ def test_a_role_has_only_its_own_sections():
     assert parse("pon 0/1/0\n  svlan 101\n", "olt")
     with pytest.raises(NotUnderstood, match="unknown statement 'pon'"):
         parse("pon 0/1/0\n", "router")
+
+
+def test_only_our_sections_are_replaced():
+    """What left the intent goes from a section of ours; somebody else's section stays."""
+    running = parse(ONE + "router\n  router-id 198.51.100.1\n", "router")
+    wanted = "system\n  hostname other\ninterface et-0/0/2\n  mtu 9000\n"
+    found = replace_sections(running, wanted, ["interfaces"], "router")
+    assert list(found) == ["system", "interface et-0/0/2", "router"]
+    assert list(found["interface et-0/0/2"]) == ["mtu 9000"]
+    assert list(found["system"]) == ["hostname r1"]
+
+
+def test_every_top_level_word_belongs_to_one_section():
+    """Nothing of the language is owned by nobody or by two."""
+    words = {line.split(" ")[0] for line in LANGUAGE.strip().splitlines() if not line.startswith(" ")}
+    owned = [word for section in SECTIONS.values() for word in section]
+    assert sorted(owned) == sorted(words)
 
 
 def test_secrets_are_masked():
