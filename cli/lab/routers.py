@@ -9,6 +9,7 @@ management network hangs on a bridge there, with the addresses that the intents 
 next start after a kill -9, removes everything.
 """
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from drivers.contract import Target
 
 _BRIDGE = "mgmt"
 _MANAGEMENT_PORT = "mgmt0"
+_serials = itertools.count(1)
+"""Labs of one process tell their namespaces apart."""
 
 
 class Lab:
@@ -37,7 +40,8 @@ class Lab:
         self.key_path = self.folder / "client_key"
         self.host_keys: dict[str, str] = {}
         self.started_in = 0.0
-        self.control = namespaces.full_name(CONTROL)
+        self.serial = next(_serials)
+        self.control = self.namespace(CONTROL)
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +53,7 @@ class Lab:
 
     def namespace(self, router: str) -> str:
         """The namespace (and FRR pathspace) of a router, or of CONTROL."""
-        return namespaces.full_name(router)
+        return namespaces.full_name(f"{self.serial}-{router}")
 
     def inside(self) -> AbstractContextManager[None]:
         """Be on the operator's side, for this thread."""

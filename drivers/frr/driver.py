@@ -44,6 +44,13 @@ class FrrRefused(Terminal):
         super().__init__(f"{device} refuses to {question}: {answer}")
 
 
+class RouterBusy(Retryable):
+    """Another session is changing the router."""
+
+    def __init__(self, device: str, answer: str) -> None:
+        super().__init__(f"{device} is busy: {answer}")
+
+
 class NoAnswer(Retryable):
     """The router's answer is not in our words."""
 
@@ -96,7 +103,10 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
         """Whether the session stands and FRR answers on it."""
         if not self._session or not self._session.is_alive():
             return {"is_alive": False}
-        return {"is_alive": bool(self._ask("status")["alive"])}
+        try:
+            return {"is_alive": bool(self._ask("status")["alive"])}
+        except Retryable:
+            return {"is_alive": False}
 
     def _ask(self, command: str, body: str = "", cap: float | None = None) -> dict[str, Any]:
         if self._session is None:
@@ -106,6 +116,8 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
             answer: dict[str, Any] = json.loads(said.output)
         except ValueError as error:
             raise NoAnswer(self.target.device, command, said.error.strip() or said.output[:200]) from error
+        if answer.get("busy"):
+            raise RouterBusy(self.target.device, answer["text"])
         if not answer["ok"]:
             raise FrrRefused(self.target.device, command, answer["text"])
         return answer
@@ -115,7 +127,10 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
         return found
 
     def load_replace_candidate(self, filename: str | None = None, config: str | None = None) -> None:
-        """Stage a whole configuration. Raises CandidateRefused with FRR's sentence and line."""
+        """Stage a whole configuration; the host's own lines (logging, forwarding) stay.
+
+        Raises CandidateRefused with FRR's sentence and line.
+        """
         self._stage("replace", filename, config)
 
     def load_merge_candidate(self, filename: str | None = None, config: str | None = None) -> None:
@@ -124,8 +139,10 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
 
     def _stage(self, mode: str, filename: str | None, config: str | None) -> None:
         text = Path(filename).read_text() if filename else config or ""
+        if not text.strip():
+            raise CandidateRefused(self.target.device, "it is empty")
         try:
-            self._ask("stage", text if text.endswith("\n") else f"{text}\n")
+            self._ask(f"stage {mode}", text if text.endswith("\n") else f"{text}\n")
         except FrrRefused as refusal:
             raise CandidateRefused(self.target.device, str(refusal)) from refusal
         self._mode = mode
@@ -147,8 +164,9 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
             raise CommitFailed(self.target.device, answer["text"], restored=answer["restored"])
 
     def has_pending_commit(self) -> bool:
-        """Whether a commit waits for its confirmation."""
-        return bool(self._ask("status")["state"] == "pending")
+        """Whether a commit waits for its confirmation, or was cut off half way: then only `rollback` helps."""
+        status = self._ask("status")
+        return bool(status["state"] == "pending" or status["interrupted"])
 
     def confirm_commit(self) -> None:
         """Keep the pending commit."""

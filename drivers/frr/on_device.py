@@ -26,8 +26,18 @@ from typing import Any
 Answer = dict[str, Any]
 
 
+_SYSTEM = re.compile(
+    r"(no )?(agentx|banner|debug|domainname|enable|ip forwarding|ipv6 forwarding|log|password|service|username)\b"
+)
+"""Top-level lines that are the host's own (logging, forwarding, local passwords); a replacement keeps them."""
+
+
 class Refused(Exception):
     """What was asked for cannot be done; the sentence is for the operator."""
+
+
+class Busy(Refused):
+    """It can be done later."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def only_one(router: Router) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("another session is changing this router") from None
+            raise Busy("another session is changing this router") from None
         yield
 
 
@@ -148,15 +158,24 @@ def config(router: Router, _words: list[str]) -> Answer:
     return {"running": router.running(), **texts}
 
 
-def stage(router: Router, _words: list[str]) -> Answer:
-    """Take the candidate from stdin, when FRR's parser accepts it."""
-    fresh = router.file("candidate.conf.unchecked")
-    write(fresh, sys.stdin.read())
+def stage(router: Router, words: list[str]) -> Answer:
+    """`stage replace|merge`: take the candidate from stdin, when FRR's parser accepts it."""
+    fresh, text = router.file("candidate.conf.unchecked"), sys.stdin.read()
+    write(fresh, with_system_lines(text, router.running()) if words == ["replace"] else text)
     done = router.vtysh("-C", "-f", str(fresh))
     if done.returncode:
         raise Refused(said(done))
     fresh.replace(router.file("candidate.conf"))
     return {}
+
+
+def with_system_lines(candidate: str, running: str) -> str:
+    """The candidate and the host's own lines, at its end so that line numbers in complaints stay true."""
+    own = [line for line in running.splitlines() if _SYSTEM.match(line)]
+    lines = candidate.splitlines()
+    end = len(lines) - 1 if lines and lines[-1].strip() == "end" else len(lines)
+    kept = [line for line in own if line not in lines]
+    return "\n".join([*lines[:end], *kept, *lines[end:]]) + "\n"
 
 
 def compare(router: Router, _words: list[str]) -> Answer:
@@ -267,12 +286,20 @@ def discard(router: Router, _words: list[str]) -> Answer:
 
 
 def status(router: Router, _words: list[str]) -> Answer:
-    """Where the last commit stands; `alive` when FRR answers."""
-    return {
-        **read_state(router),
-        "alive": router.vtysh("-c", "show version").returncode == 0,
-        "now": time.time(),
-    }
+    """Where the last commit stands; `alive` when FRR answers; `interrupted` when a commit was cut off half way."""
+    found = read_state(router)
+    alive = router.vtysh("-c", "show version").returncode == 0
+    return {**found, "alive": alive, "now": time.time(), "interrupted": _interrupted(router, found["state"])}
+
+
+def _interrupted(router: Router, state: str) -> bool:
+    if state != "applying":
+        return False
+    try:
+        with only_one(router):
+            return True
+    except Busy:
+        return False
 
 
 VERBS: dict[str, Callable[[Router, list[str]], Answer]] = {
@@ -288,7 +315,7 @@ def answer(router: Router, words: list[str]) -> Answer:
     try:
         return {"ok": True, **VERBS[words[0]](router, words[1:])}
     except Refused as refusal:
-        return {"ok": False, "text": str(refusal)}
+        return {"ok": False, "text": str(refusal), "busy": isinstance(refusal, Busy)}
 
 
 def main() -> None:
