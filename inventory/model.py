@@ -13,7 +13,10 @@ from intents.site.schema import Site
 
 
 class SecretRef(msgspec.Struct, frozen=True):
-    """A sealed value with the place it belongs to: `path` and dotted `key` are its associated data."""
+    """A sealed value with the place it belongs to: `path` and dotted `key` are its associated data.
+
+    A key has no positions of lists (`nas.secrets`), so that a rotation may move a secret down its list.
+    """
 
     sealed: str
     path: str

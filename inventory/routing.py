@@ -53,16 +53,16 @@ def _ibgp(reader: Reader, device_id: str, routing: Routing) -> Iterator[IbgpNeig
 
 def _ebgp(reader: Reader, device_id: str, routing: Routing) -> Iterator[EbgpNeighbour]:
     path = f"network/devices/{device_id}.yaml"
-    for number, peer in enumerate(routing.ebgp):
-        yield _declared_peer(path, number, peer)
+    for peer in routing.ebgp:
+        yield _declared_peer(path, peer)
     for service_id, service in referring(reader, "device", device_id, "service"):
         for handoff in service.handoffs:
             if handoff.router == device_id and service.bgp is not None and service.state == "active":
                 yield from _customer_peers(service_id, service, handoff)
 
 
-def _declared_peer(path: str, number: int, peer: Ebgp) -> EbgpNeighbour:
-    secret = SecretRef(peer.secret, path, f"routing.ebgp[{number}].secret") if peer.secret else None
+def _declared_peer(path: str, peer: Ebgp) -> EbgpNeighbour:
+    secret = SecretRef(peer.secret, path, "routing.ebgp.secret") if peer.secret else None
     return EbgpNeighbour(
         address=peer.address, asn=peer.asn, description=peer.description or "", secret=secret,
         accept=tuple(peer.accept), announce=tuple(peer.announce), send="listed",

@@ -109,7 +109,7 @@ def nas_of(device_id: str, device: Device, config: Config | None) -> NasEntry | 
     return NasEntry(
         vendor=nas.vendor,
         sources=tuple(nas.sources),
-        secrets=tuple(SecretRef(text, path, f"nas.secrets[{n}]") for n, text in enumerate(nas.secrets)),
+        secrets=tuple(SecretRef(text, path, "nas.secrets") for text in nas.secrets),
         message_authenticator=nas.message_authenticator,
         legacy=nas.legacy,
         interim=nas.interim,

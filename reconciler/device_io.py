@@ -3,18 +3,24 @@
 import hashlib
 from contextlib import AbstractContextManager
 
-from drivers.contract import Driver, NotSupported, Observation
+from drivers.contract import Driver, NotSupported, Observation, SectionDriver
 from reconciler.context import Rendering
 
 Session = AbstractContextManager[Driver]
 
 
 def load(driver: Driver, rendering: Rendering) -> None:
-    """Load the rendering as candidate: whole with `manage: full`, its lines only with `partial`."""
-    if rendering.model.device.manage == "partial":
-        driver.load_merge_candidate(config=rendering.rendered.config)
+    """Load the rendering as candidate: whole with `manage: full`, only the device's sections with `partial`.
+
+    A driver that cannot replace sections alone adds lines; what left the intent then stays on the device.
+    """
+    device, config = rendering.model.device, rendering.rendered.config
+    if device.manage != "partial":
+        driver.load_replace_candidate(config=config)
+    elif device.sections and isinstance(driver, SectionDriver):
+        driver.load_sections_candidate(config, device.sections)
     else:
-        driver.load_replace_candidate(config=rendering.rendered.config)
+        driver.load_merge_candidate(config=config)
 
 
 def running_hash(driver: Driver) -> str:

@@ -30,6 +30,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     earlier_waves: tuple[RunState, ...]
 
 
+EARLIER_WAVE = "an earlier wave is not through"
 _SOON = timedelta(seconds=2)
 
 
@@ -53,7 +54,7 @@ def _wave(facts: Facts) -> Closed | None:
         state not in (RunState.VERIFIED, RunState.OBSERVED, RunState.SUPERSEDED)
         for state in facts.earlier_waves
     ):
-        return Closed("an earlier wave is not through", facts.now + _SOON)
+        return Closed(EARLIER_WAVE, facts.now + _SOON)
     return None
 
 

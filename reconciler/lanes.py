@@ -40,6 +40,11 @@ class Reconciler:
             if not self.run_once():
                 return
 
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=True)
+        self.sessions.close()
+
     def follow(self) -> int:
         """Queue what new commits ask of devices."""
         return len(topology.follow(self.context)) + objects.follow(self.context)
@@ -52,7 +57,7 @@ class Reconciler:
             if not _guarded(self.sessions.run_once):
                 stop.wait(_IDLE)
         devices.join()
-        self._pool.shutdown(wait=True)
+        self.close()
 
     def _serve_devices(self, stop: threading.Event) -> None:
         while not stop.is_set():

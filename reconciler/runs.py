@@ -11,6 +11,7 @@ from core import clock, events, leases
 from core.db import Database
 from core.ids import new_id
 from reconciler.errors import LeaseLost
+from reconciler.gates import EARLIER_WAVE
 from reconciler.models import device_run, device_step
 from reconciler.states import ENDED, ON_DEVICE, RunState, require
 
@@ -119,7 +120,17 @@ def _step(conn: Connection, run: Run, state: RunState, note: str, **values: Any)
             conn, f"device.{state}", run.device, {"run": run.run_id, "why": note},
             actor="reconciler", revision=run.commit_id,
         )  # fmt: skip
+        _wake_next_wave(conn, run)
     return msgspec.structs.replace(run, **values)
+
+
+def _wake_next_wave(conn: Connection, run: Run) -> None:
+    """Runs of the same commit that wait for an earlier wave look again at once."""
+    conn.execute(
+        sa.update(device_run)
+        .where(device_run.c.commit_id == run.commit_id, device_run.c.open, device_run.c.why == EARLIER_WAVE)
+        .values(not_before=None)
+    )
 
 
 def _append(conn: Connection, run_id: str, device: str, state: RunState, note: str) -> None:

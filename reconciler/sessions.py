@@ -65,6 +65,10 @@ class SessionLane:
             self._settle(work)
         return len(work) + self._stale_marks()
 
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=True)
+
     def _settle(self, work: Sequence[Work]) -> None:
         started = clock.now()
         behind = enforcement.acknowledged(self.context.index_db, max(item.seq for item in work))

@@ -1,0 +1,99 @@
+"""`trunkline serve`: the parts of one installation as threads of this process, RADIUS workers as their own."""
+
+import threading
+from collections.abc import Callable
+
+from cli.installation import Installation
+from core import logs
+from core.errors import TrunklineError
+
+_IDLE = 0.02
+_AFTER_FAILURE = 1.0
+
+
+class Serving:
+    """Starts the roles of the settings; `stop()` ends them in the reverse order of what they feed."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._api: object | None = None
+
+    def start(self) -> "Serving":
+        """Start every role; returns when RADIUS and the API listen."""
+        one, roles = self.installation, self.installation.settings.roles
+        one.indexer.run_once()
+        one.view_builder.run_once()
+        if "radius" in roles:
+            one.radius.start()
+        if "committer" in roles:
+            self._loop("committer", one.committer.run_once)
+        if "indexer" in roles:
+            self._loop("indexer", self._index)
+        if "worker" in roles:
+            self._loop("worker", one.worker.run_once)
+        if "reconciler" in roles:
+            self._thread("reconciler", lambda: one.reconciler.serve(self._stop))
+        if "api" in roles:
+            self._start_api()
+        return self
+
+    def stop(self) -> None:
+        """End everything; what is queued stays queued."""
+        self._stop.set()
+        if self._api is not None:
+            self._api.should_exit = True  # type: ignore[attr-defined]
+        for thread in self._threads:
+            thread.join(timeout=30)
+        if "radius" in self.installation.settings.roles:
+            self.installation.radius.stop()
+
+    def __enter__(self) -> "Serving":
+        return self.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the console is."""
+        settings = self.installation.settings
+        return f"http://{settings.api_host}:{self._port}/"
+
+    def _index(self) -> int:
+        return len(self.installation.indexer.run_once()) + self.installation.view_builder.run_once()
+
+    def _loop(self, name: str, step: Callable[[], int]) -> None:
+        self._thread(name, lambda: self._repeat(name, step))
+
+    def _repeat(self, name: str, step: Callable[[], int]) -> None:
+        while not self._stop.is_set():
+            try:
+                if not step():
+                    self._stop.wait(_IDLE)
+            except TrunklineError as error:
+                logs.get(name).warning("waits", why=str(error))
+                self._stop.wait(_AFTER_FAILURE)
+            except Exception as error:
+                logs.get(name).error("broke and goes on", error=repr(error))
+                self._stop.wait(_AFTER_FAILURE)
+
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _start_api(self) -> None:
+        import uvicorn
+
+        from api.app import create_app
+        from cli.sockets import listening
+
+        settings = self.installation.settings
+        app = create_app(self.installation.context, self.installation.repo)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        socket = listening(settings.api_host, settings.api_port)
+        self._port = socket.getsockname()[1]
+        self._api = server
+        self._thread("api", lambda: server.run(sockets=[socket]))
