@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import socket
 import struct
+import threading
 import time
 
 import msgspec
@@ -54,6 +55,7 @@ class RadiusClient:
         family = socket.AF_INET6 if ":" in source else socket.AF_INET
         self._port = socket.socket(family, socket.SOCK_DGRAM)
         self._port.bind((source, 0))
+        self._turn = threading.Lock()
 
     def close(self) -> None:
         """Give the port back."""
@@ -84,13 +86,19 @@ class RadiusClient:
     def _ask(self, port: int, code: int, body: bytes, authenticator: bytes | None) -> Reply | None:
         request = wire.request(code, secrets.randbelow(256), self._secret, body, authenticator)
         begun = time.perf_counter()
+        with self._turn:  # one question at a time: a thread must not read another's reply
+            packet = self._exchange(request, port)
+        if packet is None:
+            return None
+        first = bool(packet.pairs) and packet.pairs[0][0] == wire.MESSAGE_AUTHENTICATOR
+        return Reply(packet.code, packet, first, round((time.perf_counter() - begun) * 1000, 3))
+
+    def _exchange(self, request: bytes, port: int) -> Packet | None:
         for _attempt in range(self._attempts):
             self._port.sendto(request, (self._server, port))
             packet = self._receive(request)
             if packet is not None:
-                spent = (time.perf_counter() - begun) * 1000
-                first = bool(packet.pairs) and packet.pairs[0][0] == wire.MESSAGE_AUTHENTICATOR
-                return Reply(packet.code, packet, first, round(spent, 3))
+                return packet
         return None
 
     def _receive(self, request: bytes) -> Packet | None:

@@ -37,11 +37,10 @@ class RadiusServer:
         self.auth_port: int = auth[0].getsockname()[1]
         self.acct_port: int = acct[0].getsockname()[1]
         self._context: SpawnContext = multiprocessing.get_context("spawn")
-        self._stop = threading.Event() if in_process else self._context.Event()
+        self._stop = threading.Event()
         self._workers: list[SpawnProcess | threading.Thread] = []
         self._watch: threading.Thread | None = None
-        self.worker: Worker | None = None
-        """The one worker of a server in process; what it counted can be asked."""
+        self._here: Worker | None = None
 
     @property
     def workers(self) -> list[str]:
@@ -52,6 +51,13 @@ class RadiusServer:
     def pids(self) -> list[int]:
         """Process ids of the workers; none in process."""
         return [one.pid for one in self._workers if isinstance(one, SpawnProcess) and one.pid]
+
+    @property
+    def worker(self) -> Worker:
+        """The one worker of a server in process; what it counted can be asked."""
+        if self._here is None:
+            raise LookupError("the workers are processes, or not started")
+        return self._here
 
     def start(self) -> "RadiusServer":
         """Make a snapshot if there is a database, then serve."""
@@ -69,6 +75,9 @@ class RadiusServer:
         if self._watch is not None:
             self._watch.join(timeout=5)
         for worker in self._workers:
+            if isinstance(worker, SpawnProcess):
+                worker.terminate()  # SIGTERM: it commits what it has
+        for worker in self._workers:
             worker.join(timeout=20)
         for worker in self._workers:
             if isinstance(worker, SpawnProcess) and worker.is_alive():
@@ -85,12 +94,10 @@ class RadiusServer:
 
     def _launch(self, index: int) -> SpawnProcess | threading.Thread:
         if self._in_process:
-            self.worker = worker = Worker(
-                self.settings, index, self._stop, self._sockets[index], self._limits
-            )
+            self._here = worker = Worker(self.settings, index, self._stop, self._sockets[index], self._limits)
             made: SpawnProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
         else:
-            args = (self.settings, index, self._stop, self._sockets[index], self._limits)
+            args = (self.settings, index, self._sockets[index], self._limits)
             made = self._context.Process(target=serve_worker, args=args, daemon=True)
         made.start()
         return made

@@ -5,13 +5,13 @@ It starts from the node's snapshot and needs neither database, Git nor control p
 
 import gc
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -34,16 +34,6 @@ _log = structlog.get_logger()
 _Source = tuple[str, int]
 
 
-class Stop(Protocol):
-    """An event of `threading` or `multiprocessing`."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it."""
-
-
 class Worker:
     """The threads of one worker over its two sockets. `run` returns when `stop` is set."""
 
@@ -51,7 +41,7 @@ class Worker:
         self,
         settings: Settings,
         index: int,
-        stop: Stop,
+        stop: threading.Event,
         sockets: tuple[socket.socket, socket.socket],
         limits: Limits | None = None,
     ) -> None:
@@ -210,11 +200,16 @@ def accounting_database(settings: Settings) -> Database:
 def serve_worker(
     settings: Settings,
     index: int,
-    stop: Stop,
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
 ) -> None:
-    """Body of a worker process: serves until `stop` is set or the parent is gone."""
+    """Body of a worker process: serves until SIGTERM, or until the parent is gone.
+
+    A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
     worker = Worker(settings, index, stop, sockets, limits)
     gc.collect()
     gc.freeze()

@@ -3,7 +3,6 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -23,25 +22,18 @@ _REBASE = 30.0
 _COMPACT = 20_000
 
 
-class Stop(Protocol):
-    """What tells the thread to end."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it."""
-
-
 class Follower(threading.Thread):
     """Follow, acknowledge, and as `keeper` append every change to the overlay log and compact it now and then."""
 
-    def __init__(self, settings: Settings, view: View, worker: str, stop: Stop, keeper: bool) -> None:
+    def __init__(
+        self, settings: Settings, view: View, worker: str, stop: threading.Event, keeper: bool
+    ) -> None:
         super().__init__(name="follow-view", daemon=True)
         self._settings, self._view, self._worker = settings, view, worker
         self._stop_event, self._keeper = stop, keeper
         self._folder = settings.home / "radius" / "view"
         self._logged = 0
+        self._following = True
         self._said = self._looked = -1000.0
         self._position = -1
 
@@ -52,13 +44,18 @@ class Follower(threading.Thread):
             try:
                 db = db or open_derived(self._settings)
                 self._step(db)
+                self._following = True
             except Exception as error:
-                _log.warning(
-                    "the view is not followed", worker=self._worker, error=str(error).splitlines()[0]
-                )
+                self._lost(error)
                 self._stop_event.wait(0.5)
         if db is not None:
             db.close()
+
+    def _lost(self, error: Exception) -> None:
+        """Say it once: what is known keeps answering, and everything is caught up later."""
+        if self._following:
+            _log.warning("the view is not followed", worker=self._worker, error=str(error).splitlines()[0])
+        self._following = False
 
     def _step(self, db: Database) -> None:
         before = self._view.generation

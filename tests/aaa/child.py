@@ -36,6 +36,16 @@ class Child:
                 break
 
     @property
+    def auth_port(self) -> int:
+        """Its authentication port."""
+        return int(self.ports["auth"])
+
+    @property
+    def acct_port(self) -> int:
+        """Its accounting port."""
+        return int(self.ports["acct"])
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.process.poll() is None

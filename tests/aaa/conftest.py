@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,11 @@ def server(node: Settings) -> Iterator[RadiusServer]:
         yield running
 
 
+def client_of(server: Any, source: str = "127.0.0.1", secret: bytes = SECRET, **given: Any) -> Any:
+    """A client of a running server; untyped, so that a test may look at a reply without asking whether it came."""
+    return RadiusClient("127.0.0.1", server.auth_port, server.acct_port, secret, source, **given)
+
+
 Dial = Callable[..., RadiusClient]
 
 
@@ -58,8 +64,8 @@ def nas(server: RadiusServer) -> Iterator[Dial]:
     """Makes clients of the server; the source address says which NAS they are."""
     made: list[RadiusClient] = []
 
-    def client(source: str = "127.0.0.1", secret: bytes = SECRET, **given: object) -> RadiusClient:
-        one = RadiusClient("127.0.0.1", server.auth_port, server.acct_port, secret, source, **given)  # type: ignore[arg-type]
+    def client(source: str = "127.0.0.1", secret: bytes = SECRET, **given: Any) -> RadiusClient:
+        one: RadiusClient = client_of(server, source, secret, **given)
         made.append(one)
         return one
 
@@ -79,7 +85,7 @@ def anew(node: Settings) -> Iterator[Anew]:
     def start(network: Network) -> tuple[RadiusServer, RadiusClient]:
         write_snapshot(network, node)
         server = RadiusServer(node, limits=QUICK, in_process=True).start()
-        client = RadiusClient("127.0.0.1", server.auth_port, server.acct_port, SECRET)
+        client = client_of(server)
         running.append((server, client))
         return server, client
 

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,9 +17,10 @@ NOON = datetime(2025, 11, 20, 12, tzinfo=UTC).timestamp()
 GIGA = 1 << 32
 
 
-def record(kind: int, after: int = 0, up: int = 0, down: int = 0, **given) -> AccountingRecord:
+def record(kind: int, after: int = 0, up: int = 0, down: int = 0, **more: Any) -> AccountingRecord:
     """A record of session 0001 of S-1 on bng1, `after` seconds into the session; octets as one number each."""
-    given = {"up_giga": up >> 32, "down_giga": down >> 32, "session_id": b"0001", "service": "S-1"} | given
+    octets = {"up_giga": up >> 32, "down_giga": down >> 32}
+    given: dict[str, Any] = octets | {"session_id": b"0001", "service": "S-1"} | more
     return AccountingRecord(
         kind=kind,
         nas=given.pop("nas", "bng1"),
