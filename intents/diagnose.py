@@ -43,15 +43,14 @@ def pruned(value: Any, struct: Any) -> Any:
 
 
 def place(node: Node, field: Field) -> Mark:
-    """Where a field stands: its value, its key when the value is a list or mapping, else the nearest thing above."""
+    """Where a field stands: its value, its key when the value begins in a later line, else the nearest thing above."""
     mark = node.mark
     for key in field:
         child = node.children.get(key)
         if child is None:
             return node.keys.get(str(key), mark)
-        mark = child.mark
-        if isinstance(key, str) and child.children:
-            mark = node.keys.get(key, mark)
+        own = node.keys.get(str(key), child.mark)
+        mark = child.mark if own.line == child.mark.line else own
         node = child
     return mark
 

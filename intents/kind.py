@@ -81,6 +81,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         return "{shard}" in self.pattern
 
     @property
+    def suffix(self) -> str:
+        """How this kind's file names end."""
+        return self.pattern[self.pattern.rindex(".") :]
+
+    @property
     def folder(self) -> str:
         """The folder of this kind's files; empty for the file at the top."""
         return self.pattern.split("{", 1)[0].rstrip("/") if "{" in self.pattern else ""

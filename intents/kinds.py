@@ -89,10 +89,9 @@ def identity_of(path: str) -> tuple[str, str] | None:
 
 
 def _identifier(kind: Kind, path: str) -> str | None:
-    tail = kind.pattern.rsplit("{id}", 1)[1]
-    if not path.endswith(tail):
+    if not path.endswith(kind.suffix):
         return None
-    rest = path.removesuffix(tail).removeprefix(f"{kind.folder}/")
+    rest = path.removesuffix(kind.suffix).removeprefix(f"{kind.folder}/")
     return rest.rsplit("/", 1)[-1] if kind.sharded else rest
 
 

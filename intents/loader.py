@@ -33,9 +33,9 @@ def load(path: str, raw: bytes, blob: str = "") -> Document | list[Problem]:
     """
     parsed_path = kinds.parse_path(path)
     kind = kinds.kind_of(path)
-    if kind is None:
-        assert isinstance(parsed_path, Problem)
+    if isinstance(parsed_path, Problem) and (kind is None or not path.endswith(kind.suffix)):
         return [parsed_path]
+    assert kind is not None
     outcome = _content(kind, path, raw)
     found = [parsed_path, *outcome.problems] if isinstance(parsed_path, Problem) else outcome.problems
     if has_errors(found) or outcome.value is None or isinstance(parsed_path, Problem):
@@ -77,8 +77,10 @@ def _fast(kind: Kind, text: str) -> Any:
 def _readable(text: str, wrong: list[Mistake]) -> bool:
     """Whether the rest of a file with tabs still means what it seems to: no tab indents a line."""
     lines = text.split("\n")
-    inside = all(lines[mistake.mark.line - 1][: mistake.mark.column - 1].strip() for mistake in wrong)
-    return inside and all(mistake.code == "yaml.tab" for mistake in wrong)
+    return all(
+        mistake.code == "yaml.tab" and lines[mistake.mark.line - 1][: mistake.mark.column - 1].strip()
+        for mistake in wrong
+    )
 
 
 def _slow(kind: Kind, path: str, text: str, problems: list[Problem]) -> _Outcome:

@@ -59,7 +59,7 @@ def examine(tree: Tree, progress: Progress = lambda _done, _all: None) -> Examin
             progress(done, total)
     reader = MemoryReader(reading.documents, reading.bad)
     problems = [*reading.problems, *same_ids(reading.seen)]
-    between = checks.run(reader, content=lambda kind, name: tree.content(reading.names[kind, name]))
+    between = checks.run(reader, content=lambda kind, name: reading.content(tree, (kind, name)))
     known = {(problem.code, problem.path) for problem in problems}
     problems += [
         problem
@@ -94,6 +94,11 @@ class _Reading:
         elif outcome:
             self.problems += outcome
             self.bad.update([identity] if identity is not None else [])
+
+    def content(self, tree: Tree, identity: Identity) -> bytes | None:
+        """The bytes of a good document."""
+        name = self.names.get(identity)
+        return None if name is None else tree.content(name)
 
     def _load(self, file: File, path: str) -> Document | list[Problem]:
         odd = mode_problem(path, file.mode)

@@ -4,6 +4,7 @@
 where every key and value stands. Size, depth and the number of nodes are bounded, so that no file can cost much.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -63,14 +64,14 @@ class _Bad(Exception):
 _PLAIN = re.compile(
     r"(?P<int>[-+]?[0-9]{1,18})|(?P<null>null|Null|NULL|~|)|(?P<true>true|True|TRUE)|(?P<false>false|False|FALSE)"
     r"|0o(?P<octal>[0-7]{1,18})|0x(?P<hex>[0-9a-fA-F]{1,15})"
-    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?)"
+    r"|(?P<float>[-+]?(?:\.[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE][-+]?[0-9]{1,3})?)"
 )
 
 
 def plain(text: str) -> Scalar:
     """The value of an unquoted scalar: `12`, `0o14`, `1.5`, `true`, `~`, or the text itself (`NO`, `10:20:30`).
 
-    Infinity and not-a-number stay text, and so do whole numbers of more than 18 digits (as a float otherwise).
+    Infinity and not-a-number stay text; a whole number of more than 18 digits is a float.
     """
     found = _PLAIN.fullmatch(text)
     if found is None:
@@ -83,7 +84,8 @@ def plain(text: str) -> Scalar:
         case "hex":
             return int(found["hex"], 16)
         case "float":
-            return float(text) if len(text) <= 40 else text
+            number = float(text)
+            return number if math.isfinite(number) else text
         case "true" | "false":
             return found.lastgroup == "true"
     return None
@@ -146,7 +148,7 @@ def parse(text: str) -> tuple[Any, list[Mistake]]:
     except _Bad as bad:
         return None, [bad.mistake]
     except yaml.YAMLError as error:
-        return None, [_syntax(error)]
+        return None, [_syntax(error, text)]
 
 
 def parse_nodes(text: str) -> Parsed:
@@ -157,7 +159,7 @@ def parse_nodes(text: str) -> Parsed:
     except _Bad as bad:
         return Parsed(None, [*builder.mistakes, bad.mistake])
     except yaml.YAMLError as error:
-        return Parsed(None, [*builder.mistakes, _syntax(error)])
+        return Parsed(None, [*builder.mistakes, _syntax(error, text)])
 
 
 _HINTS = {
@@ -167,9 +169,12 @@ _HINTS = {
 }
 
 
-def _syntax(error: yaml.YAMLError) -> Mistake:
+def _syntax(error: yaml.YAMLError, text: str) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     place = Mark(mark.line + 1, mark.column + 1) if mark is not None else Mark(1, 1)
+    lines = text.split("\n")
+    if place.line > len(lines):  # libyaml ends the last line for us
+        place = Mark(len(lines), len(lines[-1]) + 1)
     problem = str(getattr(error, "problem", None) or "not YAML")
     return Mistake("yaml.syntax", f"not YAML: {problem}", place, _HINTS.get(problem, ""))
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from intents.scalars import Address, Asn, Count, Duration, Id, Line, Percent, Port, Secret, Window, Word
@@ -82,16 +83,16 @@ class Rollout(Intent, frozen=True, kw_only=True):
 
     canary: Count = 1
     steps: tuple[Percent, ...] = (5, 25, 100)
-    soak: Duration = Duration(120)
-    confirm: Duration = Duration(300)
+    soak: Duration = msgspec.field(default_factory=lambda: Duration(120))
+    confirm: Duration = msgspec.field(default_factory=lambda: Duration(300))
 
 
 class Quarantine(Intent, frozen=True, kw_only=True):
     """How long a freed value rests before it is given again."""
 
-    address: Duration = Duration(30 * 86400)
-    onu: Duration = Duration(7 * 86400)
-    vlan: Duration = Duration(7 * 86400)
+    address: Duration = msgspec.field(default_factory=lambda: Duration(30 * 86400))
+    onu: Duration = msgspec.field(default_factory=lambda: Duration(7 * 86400))
+    vlan: Duration = msgspec.field(default_factory=lambda: Duration(7 * 86400))
 
 
 class Config(Intent, frozen=True, kw_only=True):
@@ -104,5 +105,5 @@ class Config(Intent, frozen=True, kw_only=True):
     identities: dict[Id, Identity] = {}
     guards: Guards = Guards()
     windows: dict[Role, Window] = {}
-    rollout: Rollout = Rollout()
-    quarantine: Quarantine = Quarantine()
+    rollout: Rollout = msgspec.field(default_factory=Rollout)
+    quarantine: Quarantine = msgspec.field(default_factory=Quarantine)

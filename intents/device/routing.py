@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from intents.scalars import Address, Address4, Asn, Count, Id, Line, Prefix, Secret, Word
@@ -14,7 +15,7 @@ Metric = Annotated[int, Meta(ge=1, le=65535, description="a metric, 1 to 65535")
 class Ospf(Intent, frozen=True, kw_only=True):
     """OSPFv2 and v3 (RFC 2328, 5340); interfaces come from links, `passive` adds ports without neighbours."""
 
-    area: Address4 = Address4("0.0.0.0")
+    area: Address4 = msgspec.field(default_factory=lambda: Address4("0.0.0.0"))
     hello: Seconds = 10
     dead: Seconds = 40
     passive: tuple[Word, ...] = ()

@@ -10,6 +10,7 @@ from typer.main import get_command
 from cli.main import app
 from cli.registry import listed, load
 from core.settings import Settings
+from intents import describe
 from tests.support import ROOT
 
 _WRITTEN = "<!-- written by `make docs`; edit the code instead -->"
@@ -82,6 +83,8 @@ def _docstring(node: ast.stmt | None) -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": commands,
+    "docs/reference/intents.md": describe.fields,
+    "docs/reference/problems.md": describe.codes,
     "docs/reference/settings.md": settings,
 }
 """Document -> the function that writes it."""
