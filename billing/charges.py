@@ -80,7 +80,7 @@ def of_items(conn: Connection, since: dict[str, date | None]) -> dict[str, list[
     for row in conn.execute(query):
         limit = since[row.item_id]
         if limit is None or row.period_end > limit:
-            found[row.item_id].append(_charge(row))
+            found[row.item_id].append(from_row(row))
     return found
 
 
@@ -99,7 +99,8 @@ def row_of(account: str, posted: Charge) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _charge(row: Any) -> Charge:
+def from_row(row: Any) -> Charge:
+    """A Charge from a row of the table."""
     terms = msgspec.convert(row.terms, Terms)
     minor = row.amount if row.reverses is None else -row.amount
     return Charge(

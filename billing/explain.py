@@ -1,0 +1,100 @@
+"""Every amount explains itself: a line's period, days, price version, arithmetic and rounding."""
+
+from fractions import Fraction
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import charges, debts, invoices
+from billing.charges import Charge
+from billing.models import allocation, charge, payment, subscription, subscription_item
+from billing.tax import rate_text
+from billing.timeline import SETUP
+from core.money import Money
+
+
+def explain(conn: Connection, reference: str) -> dict[str, Any]:
+    """An invoice by number or id, as `{number, lines: [{what, why, amount}], taxes, payments, …}`, amounts as text.
+
+    Raises InvoiceUnknown.
+    """
+    row = invoices.get(conn, reference)
+    currency = row["currency"]
+    return {
+        "number": row["number"] or row["id"],
+        "account": row["account_id"],
+        "state": row["state"],
+        "issued_on": _day(row["issued_on"]),
+        "due_on": _day(row["due_on"]),
+        "lines": [_line(conn, line, currency) for line in invoices.lines(conn, row["id"])],
+        "taxes": [_tax(tax, currency) for tax in invoices.tax_subtotals(conn, row["id"])],
+        "total": str(Money(row["total"], currency)),
+        "payments": _payments(conn, row["id"], currency),
+        "open": str(Money(_open(conn, row), currency)),
+    }
+
+
+def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
+    posted = _charge(conn, line["charge_id"])
+    said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
+    if posted is None:
+        return {**said, "why": "the draft was voided: its interval was billed again", "service": ""}
+    service = sa.select(subscription.c.service).join(subscription_item)
+    service = service.where(subscription_item.c.id == posted.item)
+    return {**said, "why": _why(posted), "service": conn.execute(service).scalar_one()}
+
+
+def _why(posted: Charge) -> str:
+    part, terms = posted.slice, posted.slice.terms
+    version = f"price version {terms.version} of plan {terms.plan}"
+    if posted.is_reversal:
+        return f"takes back what was billed at {version}, to the cent, because the timeline changed"
+    if part.kind == SETUP:
+        return f"set-up fee of {version}"
+    whole = f"{terms.price} for {part.period.start} to {part.period.end} ({part.period.days} days), {version}"
+    if part.part == part.period:
+        return whole
+    exact = Fraction(terms.price.minor * part.part.days, part.period.days)
+    rounded = f"{terms.price} x {part.part.days}/{part.period.days}"
+    if exact.denominator == 1:
+        return f"{whole}; {rounded} exactly"
+    return f"{whole}; {rounded} half-up, the residue of a period on its last slice"
+
+
+def _tax(tax: dict[str, Any], currency: str) -> dict[str, Any]:
+    how = "contained in the prices" if tax["inclusive"] else "on top"
+    return {
+        "what": f"{tax['category'] or 'no tax'} {rate_text(tax['millionths'])}, {how}, rounded once over its lines",
+        "base": str(Money(tax["base"], currency)),
+        "amount": str(Money(tax["tax"], currency)),
+    }
+
+
+def _payments(conn: Connection, invoice_id: str, currency: str) -> list[dict[str, Any]]:
+    query = sa.select(allocation.c.amount, allocation.c.allocated_on, payment.c.id, payment.c.method)
+    query = query.join(payment, payment.c.id == allocation.c.payment_id)
+    query = query.where(allocation.c.invoice_id == invoice_id).order_by(allocation.c.seq)
+    return [
+        {
+            "payment": row.id,
+            "method": row.method,
+            "on": _day(row.allocated_on),
+            "amount": str(Money(row.amount, currency)),
+        }
+        for row in conn.execute(query)
+    ]
+
+
+def _open(conn: Connection, row: dict[str, Any]) -> int:
+    balances = debts.open_balances(conn, row["account_id"])
+    return sum(one.balance for one in balances if one.invoice == row["id"])
+
+
+def _charge(conn: Connection, charge_id: str | None) -> Charge | None:
+    row = conn.execute(sa.select(charge).where(charge.c.id == charge_id)).first()
+    return None if row is None else charges.from_row(row)
+
+
+def _day(value: Any) -> str | None:
+    return None if value is None else value.isoformat()

@@ -1,0 +1,80 @@
+"""What staff ask: invoices with what is open of them, and accounts with what is overdue."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import accounts, debts, dunning, overrides, payments
+from billing.models import invoice
+from billing.rounding import is_owed
+from billing.stages import stage
+from core.money import Money
+
+
+class InvoiceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice in a list. `state` is draft, void, open, overdue, paid (a residue below one unit counts as paid)."""
+
+    number: str
+    account: str
+    kind: str
+    state: str
+    issued_on: date | None
+    due_on: date | None
+    total: Money
+    open: Money
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account stands."""
+
+    account: str
+    overdue: Money
+    open: Money
+    credit: Money
+    stage: int
+    held: tuple[str, ...]
+    overridden: tuple[str, ...]
+
+
+def invoices(
+    conn: Connection, account: str | None = None, *, today: date | None = None, limit: int = 100
+) -> list[InvoiceSummary]:
+    """The newest invoices first, of one account or of all. Raises AccountUnknown."""
+    query = sa.select(invoice, debts.BALANCE.label("balance"))
+    if account is not None:
+        accounts.get(conn, account)
+        query = query.where(invoice.c.account_id == account)
+    query = query.order_by(invoice.c.billed_on.desc(), invoice.c.id.desc()).limit(limit)
+    return [_summary(row, today) for row in conn.execute(query)]
+
+
+def standing(conn: Connection, account: str, today: date | None = None) -> Standing:
+    """How an account stands on a day (default: today where it lives). Raises AccountUnknown."""
+    owner = accounts.get(conn, account)
+    (case,) = dunning.open_cases(conn, [account])
+    day = today or owner.today
+    late = case.late(day)
+    return Standing(
+        account=account,
+        overdue=owner.money(sum(debt.balance.minor for debt in late)),
+        open=owner.money(sum(debt.balance.minor for debt in case.debts)),
+        credit=payments.credit(conn, owner),
+        stage=stage(case.policy, case.debts, case.promises, day),
+        held=tuple(sorted(case.held)),
+        overridden=tuple(sorted(overrides.in_force(conn, [account]))),
+    )
+
+
+def _summary(row: Any, today: date | None) -> InvoiceSummary:
+    left = Money(int(row.balance) if row.kind == "invoice" and row.state == "final" else 0, row.currency)
+    state = row.state
+    if state == "final":
+        late = today is not None and row.due_on < today
+        state = ("overdue" if late else "open") if is_owed(left) else "paid"
+    return InvoiceSummary(
+        number=row.number or row.id, account=row.account_id, kind=row.kind, state=state,
+        issued_on=row.issued_on, due_on=row.due_on, total=Money(row.total, row.currency), open=left,
+    )  # fmt: skip

@@ -1,0 +1,235 @@
+"""Bill, dun, take payments, and explain every amount."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.answer import answer
+
+if TYPE_CHECKING:
+    from cli.installation import Installation
+
+app = typer.Typer(no_args_is_help=True, help="Bill, dun, take payments, and explain every amount.")
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+On = Annotated[
+    datetime | None,
+    typer.Option(
+        "--on", formats=["%Y-%m-%d"], help="Local date of the accounts; default: the operator's today."
+    ),
+]
+Account = Annotated[str, typer.Argument(help="Billing account, say A-10001.")]
+Actor = Annotated[str, typer.Option("--as", envvar="TRUNKLINE_ACTOR", help="Who does it, by staff id.")]
+
+
+@app.command("run")
+def bill(
+    on: On = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="Stop before invoices get their numbers.")] = False,
+    accept: Annotated[list[str], typer.Option(help="Bill this parked account as it is (repeatable).")] = [],  # noqa: B006
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Bill what is due; doing it again adds nothing. Odd accounts are parked and named: status 1."""
+    from billing import parked
+    from billing.billrun import run_billing
+    from core.problems import Problem
+
+    with _opened() as here:
+        with here.db.write() as conn:
+            for account in accept:
+                parked.accept(conn, account, actor)
+        with here.reader() as reader:
+            run = run_billing(here.db, reader, _day(reader, on), finalise=not drafts)
+    problems = [Problem("billing.parked", f"{name} is parked: {why}") for name, why in run.parked.items()]
+    text = (
+        f"{run.billed_on}: {run.drafts} new bills, {len(run.final)} invoices final, {len(run.parked)} parked"
+    )
+    answer(
+        "billing-run", text=text, problems=problems, as_json=as_json, run=run.id, billed_on=str(run.billed_on),
+        drafts=run.drafts, final=list(run.final), parked=run.parked,
+    )  # fmt: skip
+
+
+@app.command()
+def dunning(
+    on: On = None,
+    expect: Annotated[
+        int | None, typer.Option(help="The number of holds that lets a large run pass its guard.")
+    ] = None,
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Hold services whose account is overdue, release those that are not: one change set each."""
+    from billing.dunning import run_dunning
+
+    with _opened() as here, here.reader() as reader:
+        run = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect)
+    lines = [f"{run.run_on}: {len(run.held)} holds asked for, {len(run.released)} releases"]
+    lines += [f"hold set {run.hold_set}"] if run.hold_set else []
+    lines += [f"release set {run.release_set}"] if run.release_set else []
+    lines += [f"left to a person (on-hold: manual): {', '.join(run.manual)}"] if run.manual else []
+    answer("dunning-run", text="\n".join(lines), as_json=as_json, run=_plain(run))
+
+
+@app.command()
+def invoices(
+    account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List invoices, the newest first, with what is open of them."""
+    from billing import overview
+
+    with _opened() as here, here.reader() as reader, here.db.read() as conn:
+        found = overview.invoices(conn, account, today=_day(reader, None), limit=limit)
+    lines = [
+        f"{one.number:<16} {one.account:<10} {one.due_on or '-'} {one.state:<8} {one.total}" for one in found
+    ]
+    shown = [{**_plain(one), "total": str(one.total), "open": str(one.open)} for one in found]
+    answer("invoices", text="\n".join(lines) or "no invoices yet", as_json=as_json, invoices=shown)
+
+
+@app.command()
+def pay(
+    account: Account,
+    amount: Annotated[str, typer.Argument(help="Say 86.90, in the account's currency.")],
+    key: Annotated[str, typer.Option(help="Receipt number: the same one again is the same payment.")],
+    method: Annotated[str, typer.Option(help="cash, bank, card, …")] = "cash",
+    currency: Annotated[str, typer.Option(help="Checked against the account's.")] = "",
+    on: On = None,
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Take a payment; when nothing is overdue any more, services are released in the same transaction."""
+    from billing import accounts, payments
+    from core.money import Money
+
+    with _opened() as here, here.db.write() as conn:
+        owner = accounts.get(conn, account)
+        money = Money.parse(amount, currency or owner.currency)
+        day = on.date() if on else None
+        paid = payments.pay(conn, account, money, method, key, actor=actor, on=day)
+    lines = [
+        f"{paid.amount} taken as {paid.payment}; {len(paid.shares)} invoices, {paid.credit} left as credit"
+    ]
+    lines += [f"release set {set_id}" for set_id in paid.set_ids]
+    answer(
+        "payment", text="\n".join(lines), as_json=as_json, payment=paid.payment, amount=str(paid.amount),
+        credit=str(paid.credit), set_ids=list(paid.set_ids),
+    )  # fmt: skip
+
+
+@app.command()
+def explain(invoice: Annotated[str, typer.Argument(help="Number or id.")], as_json: Json = False) -> None:
+    """Explain every amount of an invoice: period, days, price version, rounding, tax, payments."""
+    from billing.explain import explain as explained
+
+    with _opened() as here, here.db.read() as conn:
+        found = explained(conn, invoice)
+    lines = [f"{found['number']} of {found['account']}, due {found['due_on']}"]
+    for line in found["lines"]:
+        lines += [f"  {line['amount']:>14}  {line['what']} [{line['service']}]", f"{'':18}{line['why']}"]
+    lines += [f"  {tax['amount']:>14}  {tax['what']} (base {tax['base']})" for tax in found["taxes"]]
+    lines += [f"  {found['total']:>14}  total", f"  {found['open']:>14}  open"]
+    answer("invoice-explained", text="\n".join(lines), as_json=as_json, invoice=found)
+
+
+@app.command()
+def standing(account: Account, as_json: Json = False) -> None:
+    """Say how an account stands: open, overdue, credit, dunning stage, holds, overrides."""
+    from billing import overview
+
+    with _opened() as here, here.db.write() as conn:
+        found = overview.standing(conn, account)
+    text = (
+        f"{account}: open {found.open}, overdue {found.overdue}, credit {found.credit}, stage {found.stage}"
+    )
+    text += "".join(f"\nheld: {name}" for name in found.held)
+    text += "".join(f"\nheld no more by somebody's word: {name}" for name in found.overridden)
+    money = {"open": str(found.open), "overdue": str(found.overdue), "credit": str(found.credit)}
+    answer("account-standing", text=text, as_json=as_json, standing={**_plain(found), **money})
+
+
+@app.command()
+def resume(account: Account, actor: Actor = "operator", as_json: Json = False) -> None:
+    """Let dunning go on for an account whose hold somebody lifted."""
+    from billing import overrides
+
+    with _opened() as here, here.db.write() as conn:
+        ended = overrides.resume(conn, account, actor)
+    answer(
+        "resume", text=f"{account}: {ended} overrides ended", as_json=as_json, account=account, ended=ended
+    )
+
+
+@app.command()
+def promise(
+    account: Account,
+    until: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The promised day.")],
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Record a promise to pay; a held service is free until then."""
+    from billing import promises
+
+    with _opened() as here, here.db.write() as conn:
+        set_ids = promises.make(conn, account, until.date(), actor=actor)
+    text = f"{account} promised to pay by {until.date()}" + "".join(f"\nrelease set {one}" for one in set_ids)
+    answer("promise", text=text, as_json=as_json, account=account, set_ids=list(set_ids))
+
+
+@app.command()
+def tax(
+    category: Annotated[str, typer.Argument(help="As in the plans' prices, say gst.")],
+    rate: Annotated[str, typer.Argument(help="Say 10%.")],
+    profile: Annotated[str, typer.Option(help="Which accounts: their tax profile.")] = "default",
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Valid from.")
+    ] = None,
+    inclusive: Annotated[bool, typer.Option(help="Prices contain it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Set a tax rate from a day on (default: always)."""
+    from billing import taxes
+
+    start = since.date() if since else date(1970, 1, 1)
+    with _opened() as here, here.db.write() as conn:
+        try:
+            taxes.set_rate(conn, category, rate, profile=profile, valid_from=start, inclusive=inclusive)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    answer(
+        "tax",
+        text=f"{category} is {rate} from {start} for profile {profile}",
+        as_json=as_json,
+        category=category,
+    )
+
+
+@contextmanager
+def _opened() -> "Iterator[Installation]":
+    from cli.installation import Installation
+    from core.settings import Settings
+
+    here = Installation(Settings.load())
+    try:
+        yield here
+    finally:
+        here.close()
+
+
+def _day(reader: Any, on: datetime | None) -> date:
+    """The given date, or today where the operator is."""
+    from core import clock
+
+    config = reader.get("config", "trunkline")
+    return on.date() if on else clock.today(config.operator.timezone if config else "UTC")
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    import msgspec
+
+    return dict(msgspec.to_builtins(value))
