@@ -26,7 +26,7 @@ from aaa.view.seal import OpenSecret, Seal
 from core import faults
 from core.db import Database, insert_many, upsert
 from core.errors import Terminal
-from intents.index.models import index_change
+from intents.index.models import index_change, index_state
 from intents.reader import Reader
 
 BEFORE_WRITE = faults.declare("view.before_write")
@@ -51,11 +51,12 @@ class ViewBuilder:
     def run_once(self) -> int:
         """Take over everything that the index has beyond our position; returns how many records changed."""
         with self._db.read() as conn:
-            position = state(conn, "index_seq")
+            position, generation = state(conn, "index_seq"), state(conn, "index_generation")
             newest = conn.scalar(sa.select(sa.func.max(index_change.c.seq))) or 0
-        # Without a position, or with one that the index has not reached (it was rebuilt): everything anew.
-        if position is None or int(position) > newest:
-            return self._build_all(newest)
+            now = conn.scalar(sa.select(index_state.c.generation)) or ""
+        # Another generation: the index was built anew and counts from the beginning; so do we.
+        if position is None or generation != now:
+            return self._build_all(newest, now)
         if int(position) == newest:
             return 0
         with self._db.read() as conn:
@@ -70,7 +71,7 @@ class ViewBuilder:
             touched = affected(reader, changes, unchanged)
             return self._settle(reader, touched, digests, newest)
 
-    def _build_all(self, newest: int) -> int:
+    def _build_all(self, newest: int, generation: str) -> int:
         with self._reader() as reader:
             digests = {
                 (kind, identifier): projection(reader, kind, identifier)
@@ -83,7 +84,10 @@ class ViewBuilder:
             for owner in owners:
                 kind, _colon, identifier = owner.partition(":")
                 (everything.services if kind == "service" else everything.devices).add(identifier)
-            return self._settle(reader, everything, digests, newest)
+            changed = self._settle(reader, everything, digests, newest)
+        with self._db.write() as conn:
+            put_state(conn, "index_generation", generation)
+        return changed
 
     def _projected(
         self, reader: Reader, changes: Iterable[tuple[str, str]]
