@@ -1,9 +1,10 @@
-"""What AAA offers to the others on import: its tables; nothing subscribes to events here.
+"""What AAA offers to the others on import: its tables and its check; nothing subscribes to events here.
 
 Sessions start and stop thousands of times a minute: an event row for each would double the cost of accounting, and
 nobody listens yet. Who wants to know reads table `session`; the enforcement lane reads `stale`.
 """
 
+import aaa.checks
 import aaa.models
 import aaa.view.models
 

@@ -1,0 +1,218 @@
+"""What support asks: may this login in, what does it get, why was it refused, which sessions are there."""
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from aaa.accounting.merge import Session
+from aaa.accounting.store import session_of
+from aaa.models import session
+from aaa.radius import packet as wire
+from aaa.radius.answers import Answers
+from aaa.radius.authenticate import Authenticator, Verdict
+from aaa.radius.credentials import hide
+from aaa.radius.exchange import circuit_attribute
+from aaa.radius.limits import Attempts, Limits
+from aaa.radius.nases import NasEntry, NasTable
+from aaa.radius.packet import pair
+from aaa.vendors.registry import text_of
+from aaa.view.lookup import View
+from aaa.view.models import newest, view_position
+from aaa.view.records import (
+    Access,
+    Nas,
+    Wanted,
+    circuit_key,
+    decode,
+    login_key,
+    mac_key,
+    service_key,
+)
+from aaa.view.seal import Seal
+from core import clock
+from core.errors import Terminal
+
+
+class LoginNotKnown(Terminal):
+    """Nothing in the view answers to a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"'{name}' is no login, MAC, circuit-id or service of an active service with a session; "
+            "look for it with `trunkline validate`, or wait until the view has its commit"
+        )
+
+
+class NasNotKnown(Terminal):
+    """No NAS of that name is in the view."""
+
+    def __init__(self, device: str, known: Iterable[str]) -> None:
+        super().__init__(f"no NAS '{device}' in the view; it has {', '.join(sorted(set(known))) or 'none'}")
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """Everything that the view says of one key. `replies` are the reply attributes by NAS."""
+
+    key: str
+    service: str
+    status: str
+    policy_hash: str
+    policy: dict[str, Any]
+    holds: list[str]
+    limit: int
+    bound_circuits: list[str]
+    bound_macs: list[str]
+    has_password: bool
+    replies: dict[str, list[str]]
+
+
+def explain(view: View, name: str) -> Explained:
+    """By login, MAC, circuit-id or service id. Raises LoginNotKnown."""
+    key, access = _find(view, name)
+    wanted = decode(view.lookup(service_key(access.service)), Wanted)
+    policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
+    return Explained(
+        key=_shown(key[2:]),
+        service=access.service,
+        status=access.status,
+        policy_hash=access.policy_hash,
+        policy=policy,
+        holds=list(wanted.holds) if wanted else [],
+        limit=wanted.limit if wanted else 0,
+        bound_circuits=[_shown(one) for one in access.circuits],
+        bound_macs=[_shown(one) for one in access.macs],
+        has_password=bool(access.credential),
+        replies={device: text_of(access.blocks[index]) for device, index in sorted(access.nas.items())},
+    )
+
+
+def _find(view: View, name: str) -> tuple[bytes, Access]:
+    keys = [login_key(name), circuit_key(name.encode()), mac_key(name)]
+    if name.startswith("hex:"):
+        keys.append(circuit_key(bytes.fromhex(name[4:])))
+    for key in keys:
+        access = decode(view.lookup(key), Access) if key else None
+        if key and access is not None:
+            return key, access
+    for prefix in (b"u:", b"c:", b"m:"):
+        for key, raw in view.items(prefix):
+            access = decode(raw, Access)
+            if access is not None and access.service == name:
+                return key, access
+    raise LoginNotKnown(name)
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What the server would answer a NAS. `reason` is what only support sees."""
+
+    accepted: bool
+    reason: str
+    detail: str
+    nas: str
+    attributes: list[str]
+
+
+def try_login(view: View, seal: Seal, name: str, device: str = "", password: str | None = None) -> Trial:
+    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket.
+
+    Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
+    """
+    key, access = _find(view, name)
+    source, nas = _nas(view, device or next(iter(access.nas), ""))
+    seen: list[Verdict] = []
+
+    def noted(_login: str, _nas: NasEntry, verdict: Verdict) -> None:
+        seen.append(verdict)
+
+    table = NasTable(view, seal)
+    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits())), noted)
+    entry = table.at(source)
+    if entry is None:
+        raise NasNotKnown(nas.device, [])
+    clear = password.encode() if password is not None else seal.open(access.credential, key)
+    answer = answers.access(_request(key, access, clear, entry.secrets[0]), source)
+    reply = wire.read(answer.reply) if answer else None
+    told = [] if reply is None else [pair(k, v) for k, v in reply.pairs if k != wire.MESSAGE_AUTHENTICATOR]
+    why = seen[0] if seen else None
+    return Trial(
+        accepted=reply is not None and reply.code == wire.ACCESS_ACCEPT,
+        reason=why.reason if why else "",
+        detail=why.detail if why else "",
+        nas=nas.device,
+        attributes=text_of(b"".join(told)),
+    )
+
+
+def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
+    authenticator = secrets.token_bytes(16)
+    body = pair(1, key[2:][:253]) + pair(2, hide(clear, secret, authenticator))
+    if access.ppp:
+        body += pair(7, (1).to_bytes(4))
+    circuit = access.circuits[0] if access.circuits else key[2:] if key[:2] == b"c:" else b""
+    if circuit:
+        body += circuit_attribute(circuit)
+    if access.macs:
+        body += pair(31, access.macs[0])
+    return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
+
+
+def _nas(view: View, device: str) -> tuple[str, Nas]:
+    known = []
+    for key, raw in view.items(b"n:"):
+        record = decode(raw, Nas)
+        if record is not None:
+            known.append(record.device)
+            if record.device == device:
+                return key[2:].decode(), record
+    raise NasNotKnown(device, known)
+
+
+def sessions(
+    conn: Connection,
+    *,
+    service: str = "",
+    nas: str = "",
+    stale: bool = False,
+    closed: bool = False,
+    limit: int = 100,
+) -> list[Session]:
+    """Sessions, the newest first; open ones unless `closed`."""
+    chosen = sa.select(session).order_by(session.c.started_at.desc()).limit(limit)
+    if service:
+        chosen = chosen.where(session.c.service == service)
+    if nas:
+        chosen = chosen.where(session.c.nas == nas)
+    if stale:
+        chosen = chosen.where(session.c.stale.is_(True))
+    if not closed:
+        chosen = chosen.where(session.c.state == "open")
+    return [session_of(row) for row in conn.execute(chosen)]
+
+
+def worker_positions(conn: Connection) -> list[dict[str, Any]]:
+    """Each worker's sequence, how far it is behind, and how long ago it was heard (derived database)."""
+    last, now = newest(conn), clock.now()
+    return [
+        {
+            "worker": row.worker,
+            "seq": int(row.seq),
+            "behind": last - int(row.seq),
+            "seconds": round((now - row.seen_at).total_seconds(), 1),
+        }
+        for row in conn.execute(sa.select(view_position).order_by(view_position.c.worker))
+    ]
+
+
+def journal_segments(home: Path) -> int:
+    """How many accounting segments wait for the database on this node."""
+    return len(list((home / "radius" / "journal").glob("*.journal")))
+
+
+def _shown(octets: bytes) -> str:
+    text = octets.decode("utf-8", "replace")
+    return text if text.isprintable() and "�" not in text else f"hex:{octets.hex()}"

@@ -1,0 +1,72 @@
+"""What support asks: test-login, explain, sessions; and the check of a vendor's name."""
+
+import pytest
+
+from aaa.checks import nas_vendor
+from aaa.support import LoginNotKnown, NasNotKnown, explain, sessions, try_login
+from aaa.view.lookup import View
+from aaa.view.seal import Seal
+from intents.checks import Scope
+from tests.aaa.network import Network, write_snapshot
+from tests.aaa.test_accounting import record, write
+
+
+@pytest.fixture
+def view(node, network):
+    """The node's snapshot, with S-2 blocked and S-3 bound to its circuit."""
+    network.hold("S-2", "abuse", "block")
+    network.subscriber(
+        3, session='method: pppoe, login: s3@example.net, password: "enc:v1:pw-3", bind: [circuit]'
+    )
+    write_snapshot(network, node)
+    return View.load(node.home / "radius" / "view")
+
+
+@pytest.fixture
+def seal(node):
+    """The node's view key."""
+    return Seal.of(node.home)
+
+
+def test_a_login_is_tried_as_the_nas_would(view, seal):
+    """The server's own code answers: accepted with attributes; with a wrong password or held, refused and why."""
+    trial = try_login(view, seal, "s1@example.net")
+    assert (trial.accepted, trial.nas) == (True, "bng1")
+    assert "Mikrotik-Rate-Limit = 50000000/500000000" in trial.attributes
+    assert "Filter-Id = 500000/50000" in try_login(view, seal, "s1@example.net", "bng2").attributes
+    assert try_login(view, seal, "s1@example.net", password="x").reason == "wrong-credentials"
+    assert try_login(view, seal, "s2@example.net").reason == "held"
+    assert try_login(view, seal, "S-3").accepted
+    with pytest.raises(LoginNotKnown):
+        try_login(view, seal, "nobody@example.net")
+    with pytest.raises(NasNotKnown, match="bng1, bng2"):
+        try_login(view, seal, "s1@example.net", "bng9")
+
+
+def test_explain_says_service_holds_binding_and_replies(view):
+    """Everything that decides a login, by login or service id; never the password."""
+    found = explain(view, "s2@example.net")
+    assert (found.service, found.status, found.holds) == ("S-2", "held", ["S-2.abuse"])
+    assert explain(view, "S-2") == found
+    assert explain(view, "s3@example.net").bound_circuits == ["olt1 xpon 0/1/0:3.eth1"]
+    assert found.has_password
+    assert "pw-2" not in repr(found)
+
+
+def test_sessions_are_listed(database):
+    """By service, NAS and staleness; closed ones on request."""
+    write(database, record(1), record(1, session_id=b"2", service="S-2", nas="bng2", wanted_hash="p2"))
+    write(database, record(2, 60))
+    with database.read() as conn:
+        assert [one.service for one in sessions(conn)] == ["S-2"]
+        assert [one.service for one in sessions(conn, stale=True)] == ["S-2"]
+        assert sessions(conn, nas="bng1") == []
+        assert [one.service for one in sessions(conn, nas="bng1", closed=True)] == ["S-1"]
+
+
+def test_a_vendor_without_a_table_is_a_mistake_with_its_nearest_name():
+    """`mikrotk` is refused, and mikrotik is offered."""
+    network = Network()
+    network.bng("bng1", "mikrotk", "127.0.0.1")
+    (finding,) = nas_vendor(network.reader(), Scope())
+    assert (finding.id, finding.field, finding.hint) == ("bng1", ("nas", "vendor"), "did you mean mikrotik?")
