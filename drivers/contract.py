@@ -5,6 +5,7 @@ Any NAPALM driver from outside works too; what it cannot do is declared, never s
 and optionally `open_target(target) -> Driver` where the constructor does not fit.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -145,6 +146,14 @@ class Driver(Protocol):
     def observe(self) -> Observation: ...
     def end_session(self, session: LiveSession) -> bool: ...
     def apply_objects(self, ops: list[ObjectOp]) -> list[ObjectResult]: ...
+
+
+@runtime_checkable
+class SectionDriver(Driver, Protocol):
+    """A driver whose capabilities name `sections`."""
+
+    def load_sections_candidate(self, config: str, sections: Sequence[str]) -> None:
+        """Take only these sections of a whole configuration; the others stay as they run."""
 
 
 class DeviceUnreachable(Retryable):

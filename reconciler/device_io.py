@@ -4,17 +4,22 @@ import hashlib
 from contextlib import AbstractContextManager
 
 from drivers.contract import Driver, NotSupported, Observation, SectionDriver
+from intents.device.schema import Device
 from reconciler.context import Rendering
 
 Session = AbstractContextManager[Driver]
 
 
 def load(driver: Driver, rendering: Rendering) -> None:
-    """Load the rendering as candidate: whole with `manage: full`, only the device's sections with `partial`.
+    """Load the rendering as candidate."""
+    load_config(driver, rendering.model.device, rendering.rendered.config)
+
+
+def load_config(driver: Driver, device: Device, config: str) -> None:
+    """Load a whole configuration as candidate: all of it with `manage: full`, the device's sections with `partial`.
 
     A driver that cannot replace sections alone adds lines; what left the intent then stays on the device.
     """
-    device, config = rendering.model.device, rendering.rendered.config
     if device.manage != "partial":
         driver.load_replace_candidate(config=config)
     elif device.sections and isinstance(driver, SectionDriver):

@@ -13,6 +13,7 @@ from core.ids import new_id
 from drivers import registry
 from drivers.contract import DeviceUnreachable, Driver
 from intents.config.schema import Config
+from inventory.model import DeviceModel
 from reconciler import baselines, device_io, health, receipts, recovery, runs
 from reconciler.context import Context, Rendering, render_device
 from reconciler.errors import EmptyRender, NotVerified, RunOver, UnhealthyAfterCommit
@@ -109,19 +110,19 @@ class DeviceMachine:
                 f"{run.device} has a commit that waits for its confirmation; it is let through first"
             )
         running = device_io.running_hash(driver)
-        drift = self._drift(run.device, running, driver)
+        drift = self._drift(rendering.model, running, driver)
         device_io.load(driver, rendering)
         diff = driver.compare_config()
         note = f"{len(diff.splitlines())} lines differ" if diff else "nothing differs"
         run = self.advance(run, RunState.PLANNED, note, observed_hash=running, diff=logs.redact(diff))
         return run, drift
 
-    def _drift(self, device: str, running: str, driver: Driver) -> str:
+    def _drift(self, model: DeviceModel, running: str, driver: Driver) -> str:
         """What somebody changed on the device since our last apply; "" for nothing."""
-        last = baselines.last_applied(self.db, device, self.context.key)
+        last = baselines.last_applied(self.db, model.id, self.context.key)
         if last is None or last.running_hash == running or not last.candidate:
             return ""
-        driver.load_replace_candidate(config=last.candidate)
+        device_io.load_config(driver, model.device, last.candidate)
         diff = driver.compare_config()
         driver.discard_config()
         return diff
