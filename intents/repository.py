@@ -130,8 +130,10 @@ class Repository:
         if old is None:
             return [Delta(entry.path, None, entry.blob, entry.mode) for entry in self.entries(new)]
         found = self._repo.diff(self._commit(old), self._commit(new))
-        deltas = [_delta(delta) for delta in found.deltas]
-        return sorted(deltas)
+        merged: dict[str, Delta] = {}
+        for delta in map(_delta, found.deltas):
+            merged[delta.path] = _joined(merged.get(delta.path), delta)
+        return [merged[path] for path in sorted(merged)]
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is in its history; False also when `old` does not exist any more."""
@@ -196,7 +198,7 @@ class Repository:
         return done.stdout
 
     def _commit(self, commit: str) -> pygit2.Commit:
-        return self._repo[commit].peel(pygit2.Commit)
+        return self._repo.revparse_single(commit).peel(pygit2.Commit)
 
 
 def _entry(line: bytes) -> Entry:
@@ -215,6 +217,14 @@ def _delta(delta: pygit2.DiffDelta) -> Delta:
         str(new.id) if there else None,
         int(new.mode) if there else int(old.mode),
     )
+
+
+def _joined(one: Delta | None, other: Delta) -> Delta:
+    """A file that became a link is told twice, gone and added: one delta with both ends."""
+    if one is None:
+        return other
+    mode = one.mode if one.new else other.mode
+    return Delta(one.path, one.old or other.old, one.new or other.new, mode)
 
 
 def _batch(path: Path, ids: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -10,7 +10,9 @@ from intents.index.models import LAYOUT, METADATA, index_layout, index_state
 def prepare(index_db: Database) -> None:
     """Make sure that the tables are there in our layout; empty after a change of layout."""
     with index_db.write() as conn:
-        there = sa.inspect(conn).has_table(index_layout.name)
+        if index_db.schema:
+            conn.execute(sa.schema.CreateSchema(index_db.schema, if_not_exists=True))
+        there = sa.inspect(conn).has_table(index_layout.name, index_db.schema)
         if there and conn.execute(sa.select(index_layout.c.version)).scalar() == LAYOUT:
             return
         METADATA.drop_all(conn)

@@ -16,7 +16,7 @@ from intents.finding import errors_within, told
 from intents.loader import load
 from intents.overlay import NOTHING, Overlay
 from intents.reader import Identity, Reader
-from intents.repository import REGULAR
+from intents.tree import mode_problem
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -70,9 +70,9 @@ def trial(reader: Reader, candidates: Sequence[Candidate], contents: Mapping[str
 
 
 def _load(candidate: Candidate, contents: Mapping[str, bytes]) -> Good | Bad:
-    if candidate.blob is not None and candidate.mode != REGULAR:
-        what = f"mode {candidate.mode:06o} is no plain file; links, submodules and programs are not read"
-        return Bad(candidate, (Problem("file.mode", what, candidate.path),))
+    odd = mode_problem(candidate.path, candidate.mode) if candidate.blob is not None else None
+    if odd is not None:
+        return Bad(candidate, (odd,))
     if candidate.blob is None:
         parsed = kinds.parse_path(candidate.path)
         if isinstance(parsed, Problem):

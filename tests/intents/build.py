@@ -22,7 +22,7 @@ def network(services: int, config: bytes = CONFIG) -> dict[str, bytes]:
     files = {"trunkline.yaml": config}
     files |= _backbone()
     for olt in range(max(1, -(-services // (100 * PER_PON)))):
-        files[path_of("device", f"olt{olt}")] = _olt(min(100, -(-services // PER_PON)))
+        files[path_of("device", f"olt{olt}")] = _olt(olt, min(100, -(-services // PER_PON)))
     for number in range(services):
         files |= subscriber(number)
     return files
@@ -101,10 +101,10 @@ def _plan(down: str) -> bytes:
     ).encode()
 
 
-def _olt(pons: int) -> bytes:
+def _olt(number: int, pons: int) -> bytes:
     listed = "".join(f"    0/1/{pon}: {{tech: gpon, split: 64, svlan: 101}}\n" for pon in range(pons))
     return (
         "site: perth1\nrole: olt\nplatform: virtual\nstate: active\nmanage: observe\n"
-        "management: {address: 10.255.0.71}\nolt:\n  edge: perth-west\n  uplink: 0/9/0\n"
+        f"management: {{address: 10.255.0.{71 + number}}}\nolt:\n  edge: perth-west\n  uplink: 0/9/0\n"
         f"  profiles: {{prefix: TL-}}\n  pons:\n{listed}"
     ).encode()
