@@ -84,6 +84,13 @@ class TaxRateMissing(Terminal):
         )
 
 
+class TaxRateNotReadable(Terminal):
+    """A text is no tax rate."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"'{text}' is no tax rate; write a percentage such as 10% or 8.875%")
+
+
 class CurrencyWrong(Terminal):
     """Money of another currency than the account's."""
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import msgspec
 
+from billing.errors import TaxRateNotReadable
 from core.money import Money, half_up
 
 SCALE = 1_000_000
@@ -55,10 +56,13 @@ def _subtotal(rate: Rate, amount: Money) -> TaxLine:
 
 
 def parse_rate(text: str) -> int:
-    """Millionths from "10%", "8.875%" or "0". Raises ValueError on anything else, or more than six decimals."""
-    scaled = Fraction(text.strip().removesuffix("%")) * SCALE / 100
-    if scaled.denominator != 1 or scaled < 0:
-        raise ValueError(f"'{text}' is no tax rate; write a percentage such as 10%")
+    """Millionths from "10%", "8.875%" or "0", at most four decimals. Raises TaxRateNotReadable."""
+    try:
+        scaled = Fraction(text.strip().removesuffix("%")) * SCALE / 100
+    except (ValueError, ZeroDivisionError) as error:
+        raise TaxRateNotReadable(text) from error
+    if scaled.denominator != 1 or not 0 <= scaled <= 10 * SCALE:
+        raise TaxRateNotReadable(text)
     return int(scaled)
 
 

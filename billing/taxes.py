@@ -23,7 +23,7 @@ def set_rate(
     valid_from: date,
     inclusive: bool = False,
 ) -> None:
-    """Set a rate ("10%") from a date on. `inclusive`: listed prices contain it. Raises ValueError."""
+    """Set a rate ("10%") from a date on. `inclusive`: listed prices contain it. Raises TaxRateNotReadable."""
     row = {
         "profile": profile, "category": category, "valid_from": valid_from,
         "millionths": parse_rate(rate), "inclusive": inclusive,

@@ -197,10 +197,7 @@ def tax(
 
     start = since.date() if since else date(1970, 1, 1)
     with _opened() as here, here.db.write() as conn:
-        try:
-            taxes.set_rate(conn, category, rate, profile=profile, valid_from=start, inclusive=inclusive)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
+        taxes.set_rate(conn, category, rate, profile=profile, valid_from=start, inclusive=inclusive)
     answer(
         "tax",
         text=f"{category} is {rate} from {start} for profile {profile}",

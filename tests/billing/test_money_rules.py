@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.allocating import Open, oldest_due_first
+from billing.errors import TaxRateNotReadable
 from billing.rounding import is_owed
 from billing.stages import DEFAULT, Debt, Policy, Promise, Step, effect, overdue, stage
 from billing.tax import SCALE, Rate, Taxable, parse_rate, rate_text, tax_lines
@@ -62,6 +63,13 @@ def test_a_rate_is_read_and_written(text, millionths):
     """What is read from a percentage is printed as one."""
     assert parse_rate(text) == millionths
     assert parse_rate(rate_text(millionths)) == millionths
+
+
+@pytest.mark.parametrize("text", ["ten", "", "%", "-1%", "1/0", "0.00001%", "1001%"])
+def test_what_is_no_rate_is_refused(text):
+    """The sentence repeats what was written."""
+    with pytest.raises(TaxRateNotReadable, match="write a percentage"):
+        parse_rate(text)
 
 
 @pytest.mark.parametrize(("currency", "unit"), [("AUD", 100), ("KWD", 1000), ("JPY", 1)])

@@ -184,5 +184,5 @@ def test_an_order_lands_as_files_and_is_billed(loop: Loop):
     assert (order.state, order.reason) == ("active", None)
     assert order.account_id not in loop.bill(today).parked
     with open_reader(loop.index_db) as reader:
-        assert reader.get("service", order.service).plan == "fibre"
-        assert reader.get("line", order.line).onu == 12
+        assert reader.get("service", str(order.service)).plan == "fibre"
+        assert reader.get("line", str(order.line)).onu == 12
