@@ -1,5 +1,6 @@
 """Spelling of claims: fixed-width text whose order is that of the values."""
 
+import functools
 import ipaddress
 from collections.abc import Iterator
 
@@ -27,6 +28,14 @@ def address(scope: str, value: str, field: Field) -> Claim:
     parsed = ipaddress.ip_interface(value).ip
     spelled = _hex(int(parsed), parsed.version)
     return Claim(f"{scope}{parsed.version}", spelled, spelled, field)
+
+
+@functools.lru_cache(maxsize=65536)
+def _span(network: str) -> tuple[int, str, str]:
+    """Parsing a prefix is slow, and every check asks for the same ones again."""
+    parsed = ipaddress.ip_interface(network).network
+    version = parsed.version
+    return version, _hex(int(parsed.network_address), version), _hex(int(parsed.broadcast_address), version)
 
 
 def _hex(number: int, version: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from intents.checks import Finding, Scope, check
+from intents.kind import Field
 from intents.reader import Reader
 from intents.rules.references import near
 
@@ -81,6 +82,31 @@ def _edge_has(reader: Reader, line: Any, svlan: int) -> bool:
     ap = getattr(reader.get("device", line.ap), "ap", None)
     edge = reader.get("edge", ap.edge) if ap is not None else None
     return edge is not None and edge.svlans is not None and edge.svlans.covers(svlan)
+
+
+@check("vlans of edges")
+def edge_vlans(reader: Reader, scope: Scope) -> Iterator[Finding]:
+    """S-VLANs of PONs, sectors and handovers are among those that their edge terminates."""
+    for identifier, device in scope.touched(reader, "device", ("edge",)):
+        for part, places in (("olt", "pons"), ("ap", "sectors")):
+            access = getattr(device, part)
+            edge = reader.get("edge", access.edge) if access is not None else None
+            if edge is None or edge.svlans is None:
+                continue
+            for name, place in getattr(access, places).items():
+                if place.svlan is not None and not edge.svlans.covers(place.svlan):
+                    yield _not_on_edge("device", identifier, (part, places, name, "svlan"), access.edge, edge)
+    for identifier, link in scope.touched(reader, "link", ("edge",)):
+        edge = reader.get("edge", link.edge) if link.edge is not None else None
+        if edge is None or edge.svlans is None or link.svlans is None:
+            continue
+        if not all(edge.svlans.covers(vlan) for vlan in link.svlans.ids()):
+            yield _not_on_edge("link", identifier, ("svlans",), link.edge, edge)
+
+
+def _not_on_edge(kind: str, identifier: str, field: Field, name: str, edge: Any) -> Finding:
+    message = f"edge {name} does not terminate this S-VLAN"
+    return Finding("edge.vlan", kind, identifier, field, message, f"it terminates {edge.svlans.text}")
 
 
 _FAMILIES = {"cgnat": "ipv4", "public": "ipv4", "garden": "ipv4", "pd": "pd", "wan6": "wan6"}

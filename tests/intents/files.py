@@ -32,7 +32,7 @@ bngs:
   - {device: gw2, port: eth1}
 redundancy: active-standby
 methods: [pppoe, ipoe]
-svlans: [200-299, 900]
+svlans: [200-299, 300-401]
 pools: {cgnat: cgn, pd: delegated}
 dns: [192.0.2.53]
 garden: {page: 192.0.2.80, url: "https://pay.example/", allow: [192.0.2.80/32]}

@@ -133,9 +133,9 @@ def test_scalars_are_values():
     assert (plan.value.schedule[0].from_, plan.value.schedule[0].to) == (22 * 60, 24 * 60)
     edge = loader.load("network/edges/island.yaml", text_of("edge", "island").encode())
     assert isinstance(edge, Document)
-    assert edge.value.svlans == ((200, 299), (900, 900))
+    assert edge.value.svlans == ((200, 299), (300, 401))
     assert edge.value.svlans.covers(250)
-    assert not edge.value.svlans.covers(300)
+    assert not edge.value.svlans.covers(402)
     radio = loader.load(kinds.path_of("line", "N-2"), text_of("line", "N-2").encode())
     assert isinstance(radio, Document)
     assert radio.value.cpe.mac == "02:00:5e:10:00:aa"

@@ -160,6 +160,14 @@ CASES: dict[str, tuple[dict[str, str | None], list[tuple[str, str, int, int]]]] 
         {"catalog/plans/talk.yaml": "type: voice\n"},
         [("service.price", path("service", "V-2"), 4, 7)],
     ),
+    "a PON's S-VLAN that the edge has not": (
+        {"network/devices/olt1.yaml": changed("device", "olt1", ("svlan: 202", "svlan: 500"))},
+        [("edge.vlan", "network/devices/olt1.yaml", 10, 20)],
+    ),
+    "a handover's S-VLANs that the edge has not": (
+        {"network/links/nni1.yaml": changed("link", "nni1", ("300-399, 401", "300-402"))},
+        [("edge.vlan", "network/links/nni1.yaml", 4, 9)],
+    ),
     "a pool of the wrong family": (
         {"network/edges/island.yaml": changed("edge", "island", ("pd: delegated", "pd: cgn"))},
         [("edge.pool", "network/edges/island.yaml", 7, 25)],
