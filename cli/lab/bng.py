@@ -32,6 +32,7 @@ from drivers.ssh import Answer, Connection
 INTERNET = "198.51.100.80"
 """The web server behind the BNG's uplink; what a subscriber in the garden must not reach."""
 INTERNET_SAYS = "this is the internet"
+SITE = Path(__file__).parent / "guest" / "site.py"
 _UPLINK = ("192.0.2.0", "192.0.2.1")
 _LCP_REFUSED = 19
 """pppd's exit status when the other end does not accept the login (pppd(8), EXIT STATUS)."""
@@ -111,7 +112,7 @@ class BngLab:
         started = time.monotonic()
         namespaces.remove_stale()
         self._cables()
-        self._internet = self._serve_internet()
+        self._internet = serve_site(self.namespace, INTERNET, INTERNET_SAYS)
         for guest in (self.bng, self.cpe):
             guest.prepare()
             guest.start()
@@ -151,24 +152,6 @@ class BngLab:
         )
         namespaces.batch([f"link set {inside} master mgmt up"], self.namespace)
 
-    def _serve_internet(self) -> subprocess.Popen[bytes]:
-        site = self.folder / "internet"
-        site.mkdir()
-        (site / "index.html").write_text(INTERNET_SAYS + "\n")
-        serve = [
-            sys.executable,
-            "-I",
-            "-m",
-            "http.server",
-            "80",
-            "--bind",
-            INTERNET,
-            "--directory",
-            str(site),
-        ]
-        within = ["ip", "netns", "exec", self.namespace, "setpriv", "--pdeathsig", "KILL"]
-        return subprocess.Popen([*within, *serve], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
     def _bng_network(self) -> str:
         return _network(
             ("eth0", str(self.management)), (self.access_port, ""), ("eth2", f"{_UPLINK[1]}/31")
@@ -197,8 +180,9 @@ class BngLab:
         with registry.opened(self.target) as driver:
             driver.load_replace_candidate(config=config)
             change = driver.compare_config()
-            driver.commit_config(revert_in=revert_in)
-            driver.confirm_commit()
+            if change:
+                driver.commit_config(revert_in=revert_in)
+                driver.confirm_commit()
         lines = sum(line.startswith(("+", "-")) for line in change.splitlines())
         self._done(
             "configure", started, f"{lines} lines over SSH, confirmed before the BNG's timer undid them"
@@ -295,11 +279,6 @@ class BngLab:
         self._done("page", started, f"{url} -> {got.status or 'no answer'}, {len(got.body)} characters")
         return got
 
-    def resolve(self, name: str, server: str) -> str:
-        """Ask a DNS server for a name's IPv4 address through the session; "" for no answer."""
-        ask = f"dig +short +time=2 +tries=1 @{server} {shlex.quote(name)} A"
-        return self.on_cpe(f"command -v dig >/dev/null && {ask}").output.strip()
-
     def _done(self, step: str, started: float, what: str) -> None:
         self.say(f"{step}: {what} ({time.monotonic() - started:.1f} s)")
 
@@ -316,3 +295,10 @@ def _network(*ports: tuple[str, str]) -> str:
 
 def _cpe_network(management: str) -> str:
     return _network(("eth0", management), ("eth1", ""))
+
+
+def serve_site(namespace: str, address: str, says: str) -> subprocess.Popen[bytes]:
+    """A web server in a namespace; it ends with us."""
+    serve = [sys.executable, "-I", str(SITE), address, says]
+    within = ["ip", "netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL"]
+    return subprocess.Popen([*within, *serve], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

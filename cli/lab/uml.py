@@ -107,7 +107,10 @@ class Guest:
         subprocess.run(["cp", "-a", "/etc", str(etc)], check=True)
         _write(etc / "hostname", self.name + "\n")
         _write(etc / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n")
-        _write(etc / "mtab", "")
+        _write(etc / "resolv.conf", "nameserver 203.0.113.53\n")
+        # A plain shell at a home of its own: the host's dot files are not the guest's.
+        passwd = [line for line in (etc / "passwd").read_text().splitlines() if not line.startswith("root:")]
+        _write(etc / "passwd", "\n".join(["root:x:0:0:root:/run:/bin/sh", *passwd, ""]))
         _write(etc / "ssh" / "guest_sshd_config", SSHD)
         _write(etc / "ssh" / "guest_host_key", self.host_key.private.decode(), 0o600)
         _write(etc / "ssh" / "guest_authorized_keys", self.login_key.public + "\n", 0o600)

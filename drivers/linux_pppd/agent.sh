@@ -20,6 +20,8 @@ check_set() { # what the programs themselves can check, before anything is touch
     for script in $(manifest_paths "$1" | grep -E '/(session|hook)$|\.d/'); do
         sh -n "$tree$script" 2>&1 || return 1
     done
+    server=$tree$HOME_DIR/garden/server.py
+    [ ! -f "$server" ] || /usr/bin/python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$server" 2>&1 || return 1
     firewall_check "$tree$HOME_DIR/firewall"
 }
 
@@ -84,14 +86,23 @@ start_listener() {
     highest=$(live_ids "$port" | tail -n 1)
     # shellcheck disable=SC2046  the file holds words for the command line
     pppoe-server -I "$port" $(cat "$HOME_DIR/access/$port.args") -p "$RUN/$port.pool" \
-        -o "${highest:-0}" -X "$RUN/listen-$port.pid" 9>&-
+        -o "${highest:-0}" -X "$RUN/listen-$port.pid" 9>&- >"$RUN/listener.log" 2>&1
+    for _ in 1 2 3 4 5 6 7 8 9 10; do # its exit status is 0 even for words that it does not know
+        listener_pid "$port" >/dev/null && return 0
+        sleep 0.2
+    done
+    head -n 2 "$RUN/listener.log" >&2
+    return 1
+}
+
+listener_pid() {
+    pid=$(tr -dc 0-9 <"$RUN/listen-$1.pid" 2>/dev/null)
+    [ -n "$pid" ] && grep -q pppoe-server "/proc/$pid/comm" 2>/dev/null && echo "$pid"
 }
 
 stop_listener() { # SIGKILL: on SIGTERM pppoe-server would end every session; their pppd go on by themselves
-    pid=$(tr -dc 0-9 <"$RUN/listen-$1.pid" 2>/dev/null)
-    [ -n "$pid" ] && grep -q pppoe-server "/proc/$pid/comm" 2>/dev/null && kill -KILL "$pid"
+    pid=$(listener_pid "$1") && kill -KILL "$pid"
     rm -f "$RUN/listen-$1.pid"
-    return 0
 }
 
 restart_listener() {
@@ -190,11 +201,12 @@ apply() { # apply SECONDS: STATE/stage becomes what runs; 0 = final. Status 3: r
     said=$(check_set "$STATE/stage") || { say "$said"; return 3; }
     snapshot "$STATE/stage"
     : >"$STATE/applying"
-    [ "$1" = 0 ] || arm "$1"
+    [ "$1" = 0 ] || arm $(($1 + 120)) # should this script itself be cut off
     if ! { install_set "$STATE/stage" >"$RUN/installed" && reload_for <"$RUN/installed"; }; then
         restore || { say "and the previous set does not load"; return 4; }
         return 3
     fi
+    [ "$1" = 0 ] || arm "$1"
     rm -f "$STATE/applying"
     cat "$RUN/installed"
 }
@@ -267,6 +279,8 @@ apply | restore | confirm | boot | expire | garden)
     flock -w 30 9 || { say "another change is running"; exit 7; }
     "$verb" "$@"
     ;;
+firewall) # by hand: load the rules again
+    firewall_load ;;
 sessions) sessions ;;
 end) end_session "$@" ;;
 pending) [ -f "$STATE/pending" ] ;;

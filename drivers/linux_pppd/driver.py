@@ -5,6 +5,7 @@
 
 import re
 import shlex
+from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from drivers.ssh import Answer, Connection
 CAPABILITIES = Capabilities(
     revert="hard",
     replace=True,
+    sections=frozenset({"subscriber"}),
     atomic=True,
     sessions=8,
     observe=frozenset({"sessions"}),
@@ -128,6 +130,13 @@ class LinuxPppdDriver(NetworkDriver):  # type: ignore[misc]
     ) -> None:
         """Files are replaced as a set."""
         raise NotSupported(self.platform, "merge lines into its files")
+
+    def load_sections_candidate(self, config: str, sections: Collection[str]) -> None:
+        """All our files are the section `subscriber`: the whole set with it, what runs without it."""
+        if "subscriber" in sections:
+            self.load_replace_candidate(config=config)
+        else:
+            self._candidate = self._files()
 
     def discard_config(self) -> None:
         """Forget the candidate."""

@@ -1,0 +1,62 @@
+"""One BNG and one subscriber's router for the whole session, beside our own RADIUS server."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.lab.bng import BngLab
+from drivers import registry
+from tests.linux_pppd.operator import Operator
+from tests.support import need
+
+PARTS = {
+    "linux.uml": "user-mode-linux",
+    "modprobe": "kmod",
+    "pppd": "ppp",
+    "pppoe-server": "pppoe",
+    "sshd": "openssh-server",
+    "dnsmasq": "dnsmasq-base",
+    "iptables-legacy-restore": "iptables",
+    "curl": "curl",
+}
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[BngLab]:
+    """Booted, with nothing on the BNG."""
+    for binary, apt in PARTS.items():
+        need(binary, apt=apt, root=True)
+    with BngLab(say=print) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="session")
+def operator(lab: BngLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """Our RADIUS server on the management LAN, with the network's intents in its view."""
+    with Operator.beside(tmp_path_factory.mktemp("aaa")) as running:
+        yield running
+
+
+@pytest.fixture
+def bng(lab: BngLab, operator: Operator) -> Iterator[BngLab]:
+    """The BNG with its configuration, nobody held and nobody dialled in; consoles are shown when a test fails."""
+    operator.hold()
+    with registry.opened(lab.target) as driver:
+        if driver.has_pending_commit():  # of a test that failed
+            driver.rollback()
+    lab.configure(operator.config())
+    yield lab
+    for unit in (0, 1):
+        if lab.connected(unit):
+            lab.hang_up(unit)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """A failure on the guests is read in their consoles."""
+    report = yield
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if report.failed and isinstance(lab, BngLab):
+        for guest in (lab.bng, lab.cpe):
+            report.sections.append((f"console of {guest.name}", guest.last_lines()))
+    return report

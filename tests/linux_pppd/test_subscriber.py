@@ -1,0 +1,131 @@
+"""A real PPPoE subscriber on a real BNG against our own RADIUS server: login, hold, page, release."""
+
+import pytest
+
+from cli.lab.bng import INTERNET_SAYS, BngLab, LoginRejected
+from tests.linux_pppd.operator import Operator, end
+from tests.support import eventually
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+S1, S2 = ("s1@example.net", "password-1"), ("s2@example.net", "password-2")
+
+
+def test_a_subscriber_logs_in_and_reaches_the_internet(bng: BngLab, operator: Operator):
+    """Address from the BNG's pool, accounting under the service that Class names, both rates on the interface."""
+    got = bng.dial(*S1)
+    assert got.address.startswith("100.64.0.")
+    assert INTERNET_SAYS in bng.fetch().body
+    recorded = eventually(operator.sessions, cap=5)[0]
+    assert (recorded.service, recorded.login, recorded.framed_address) == ("S-1", S1[0], got.address)
+    assert recorded.nas_port_id == "eth1"
+    shown = bng.on_bng("tc class show dev ppp0; tc filter show dev ppp0 parent ffff:").output
+    assert "rate 20Mbit" in shown
+    assert "rate 5Mbit" in shown
+
+
+def test_the_bng_and_accounting_see_the_same_session(bng: BngLab, operator: Operator):
+    """The driver finds by login, interface and address what RADIUS knows by NAS-Port and Framed-IP-Address."""
+    bng.dial(*S1)
+    recorded = eventually(operator.sessions, cap=5)[0]
+    seen = bng.sessions()[0]
+    assert (seen.login, seen.interface, seen.address) == (
+        recorded.login,
+        f"ppp{recorded.nas_port}",
+        recorded.framed_address,
+    )
+    assert seen.calling_station == recorded.calling
+
+
+def test_a_fixed_address_comes_from_radius(bng: BngLab):
+    """Framed-IP-Address wins over the listener's pool."""
+    assert bng.dial(*S2).address == "203.0.113.77"
+
+
+def test_pap_and_chap_are_both_taken(bng: BngLab):
+    """Old equipment speaks PAP only."""
+    bng.dial(*S1, 0, "refuse-chap")
+    bng.dial(*S2, 1, "refuse-pap")
+    assert len(bng.sessions()) == 2
+
+
+def test_a_wrong_password_is_rejected(bng: BngLab, operator: Operator):
+    """No session, no accounting."""
+    before = len(operator.sessions("closed"))
+    with pytest.raises(LoginRejected):
+        bng.dial(S1[0], "wrong")
+    assert bng.sessions() == ()
+    assert operator.sessions() == []
+    assert len(operator.sessions("closed")) == before
+
+
+def test_a_held_subscriber_lands_in_the_garden_and_comes_out_when_released(bng: BngLab, operator: Operator):
+    """Hold: the session ends and is recorded so; the next login gets the page and nothing else; release: free."""
+    bng.dial(*S1)
+    assert INTERNET_SAYS in bng.fetch().body
+    eventually(operator.sessions, cap=5)
+
+    operator.hold("S-1")
+    assert operator.enforce(bng) == ["acked"]
+    eventually(lambda: not bng.connected(), cap=10)
+    eventually(lambda: operator.sessions() == [], cap=5)
+
+    bng.dial(*S1)
+    page = bng.fetch()
+    assert page.status == 511
+    assert "<h2>Why</h2>" in page.body
+    assert "How to pay" in page.body
+    assert INTERNET_SAYS not in page.body
+    assert bng.fetch("http://198.51.100.80:8080/", cap=3).status == 0
+    assert bng.on_cpe("ping -c 1 -W 2 198.51.100.80").status != 0
+    eventually(operator.sessions, cap=5)
+    assert operator.enforce(bng) == []
+
+    operator.hold()
+    assert operator.enforce(bng) == ["acked"]
+    bng.dial(*S1)
+    assert INTERNET_SAYS in bng.fetch().body
+
+
+def test_names_in_the_garden_lead_to_the_page(bng: BngLab, operator: Operator):
+    """Whatever resolver the subscriber asks, the garden answers, for ten seconds only."""
+    operator.hold("S-1")
+    bng.dial(*S1)
+    assert bng.fetch("http://www.example.com/some/page").status == 511
+    assert bng.fetch("http://100.64.0.1/").status == 511
+
+
+def test_a_subscriber_cannot_reach_the_bng_itself(bng: BngLab):
+    """Neither SSH nor the garden's page is open to a session that is not held."""
+    bng.dial(*S1)
+    for port in (22, 8080, 5353):
+        assert bng.fetch(f"http://100.64.0.1:{port}/", cap=3).status == 0
+
+
+def test_live_sessions_survive_an_unrelated_change(bng: BngLab, operator: Operator):
+    """Page, rates, RADIUS retries and even the listener's own words change; nobody is dropped, new logins work."""
+    first = bng.dial(*S1)
+    before = bng.sessions()
+    change = bng.configure(
+        operator.config(**{"ac-name: bng1": "ac-name: renamed", "1800 555 010": "1800 555 011"})
+    )
+    assert "-C renamed" in change
+    assert bng.sessions() == before
+    assert INTERNET_SAYS in bng.fetch().body
+    second = bng.dial(*S2, 1)
+    assert second.interface == "ppp1"
+    bng.hang_up(1)
+    third = bng.dial("s2@example.net", "password-2", 1)
+    assert first.address not in {second.address, third.address}
+
+
+def test_ending_a_session_names_the_login(bng: BngLab, operator: Operator):
+    """A session of somebody else on the same interface is left alone."""
+    bng.dial(*S1)
+    recorded = eventually(operator.sessions, cap=5)[0]
+    other = type(recorded)(
+        **{name: getattr(recorded, name) for name in recorded.__struct_fields__} | {"login": "x"}
+    )
+    assert end(bng, other) is False
+    assert bng.connected()
+    assert end(bng, recorded) is True
