@@ -86,12 +86,18 @@ def close_all(conn: Connection, nas: str, moment: datetime) -> None:
     )
 
 
-def close_silent(conn: Connection, moment: datetime) -> int:
-    """Close, as inferred, sessions that missed three interims; a later record reopens them. Returns how many."""
+def close_silent(conn: Connection, moment: datetime, up_since: datetime | None = None) -> int:
+    """Close, as inferred, sessions that missed three interims; a later record reopens them. Returns how many.
+
+    Silence before `up_since` is ours, not theirs: a session gets three intervals from then.
+    """
     closed = 0
     intervals = conn.scalars(sa.select(session.c.interim).where(session.c.state == "open").distinct()).all()
     for interim in intervals:
-        silent = session.c.updated_at < moment - timedelta(seconds=interim * _MISSED)
+        before = moment - timedelta(seconds=interim * _MISSED)
+        if up_since is not None and up_since > before:
+            continue
+        silent = session.c.updated_at < before
         closed += conn.execute(
             sa.update(session)
             .where(session.c.state == "open", session.c.interim == interim, silent)

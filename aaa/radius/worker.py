@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -18,20 +19,23 @@ import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
+from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.nases import NasTable
-from aaa.radius.refusals import Refusals
+from aaa.radius.refusals import Refusals, forget_refusals
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
+from core import clock
 from core.db import Database
 from core.settings import Settings
 
 _log = structlog.get_logger()
 _Source = tuple[str, int]
+_TIDY = 60
 
 
 class Worker:
@@ -58,7 +62,9 @@ class Worker:
             self.refusals.note,
         )
         self._db = accounting_database(settings)
-        self.commit = GroupCommit(self._db, Journal(settings.home / "radius" / "journal"))
+        self._journal = Journal(settings.home / "radius" / "journal")
+        self.commit = GroupCommit(self._db, self._journal)
+        self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
 
@@ -132,10 +138,14 @@ class Worker:
             self.commit.submit(record, _after(duplicates, key, acct, answer.reply, source))
 
     def _record(self) -> None:
-        """What may be late: refusals into the database."""
+        """What may be late: refusals into the database, and once a minute (one worker a node) the silent sessions."""
+        rounds = 0
         while not self._stop.wait(1.0):
+            rounds += 1
             try:
                 self.refusals.flush(self._db)
+                if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
+                    tidy(self._db, self._began)
             except Exception as error:
                 _log.warning("refusals are not written", error=str(error).splitlines()[0])
 
@@ -170,6 +180,14 @@ def send(port: socket.socket, reply: bytes, source: _Source) -> None:
         port.sendto(reply, source)
     except OSError as error:
         _log.warning("a reply could not be sent", peer=source[0], error=str(error))
+
+
+def tidy(db: Database, up_since: datetime) -> None:
+    """Close sessions that fell silent while we listened, and forget old refusals."""
+    now = clock.now()
+    with db.write() as conn:
+        close_silent(conn, now, up_since)
+        forget_refusals(conn, now)
 
 
 def load_view(settings: Settings) -> View:

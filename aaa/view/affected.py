@@ -73,7 +73,7 @@ _PARTS: dict[str, Any] = {
     "plan": lambda plan: plan.rate and (int(plan.rate.down), int(plan.rate.up)),
     "device": _device,
     "edge": _edge,
-    # Records name a pool; what is in it is the BNG's matter.
-    "pool": lambda _pool: True,
+    # Records name a pool that NASes allocate from; what is in it is the BNG's matter.
+    "pool": lambda pool: pool.allocate,
     "link": lambda link: getattr(link, "edge", None),
 }

@@ -53,8 +53,8 @@ class ViewBuilder:
         with self._db.read() as conn:
             position, generation = state(conn, "index_seq"), state(conn, "index_generation")
             newest = conn.scalar(sa.select(sa.func.max(index_change.c.seq))) or 0
-            now = conn.scalar(sa.select(index_state.c.generation)) or ""
-        # Another generation: the index was built anew and counts from the beginning; so do we.
+            now = f"{conn.scalar(sa.select(index_state.c.generation)) or ''}/{self._secrets.seal.fingerprint}"
+        # Another generation (the index was built anew and counts from the beginning) or view key: build anew, too.
         if position is None or generation != now:
             return self._build_all(newest, now)
         if int(position) == newest:

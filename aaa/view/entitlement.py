@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from aaa.vendors.policy import Policy
+from intents.reader import Reader
 
 _STRENGTH = {"throttle": 1, "walled-garden": 2, "block": 3}
 
@@ -44,7 +45,32 @@ def _lower(plan: int, hold: int) -> int:
     return min(plan, hold) if plan and hold else plan or hold
 
 
-def policy_of(service: Any, plan: Any, edge: Any, restriction: Restriction) -> Policy | None:
+class Pools(msgspec.Struct, frozen=True):
+    """The edge's pools that a NAS gives addresses from, by name; empty where there is none."""
+
+    cgnat: str = ""
+    public: str = ""
+    pd: str = ""
+    wan6: str = ""
+    garden: str = ""
+
+
+def pools_of(reader: Reader, edge: Any) -> Pools:
+    """Pools with `allocate: nas`. From `intent` pools addresses stand in the service; `node` pools need leased
+    blocks, which nodes do not have yet: their services have no address.
+    """
+    if edge is None:
+        return Pools()
+    named = {field: getattr(edge.pools, field) or "" for field in Pools.__struct_fields__}
+    return Pools(**{field: name for field, name in named.items() if name and _by_nas(reader, name)})
+
+
+def _by_nas(reader: Reader, name: str) -> bool:
+    pool = reader.get("pool", name)
+    return pool is None or pool.allocate == "nas"
+
+
+def policy_of(service: Any, plan: Any, pools: Pools, restriction: Restriction) -> Policy | None:
     """The service's Policy; None while it is blocked. In the garden IPv6 and the usual pool are gone:
     a new address closes the established flows, and no filter of the garden has to know IPv6.
     """
@@ -54,41 +80,39 @@ def policy_of(service: Any, plan: Any, edge: Any, restriction: Restriction) -> P
     down = _lower(int(rate.down) if rate else 0, restriction.down)
     up = _lower(int(rate.up) if rate else 0, restriction.up)
     if restriction.effect == "walled-garden":
-        return Policy(down=down, up=up, garden=True, **_garden_address(service, edge))
-    return Policy(down=down, up=up, **_address4(service, edge), **_address6(service, edge))
+        return Policy(down=down, up=up, garden=True, **_garden_address(service, pools))
+    return Policy(down=down, up=up, **_address4(service, pools), **_address6(service, pools))
 
 
-def _garden_address(service: Any, edge: Any) -> dict[str, Any]:
-    pool = edge.pools.garden if edge is not None else None
-    return {"pool4": pool} if pool else _address4(service, edge)
+def _garden_address(service: Any, pools: Pools) -> dict[str, Any]:
+    return {"pool4": pools.garden} if pools.garden else _address4(service, pools)
 
 
-def _address4(service: Any, edge: Any) -> dict[str, Any]:
+def _address4(service: Any, pools: Pools) -> dict[str, Any]:
     ipv4 = service.ipv4
     if ipv4 is None or ipv4.mode == "none":
         return {}
     if ipv4.mode == "fixed":
         return {"address4": str(ipv4.address)} if ipv4.address else {}
-    pool = getattr(edge.pools, ipv4.mode, None) if edge is not None else None
-    return {"pool4": pool} if pool else {}
+    return {"pool4": {"cgnat": pools.cgnat, "public": pools.public}[ipv4.mode]}
 
 
-def _address6(service: Any, edge: Any) -> dict[str, Any]:
+def _address6(service: Any, pools: Pools) -> dict[str, Any]:
     ipv6 = service.ipv6
     if ipv6 is None:
         return {}
     found: dict[str, Any] = {}
     if ipv6.pd is not None:
         found["pd"] = str(ipv6.pd)
-    elif ipv6.wan != "none" and edge is not None and edge.pools.pd:
-        found["pdpool"] = edge.pools.pd
-    if ipv6.wan != "none" and edge is not None and edge.pools.wan6:
-        found["pool6"] = edge.pools.wan6
+    elif ipv6.wan != "none":
+        found["pdpool"] = pools.pd
+    if ipv6.wan != "none":
+        found["pool6"] = pools.wan6
     return found
 
 
 def lacks_address(service: Any, policy: Policy | None) -> bool:
-    """Whether the service should get IPv4 and there is none to give."""
+    """Whether the service should get IPv4 and there is none to give: no pool, or one that we cannot allocate from."""
     if policy is None or service.ipv4 is None or service.ipv4.mode == "none":
         return False
     return not (policy.address4 or policy.pool4)

@@ -4,6 +4,7 @@ Deterministic on purpose: the same intents give the same bytes, so an unchanged 
 key is authenticated with it: a sealed password moved to another login does not open. See the ADR in docs/adr.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESSIV(key)
+        self.fingerprint = hashlib.sha256(b"view key" + key).hexdigest()[:16]
+        """Names the key without telling it: records of another key are built again."""
 
     @classmethod
     def of(cls, home: Path) -> "Seal":

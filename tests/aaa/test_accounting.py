@@ -127,6 +127,8 @@ def test_a_silent_session_is_closed_as_inferred_and_may_reopen(database):
     write(database, record(START, interim=60))
     with database.write() as conn:
         assert close_silent(conn, datetime.fromtimestamp(NOON + 100, UTC)) == 0
+        just_up = datetime.fromtimestamp(NOON + 150, UTC)
+        assert close_silent(conn, datetime.fromtimestamp(NOON + 200, UTC), just_up) == 0
         assert close_silent(conn, datetime.fromtimestamp(NOON + 200, UTC)) == 1
     assert [(row.state, row.inferred, row.cause) for row in stored(database)] == [("closed", True, "silent")]
     write(database, record(INTERIM, 300, 1, 1, interim=60))

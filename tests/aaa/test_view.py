@@ -168,6 +168,24 @@ def test_the_strictest_hold_wins_and_throttles_combine(built):
     assert "Mikrotik-Rate-Limit = 50000000/500000000" in text_of(built.access(login).blocks[0])
 
 
+def test_only_what_a_nas_allocates_is_named_in_a_reply(built):
+    """A pool with `allocate: node` gives no address yet, so its services are refused as no-address, clearly."""
+    text = built.network.texts["pool", "west-cgn"]
+    built.network.put("pool", "west-cgn", text + "allocate: node\n")
+    built.changed(("pool", "west-cgn"))
+    assert built.access(b"u:s1@example.net").status == "no-address"
+    built.network.put("pool", "west-cgn", text)
+    built.changed(("pool", "west-cgn"))
+    assert built.access(b"u:s1@example.net").status == "ok"
+
+
+def test_another_view_key_builds_the_view_anew(built):
+    """The view key was rotated: every record is sealed under the new one, without any change of intents."""
+    other = Seal(bytes(64))
+    ViewBuilder(built.db, lambda: reading(built.network), open_secret, other).run_once()
+    assert other.open(built.access(b"u:s1@example.net").credential, b"u:s1@example.net") == b"pw-1"
+
+
 def test_a_nas_change_is_effective_without_a_restart(built):
     """A new secret or source address of a device is a view record like any other."""
     view = View(None)
