@@ -149,7 +149,7 @@ def _release(conn: Connection, services: Sequence[str], run_id: str) -> str | No
     if not services:
         return None
     set_id = holds.submit(conn, holds.release_changes(conn, services), "release", run_id)
-    holds.forget(conn, services)
+    holds.forget(conn, services, set_id)
     return set_id
 
 

@@ -112,6 +112,13 @@ class PaymentKeyReused(Terminal):
         super().__init__(f"payment key '{key}' already stands for another payment; use a new key")
 
 
+class PolicyNotUsable(Terminal):
+    """A dunning policy makes no sense."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"dunning policy '{name}' is not usable: {why}")
+
+
 class PromiseNotUsable(Terminal):
     """A promise to pay by a date that has passed."""
 

@@ -58,12 +58,6 @@ def hold_added(conn: Connection, event: Event) -> None:
     _note(conn, owner, event, held=True, debt_through=debt or _day(owner, event))
 
 
-def holds_refused(conn: Connection, set_id: str) -> None:
-    """A change set of ours did not land: its holds do not exist, the next run asks again."""
-    asked = sa.and_(nonpayment_hold.c.set_id == set_id, nonpayment_hold.c.held)
-    conn.execute(sa.update(nonpayment_hold).where(asked).values(held=False))
-
-
 def service_activated(conn: Connection, event: Event) -> None:
     """Activation is confirmed: billing starts on that local date at the pinned terms."""
     said = event.data

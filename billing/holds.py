@@ -106,10 +106,19 @@ def remember(conn: Connection, wanted: Sequence[Wanted], set_id: str | None, run
     db.upsert(conn, nonpayment_hold, rows, ["service"], said)
 
 
-def forget(conn: Connection, services: Iterable[str]) -> None:
-    """Write down that holds were lifted."""
+def forget(conn: Connection, services: Iterable[str], set_id: str) -> None:
+    """Write down that a change set lifts holds."""
     chosen = nonpayment_hold.c.service.in_(list(services))
-    conn.execute(sa.update(nonpayment_hold).where(chosen).values(held=False, changed_at=clock.now()))
+    values = {"held": False, "set_id": set_id, "changed_at": clock.now()}
+    conn.execute(sa.update(nonpayment_hold).where(chosen).values(**values))
+
+
+def refused(conn: Connection, set_id: str) -> None:
+    """A change set of ours did not land: what it asked for is not so, and the next run asks again."""
+    query = sa.select(billing_change_set.c.purpose).where(billing_change_set.c.set_id == set_id)
+    asked_to_hold = conn.execute(query).scalar() == "hold"
+    stands = sa.and_(nonpayment_hold.c.set_id == set_id, nonpayment_hold.c.held.is_(asked_to_hold))
+    conn.execute(sa.update(nonpayment_hold).where(stands).values(held=not asked_to_hold))
 
 
 def _change(conn: Connection, service: str, op: queue.Op, content: bytes | None) -> queue.Change:

@@ -1,6 +1,6 @@
 """What billing registers: the events that it listens to."""
 
-from billing import hearing
+from billing import hearing, holds
 from core import events
 from core.db import Database
 from core.events import Event
@@ -25,7 +25,7 @@ def hold_added(database: Database, event: Event) -> None:
 def change_set_refused(database: Database, event: Event) -> None:
     """Learn that a change set of ours did not land."""
     with database.write() as conn:
-        hearing.holds_refused(conn, event.data["set_id"])
+        holds.refused(conn, event.data["set_id"])
 
 
 @events.on("service.activated")

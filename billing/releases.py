@@ -18,5 +18,5 @@ def release_if_clear(conn: Connection, owner: Account, today: date, cause: str) 
     if overdue(open_debts, debts.promises(conn, [owner.id])[owner.id], today):
         return ()
     set_id = holds.submit(conn, holds.release_changes(conn, services), "release", cause)
-    holds.forget(conn, services)
+    holds.forget(conn, services, set_id)
     return (set_id,)

@@ -57,6 +57,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ipv4: str = "cgnat"
     delegate: bool = True
     on_hold: str = "auto"
+    number: str = ""
+    """The telephone number of a voice service; it is sealed in the file."""
 
 
 def read_access(content: Any) -> Access:

@@ -56,7 +56,7 @@ def service_file(
         "session": _session(reader, key, order, place, service) if kind == "internet" else None,
         "ipv4": _given({"mode": order.options.ipv4, "address": reserved.address}) if kind == "internet" else None,
         "ipv6": {"wan": "slaac", "pd": reserved.prefix} if reserved.prefix else None,
-        "sip": _sip(key, service) if kind == "voice" else None,
+        "sip": _sip(key, order, service) if kind == "voice" else None,
         "on-hold": "emergency-only" if kind == "voice" and order.options.on_hold == "auto" else order.options.on_hold,
     }  # fmt: skip
     return _checked("service", service, _given(fields))
@@ -84,9 +84,9 @@ def _session(
     return {"method": order.options.method, "login": login, "password": password, "bind": bind}
 
 
-def _sip(key: DataKey | None, service: str) -> dict[str, Any]:
+def _sip(key: DataKey | None, order: Order, service: str) -> dict[str, Any]:
     login = service.lower().replace("-", "")
-    number = _sealed(key, service, "sip.number", "to be assigned")
+    number = _sealed(key, service, "sip.number", order.options.number)
     return {"number": number, "login": login, "password": _sealed(key, service, "sip.password")}
 
 

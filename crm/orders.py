@@ -60,7 +60,13 @@ def place_order(
         raise PlanUnknown(plan, reader.ids("plan"))
     if sold.type not in ("internet", "voice", "iptv"):
         raise NotOrderable(f"plan {plan}", f"an {sold.type} service is built by a pull request")
-    terms = catalog.price_on(reader, plan, owner.today, owner.currency).terms
+    terms = catalog.price_on(reader, plan, owner.today, _currency(reader)).terms
+    if terms.price.currency != owner.currency:
+        raise NotOrderable(
+            f"plan {plan}", f"its price is in {terms.price.currency}, {owner.id} in {owner.currency}"
+        )
+    if sold.type == "voice" and not options.number:
+        raise NotOrderable(f"plan {plan}", "a voice service needs its telephone number")
     order_id, moment = ids.new_id("ord"), clock.now()
     values = {
         "id": order_id, "customer_id": customer, "account_id": owner.id, "location_id": location,
@@ -139,12 +145,20 @@ def _account(conn: Connection, reader: Reader, customer: str, account: str | Non
 
 def open_account(conn: Connection, reader: Reader, customer: str) -> str:
     """Open a billing account in the operator's currency and time zone. Raises NotOrderable."""
+    operator = _operator(reader)
+    return accounts.open_account(conn, customer, currency=operator.currency, timezone=operator.timezone)
+
+
+def _currency(reader: Reader) -> str:
+    """Prices in plans are in the operator's currency."""
+    return str(_operator(reader).currency)
+
+
+def _operator(reader: Reader) -> Any:
     config = reader.get("config", "trunkline")
     if config is None:
         raise NotOrderable("a service", "trunkline.yaml, which names the currency, is not readable")
-    return accounts.open_account(
-        conn, customer, currency=config.operator.currency, timezone=config.operator.timezone
-    )
+    return config.operator
 
 
 def _by_id(order_id: str) -> "sa.Select[Any]":

@@ -88,6 +88,7 @@ def order(
     line: Annotated[str, typer.Option(help="A line that is there already.")] = "",
     account: Annotated[str, typer.Option(help="Billing account; default: the first, or a new one.")] = "",
     ipv4: Annotated[str, typer.Option(help="cgnat, public, fixed or none.")] = "cgnat",
+    number: Annotated[str, typer.Option(help="Voice: the telephone number; it is sealed.")] = "",
     activate: Annotated[bool, typer.Option(help="Provision it at once.")] = True,
     actor: Actor = "operator",
     as_json: Json = False,
@@ -106,7 +107,7 @@ def order(
                 plan,
                 access,
                 actor=actor,
-                options=Options(ipv4=ipv4),
+                options=Options(ipv4=ipv4, number=number),
                 account=account or None,
             )
         if activate:

@@ -7,12 +7,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing import hearing, holds, overrides, payments, promises
+from billing import hearing, holds, overrides, payments, policies, promises
 from billing.billrun import run_billing
 from billing.dunning import DunningRun, open_cases, run_dunning
-from billing.errors import PromiseNotUsable
+from billing.errors import PolicyNotUsable, PromiseNotUsable
 from billing.models import dunning_stage
 from billing.payments import P_PAID
+from billing.stages import Step
 from core import clock
 from core.db import Database
 from core.events import Event
@@ -275,8 +276,20 @@ def test_a_refused_change_set_is_asked_for_again(database: Database):
     stage = owing(database)
     run = dun(stage)
     with database.write() as conn:
-        hearing.holds_refused(conn, str(run.hold_set))
+        holds.refused(conn, str(run.hold_set))
     assert dun(stage).held == run.held
+
+
+def test_a_refused_release_is_asked_for_again(database: Database):
+    """The hold still stands: the next run, with nothing overdue, releases it; told twice changes nothing."""
+    stage = owing(database)
+    dun(stage)
+    (set_id,) = pay(stage, 8690).set_ids
+    for _ in range(2):
+        with database.write() as conn:
+            holds.refused(conn, set_id)
+    assert held(stage) == set(stage.services)
+    assert dun(stage).released == tuple(stage.services)
 
 
 def test_expect_travels_with_the_set(database: Database):
@@ -298,6 +311,24 @@ def test_a_promise_frees_at_once_and_a_broken_one_holds_again(database: Database
             promises.make(conn, stage.account, START, actor="staff-7", on=LATE)
     assert dun(stage, until).hold_set is None
     assert dun(stage, until + timedelta(days=14)).held == (service,)
+
+
+def test_a_policy_of_an_account_decides_the_days(database: Database):
+    """Grace of five days, blocked on the second day after: the 22nd, not before."""
+    with database.write() as conn:
+        policies.set_policy(conn, "strict", [Step("stop", 2, "block")], grace=5)
+        for steps, words in [
+            ([], "no steps"),
+            ([Step("x", 0)], "at least one day"),
+            ([Step("x", 1, "burn")], "'burn'"),
+        ]:
+            with pytest.raises(PolicyNotUsable, match=words):
+                policies.set_policy(conn, "wrong", steps)
+    stage = Stage(database, dunning_policy="strict")
+    stage.add()
+    run_billing(database, stage.reader, START)
+    assert dun(stage, DUE + timedelta(days=6)).hold_set is None
+    assert len(dun(stage, DUE + timedelta(days=7)).held) == 1
 
 
 def _both(one: Stage, two: Stage):

@@ -182,10 +182,15 @@ def test_a_fixed_address_comes_from_the_public_pool_without_its_gateway(database
 def test_voice_on_an_existing_line_keeps_emergency_calls(database: Database):
     """A second service on a line: no line file; on-hold is emergency-only."""
     line = b"type: gpon\nstate: active\nolt: olt7\npon: 0/1/0\nonu: 0\nserial: HWTC00000001\n"
-    files = provision(database, order(database, Existing(line="L-1"), "voice"), town({("line", "L-1"): line}))
+    files = provision(
+        database,
+        order(database, Existing(line="L-1"), "voice", options=Options(number="+61855501234")),
+        town({("line", "L-1"): line}),
+    )
     ((path, text),) = files.items()
     assert path.startswith("services/")
     assert b"on-hold: emergency-only" in text
+    assert b"61855501234" not in text
 
 
 def test_an_order_that_makes_no_sense_is_refused_in_one_sentence(database: Database):
@@ -193,6 +198,8 @@ def test_an_order_that_makes_no_sense_is_refused_in_one_sentence(database: Datab
     reader, other = town(), order(database)
     with database.write() as conn:
         customer = customers.add(conn, None, "Bob")
+        accounts.open_account(conn, customer, currency="AUD", timezone="UTC")
+        euros = accounts.open_account(conn, customer, currency="EUR", timezone="UTC")
         place = lambda **given: orders.place_order(  # noqa: E731
             conn, reader, **{"customer": customer, "plan": "fibre", "access": CPE, "actor": "x", **given}
         )
@@ -200,6 +207,8 @@ def test_an_order_that_makes_no_sense_is_refused_in_one_sentence(database: Datab
             (CustomerUnknown, "customer list", {"customer": "C-1"}),
             (PlanUnknown, "business, fibre, voice", {"plan": "fiber"}),
             (NotOrderable, "pull request", {"plan": "business"}),
+            (NotOrderable, "telephone number", {"plan": "voice"}),
+            (NotOrderable, "price is in AUD", {"account": euros}),
             (AccountNotTheirs, "does not belong", {"account": orders.get(conn, other).account_id}),
         ]:
             with pytest.raises(error, match=words):
