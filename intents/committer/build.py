@@ -31,6 +31,10 @@ class Landing(msgspec.Struct, frozen=True, kw_only=True):
     edits: tuple[Edit, ...]
     correlation: str | None = None
     urgent: bool = False
+    merges: str | None = None
+    """A second parent: what was merged elsewhere and is taken in by this commit."""
+    text: str | None = None
+    """The commit's message, where it is not made from the fields."""
 
 
 def build(repo: Repository, ref: str, parent: str | None, landings: Sequence[Landing]) -> list[str]:
@@ -52,6 +56,8 @@ def build(repo: Repository, ref: str, parent: str | None, landings: Sequence[Lan
 
 def message(landing: Landing) -> str:
     """The commit's message; its trailers count only because `change_batch` names the commit."""
+    if landing.text is not None:
+        return landing.text
     count = len(landing.edits)
     trailers = {
         "Change-Set": landing.set_id,
@@ -70,6 +76,7 @@ def _stream(ref: str, parent: str | None, landings: Sequence[Landing]) -> list[b
     for number, landing in enumerate(landings, start=1):
         start = f"from {parent}\n" if parent and number == 1 else ""
         start = f"from :{number - 1}\n" if number > 1 else start
+        start += f"merge {landing.merges}\n" if landing.merges else ""
         text = message(landing).encode()
         head = (
             f"commit {ref}\nmark :{number}\n"
