@@ -1,0 +1,77 @@
+"""Databases: one transaction at the edge, the same on SQLite and PostgreSQL."""
+
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from core import clock, migrate
+from core.db import Database, DatabaseNotUsable, UtcDateTime, upsert
+from core.models import event, lease
+
+
+def _lease(name: str, epoch: int = 1) -> dict[str, object]:
+    return {"name": name, "owner": "me", "epoch": epoch, "until": clock.now()}
+
+
+def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    """All or nothing."""
+    with suppress(ValueError), database.write() as conn:
+        conn.execute(sa.insert(lease).values(**_lease("a")))
+        raise ValueError("no")
+    with database.read() as conn:
+        assert conn.execute(sa.select(lease)).first() is None
+
+
+def test_upsert_inserts_or_updates(database: Database) -> None:
+    """The second writing of a key changes the named columns only."""
+    with database.write() as conn:
+        upsert(conn, lease, [_lease("a"), _lease("b")], key=["name"])
+        upsert(conn, lease, [_lease("a", 7) | {"owner": "you"}], key=["name"], update=["epoch"])
+        upsert(conn, lease, [_lease("b", 9)], key=["name"], update=[])
+        rows = {row.name: (row.owner, row.epoch) for row in conn.execute(sa.select(lease))}
+    assert rows == {"a": ("me", 7), "b": ("me", 1)}
+
+
+def test_moments_come_back_aware_and_exact(database: Database) -> None:
+    """UTC with microseconds in and out; a naive one is refused."""
+    moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+    with database.write() as conn:
+        conn.execute(sa.insert(lease).values(**_lease("a") | {"until": moment}))
+        assert conn.execute(sa.select(lease.c.until)).scalar() == moment
+    with pytest.raises(ValueError, match="no time zone"):
+        UtcDateTime().process_bind_param(datetime(2026, 1, 1), database.engine.dialect)  # noqa: DTZ001
+
+
+def test_concurrent_writers_all_get_through(database: Database) -> None:
+    """Readers that then write do not fail at once on SQLite: writers queue."""
+
+    def work(number: int) -> None:
+        for turn in range(5):
+            with database.write() as conn:
+                conn.execute(sa.select(lease)).all()
+                conn.execute(sa.insert(lease).values(**_lease(f"{number}-{turn}")))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(lease)).scalar() == 20
+
+
+def test_upgrading_again_changes_nothing_and_check_agrees(database: Database) -> None:
+    """The migrated database is current; an empty one is not."""
+    migrate.upgrade(database)
+    migrate.check(database)
+    with database.read() as conn:
+        assert conn.execute(sa.select(event)).first() is None
+
+
+def test_an_unknown_kind_of_database_is_named() -> None:
+    """One sentence says what a URL may be."""
+    with pytest.raises(DatabaseNotUsable, match="neither sqlite"):
+        Database("mysql://somewhere/x")
