@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import socket
 from contextlib import suppress
 from typing import Self
@@ -12,6 +13,10 @@ import paramiko
 from drivers.contract import DeviceUnreachable, HostKeyMismatch, LoginRefused, Target
 
 _CHUNK = 32768
+# The library logs with a stack trace what we raise as a sentence: its log is switched off.
+_SILENT = logging.getLogger("trunkline.ssh")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -98,6 +103,7 @@ def _transport(target: Target) -> paramiko.Transport:
     # Small packets both ways: without this every command waits 40 ms for a delayed acknowledgement.
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport = paramiko.Transport(raw)
+    transport.set_log_channel(_SILENT.name)
     transport.banner_timeout = transport.auth_timeout = target.timeout
     try:
         transport.start_client(timeout=target.timeout)
@@ -109,7 +115,10 @@ def _transport(target: Target) -> paramiko.Transport:
 
 def _pin(target: Target, transport: paramiko.Transport) -> None:
     """Nothing secret leaves us before the device has shown the key that its intent pins."""
-    seen = fingerprint(transport.get_remote_server_key().asbytes())
+    try:
+        seen = fingerprint(transport.get_remote_server_key().asbytes())
+    except paramiko.SSHException as error:  # start_client comes back without a word when its time is over
+        raise DeviceUnreachable(target, "it does not finish its greeting in time") from error
     if not target.host_key or seen != target.host_key:
         raise HostKeyMismatch(target, seen)
 
