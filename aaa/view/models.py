@@ -9,13 +9,15 @@ from core.db import Database, Sequenced, UtcDateTime
 from core.ids import new_id
 
 METADATA = sa.MetaData()
+# The smaller of two owners answers: compared as octets on both databases, not in some language's order.
+_Owner = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 view_record = sa.Table(
     "view_record",
     METADATA,
     sa.Column("key", sa.LargeBinary, primary_key=True),
     # Two owners of one key is a mistake that intents report; here the smaller owner answers.
-    sa.Column("owner", sa.String(80), primary_key=True),
+    sa.Column("owner", _Owner, primary_key=True),
     sa.Column("record", sa.LargeBinary, nullable=False),
 )
 sa.Index("ix_view_record_owner", view_record.c.owner)

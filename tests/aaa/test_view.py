@@ -12,12 +12,15 @@ from aaa.vendors.registry import text_of
 from aaa.view import builder, overlay
 from aaa.view.base import Base, write_base
 from aaa.view.builder import ViewBuilder
-from aaa.view.lookup import View, snapshot
+from aaa.view.derived import open_derived
+from aaa.view.lookup import View, log_path, snapshot
 from aaa.view.models import METADATA, newest, view_change, view_record
 from aaa.view.records import Access, Nas, Wanted, decode
 from aaa.view.seal import Seal
 from core import clock, faults
 from core.db import Database, insert_many
+from core.settings import Settings
+from intents.index import layout
 from intents.index.models import index_change
 from tests.aaa.network import Network, open_secret, reading
 
@@ -27,9 +30,9 @@ SEAL = Seal(bytes(range(64)))
 class Built:
     """A derived database, a network, and the builder between them."""
 
-    def __init__(self, url: str, network: Network) -> None:
-        self.db, self.network = Database(url), network
-        index_change.metadata.create_all(self.db.engine)
+    def __init__(self, db: Database, network: Network) -> None:
+        self.db, self.network = db, network
+        layout.prepare(db)
         self.builder = ViewBuilder(self.db, lambda: reading(self.network), open_secret, SEAL)
         self.builder.run_once()
 
@@ -61,7 +64,7 @@ class Built:
 
 @pytest.fixture
 def built(tmp_path, network):
-    made = Built(f"sqlite:///{tmp_path / 'index.db'}", network)
+    made = Built(Database(f"sqlite:///{tmp_path / 'index.db'}"), network)
     yield made
     made.db.close()
 
@@ -112,14 +115,28 @@ def test_after_random_changes_the_view_equals_a_cold_build_byte_for_byte(built, 
         assert built.rows() == cold(built.network)
 
 
+def test_both_databases_give_the_same_view(database_url, tmp_path, network):
+    """SQLite's file and PostgreSQL's schema: incremental equals cold, a worker follows and starts from a snapshot."""
+    settings = Settings.load(tmp_path, env={}, index_url=database_url)
+    built, rng = Built(open_derived(settings), network), random.Random(5)
+    snapshot(built.db, tmp_path)
+    view = View.load(tmp_path)
+    for _ in range(15):
+        built.changed(*mutate(network, rng))
+        view.follow(built.db)
+    view.acknowledge(built.db, "node1-0")
+    assert built.rows() == cold(network)
+    assert sorted(view.items(b"")) == [(key, record) for key, _owner, record in built.rows()]
+    assert acknowledged(built.db, built.changes(), cap=0) == []
+    built.db.close()
+
+
 def test_a_worker_that_follows_knows_what_the_base_file_says(built, tmp_path):
     """Base + overlay log after any changes answers every key like a fresh base; restart included."""
     rng = random.Random(9)
     snapshot(built.db, tmp_path)
     view = View.load(tmp_path)
     base = Base(tmp_path / "view.base")
-    from aaa.view.lookup import log_path
-
     for _ in range(40):
         built.changed(*mutate(built.network, rng))
         overlay.append(log_path(tmp_path, base), view.follow(built.db))
