@@ -16,6 +16,7 @@ from core.db import Database
 from core.problems import Problem
 from intents.hold import kind as hold
 from intents.index import origin
+from intents.index.position import IndexMovedOn
 from intents.kinds import parse_path
 from intents.loader import Document, load
 from intents.models import index_position
@@ -34,11 +35,12 @@ def tell(db: Database, repo: Repository, upto: str) -> None:
     if since == upto:
         return
     if since is None:
-        _remember(db, [], upto)  # the first commit ever seen: nothing was held before it
+        with db.write() as conn:  # the first commit ever seen: nothing was held before it
+            sql.upsert(conn, index_position, [{"name": NAME, "commit_id": upto}], ["name"])
         return
     steps = repo.first_parents(since, upto) if repo.is_ancestor(since, upto) else [upto]
     for commit in steps:
-        _remember(db, _happened(db, repo, since, commit), commit)
+        _remember(db, _happened(db, repo, since, commit), since, commit)
         faults.point(AFTER_TELL)
         since = commit
 
@@ -77,14 +79,22 @@ def _told(repo: Repository, one: Delta, commit: str, actor: str, set_id: str | N
     }
 
 
-def _remember(db: Database, happened: list[dict[str, Any]], commit: str) -> None:
-    """Events in short transactions, each with a unique key; the position with the last of them."""
+def _remember(db: Database, happened: list[dict[str, Any]], since: str, commit: str) -> None:
+    """Events in short transactions, each with a unique key; the position moves with the last of them."""
     for start in range(0, len(happened), _CHUNK):
         with db.write() as conn:
+            _require(conn, since)
             for told in happened[start : start + _CHUNK]:
                 _emit(conn, told, commit)
     with db.write() as conn:
+        _require(conn, since)
         sql.upsert(conn, index_position, [{"name": NAME, "commit_id": commit}], ["name"])
+
+
+def _require(conn: Connection, since: str) -> None:
+    """Another indexer may tell the same commits: the row's lock lets one of them do it. Raises IndexMovedOn."""
+    if conn.execute(sql.lock_row(conn, _POSITION)).scalar() != since:
+        raise IndexMovedOn(since)
 
 
 def _emit(conn: Connection, told: dict[str, Any], commit: str) -> None:

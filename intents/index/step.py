@@ -105,10 +105,10 @@ class Step:
     ) -> None:
         faults.point(BEFORE_APPLY)
         with self._index_db.write() as conn:
+            position.advance(conn, base, commit)  # first: its row lock keeps another indexer out
             apply(conn, commit, good)
             if bad or gone:
                 set_quarantine(conn, gone, bad)
-            position.advance(conn, base, commit)
         faults.point(AFTER_APPLY)
 
     def _gate(self, reader: IndexReader, commit: str, fresh: Sequence[Candidate]) -> list[Bad]:
