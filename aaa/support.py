@@ -196,6 +196,8 @@ def sessions(
 
 def worker_positions(conn: Connection) -> list[dict[str, Any]]:
     """Each worker's sequence, how far it is behind, and how long ago it was heard (derived database)."""
+    if not sa.inspect(conn).has_table(view_position.name):
+        return []  # nothing was ever built here
     last, now = newest(conn), clock.now()
     return [
         {

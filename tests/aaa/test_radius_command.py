@@ -1,0 +1,42 @@
+"""`trunkline radius`: answers from the node's own snapshot when the databases are not there."""
+
+import json
+import os
+
+from tests.aaa.test_accounting import record, write
+from tests.support import trunkline
+
+
+def ask(node, *args: str):
+    env = {**os.environ, "TRUNKLINE_HOME": str(node.home)}
+    return trunkline("radius", *args, env=env)
+
+
+def test_a_login_is_tried_and_explained(node):
+    """test-login: status 0 and the attributes, or 1 and why; explain: service and replies; nobody: status 3."""
+    done = ask(node, "test-login", "s1@example.net", "--nas", "bng2")
+    assert done.returncode == 0
+    assert done.stdout.startswith("bng2: accepted")
+    assert "Filter-Id = 500000/50000" in done.stdout
+    done = ask(node, "test-login", "s1@example.net", "--password", "x", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["schema"], told["reason"]) == (
+        1,
+        "trunkline.radius-login/1",
+        "wrong-credentials",
+    )
+    assert "service S-1, ok" in ask(node, "explain", "S-1").stdout
+    done = ask(node, "explain", "nobody@example.net")
+    assert done.returncode == 3
+    assert "nobody@example.net" in done.stderr
+
+
+def test_sessions_are_listed_and_silent_workers_are_told(node, recorded):
+    """sessions prints one line each; status says no when no worker was heard."""
+    write(recorded, record(1, login="s1@example.net", framed_address="100.64.0.7"))
+    assert "100.64.0.7" in ask(node, "sessions", "--service", "S-1").stdout
+    told = json.loads(ask(node, "sessions", "--json").stdout)
+    assert [one["service"] for one in told["sessions"]] == ["S-1"]
+    assert ask(node, "sessions", "--nas", "bng9").stdout == "no sessions\n"
+    done = ask(node, "status")
+    assert (done.returncode, done.stdout) == (1, "accounting journal: 0 segments waiting\n")
