@@ -56,5 +56,5 @@ def configure(format_: str = "console", level: str = "INFO") -> None:
 
 
 def get(room: str) -> structlog.stdlib.BoundLogger:
-    """The logger of a room."""
-    return cast("structlog.stdlib.BoundLogger", structlog.get_logger().bind(room=room))
+    """The logger of a room; it follows `configure` also when it was made before."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(room=room))
