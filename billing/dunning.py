@@ -157,14 +157,16 @@ def _enter_stages(conn: Connection, cases: Sequence[Case], on: date, run_id: str
     """Record every stage that a case has reached and not entered yet, in order: none is skipped."""
     reached = [(case, min(debt.due for debt in late)) for case in cases if (late := case.late(on))]
     known = _entered(conn, [case.owner.id for case, _ in reached])
+    rows: list[dict[str, Any]] = []
     for case, oldest in reached:
-        for number, step in enumerate(case.policy.steps[: case.stage(on)], 1):
-            if (case.owner.id, oldest, number) in known:
-                continue
-            row = {"account_id": case.owner.id, "debt_due": oldest, "stage": number, "name": step.name}
-            conn.execute(sa.insert(dunning_stage).values(**row, run_id=run_id, entered_on=on))
-            told = {"stage": number, "name": step.name, "effect": step.effect, "debt_due": str(oldest)}
+        steps = enumerate(case.policy.steps[: case.stage(on)], 1)
+        new = [(number, step) for number, step in steps if (case.owner.id, oldest, number) not in known]
+        place = {"account_id": case.owner.id, "debt_due": oldest, "run_id": run_id, "entered_on": on}
+        rows += [{**place, "stage": number, "name": step.name} for number, step in new]
+        if new:
+            told = {"debt_due": str(oldest), "entered": [msgspec.to_builtins(step) for _, step in new]}
             events.emit(conn, "dunning.stage", case.owner.id, told, actor="billing", correlation=run_id)
+    db.insert_many(conn, dunning_stage, rows)
 
 
 def _entered(conn: Connection, account_ids: Sequence[str]) -> set[tuple[str, date, int]]:
