@@ -14,6 +14,9 @@ from intents.scalar import Scalar, shown
 from intents.scalars import Secret, Text
 from intents.yaml_strict import CONTROL, Mark, Node
 
+# A file with more keys than any structure has gets no hints: finding them would cost seconds.
+_MANY = 200
+
 
 def convert(value: Any, struct: Any) -> Any:
     """Plain values to a structure with typed scalars. Raises msgspec.ValidationError."""
@@ -58,7 +61,7 @@ def place(node: Node, field: Field) -> Mark:
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint with the nearest of the known words, or with all of them when they are few."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, 1, 0.6)
+    near = difflib.get_close_matches(word, names, 1, 0.6) if len(word) < 64 else []
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(names)}" if 0 < len(names) <= 24 else ""
@@ -144,7 +147,7 @@ def _struct(node: Node, struct: inspect.StructType, field: Field) -> Iterator[Co
         if key in known:
             yield from _walk(child, known[str(key)].type, (*field, key))
         elif key not in names:
-            hint = nearest(str(key), names - node.children.keys()) or nearest(str(key), names)
+            hint = nearest(str(key), names - node.children.keys()) if len(node.children) < _MANY else ""
             yield Complaint("key.unknown", (*field, key), f"unknown key {shown(key)}", hint)
     for name, item in known.items():
         if item.required and name not in node.children:

@@ -1,6 +1,7 @@
 """Jinja2 expressions and templates are only parsed here, never evaluated."""
 
 import jinja2
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=True)
@@ -9,7 +10,10 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, a
 def mistake(expression: str) -> str:
     """Why an expression does not parse; empty when it does."""
     try:
-        _ENVIRONMENT.compile_expression(expression)
+        reading = Parser(_ENVIRONMENT, expression, state="variable")  # compiling would work out 9**9**9
+        reading.parse_expression()
+        if not reading.stream.eos:
+            return f"unexpected {reading.stream.current.value!r}"
     except jinja2.TemplateSyntaxError as error:
         return str(error.message)
     except (RecursionError, ValueError, OverflowError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from intents import claims as spelling
 from intents.kind import Claim, Complaint, Field, Kind, Reference
 from intents.pool.schema import Pool
+from intents.spans import Span, Spans
 
 
 def references(_id: str, pool: Pool) -> Iterator[Reference]:
@@ -24,23 +25,23 @@ def prefixes(pool: Pool) -> Iterator[tuple[str, Field]]:
 
 
 def claims(_id: str, pool: Pool) -> Iterator[Claim]:
-    """Its address space, and the public side of its NAT."""
+    """Its address space, and the public side of its NAT; a part of `split` inside the whole counts once."""
+    whole = Spans(_claimed(prefix, field) for prefix, field in prefixes(pool) if field[0] == "prefixes")
     for prefix, field in prefixes(pool):
-        if not _inside_own(pool, prefix, field):
-            yield spelling.prefix("pool", prefix, field)
+        claim = spelling.prefix("pool", prefix, field)
+        inside = (
+            span.low <= claim.low and claim.high <= span.high
+            for span in whole.overlapping(claim.low, claim.high)
+        )
+        if field[0] == "prefixes" or not any(inside):
+            yield claim
     for index, prefix in enumerate(pool.nat.public if pool.nat else ()):
         yield spelling.prefix("pool", prefix, ("nat", "public", index))
 
 
-def _inside_own(pool: Pool, prefix: str, field: Field) -> bool:
-    if field[0] != "split":
-        return False
-    return any(_covers(own, prefix) for own in pool.prefixes)
-
-
-def _covers(outer: str, inner: str) -> bool:
-    one, other = ipaddress.ip_network(outer), ipaddress.ip_network(inner)
-    return one.version == other.version and other.subnet_of(one)  # type: ignore[arg-type]
+def _claimed(prefix: str, field: Field) -> Span:
+    claim = spelling.prefix("pool", prefix, field)
+    return Span(claim.low, claim.high, claim.scope, prefix, field)
 
 
 def complaints(pool: Pool) -> Iterator[Complaint]:
@@ -65,10 +66,15 @@ def _too_long(pool: Pool) -> Iterator[Complaint]:
 
 
 def _twice(spaces: list[tuple[str, Field]]) -> Iterator[Complaint]:
-    for position, (prefix, field) in enumerate(spaces):
-        for earlier, other in spaces[:position]:
-            if field[0] == other[0] and (_covers(earlier, prefix) or _covers(prefix, earlier)):
-                yield Complaint("pool.overlap", field, f"{prefix} overlaps {earlier} in this pool")
+    """Prefixes nest or are apart, so in order of their beginnings each need only be held against the widest before."""
+    widest: dict[tuple[str, str], Span] = {}
+    for span in sorted(_claimed(prefix, field) for prefix, field in spaces):
+        group = (span.kind, str(span.field[0]))
+        before = widest.get(group)
+        if before is not None and span.low <= before.high:
+            yield Complaint("pool.overlap", span.field, f"{span.id} overlaps {before.id} in this pool")
+        if before is None or span.high > before.high:
+            widest[group] = span
 
 
 KIND = Kind(

@@ -1,5 +1,7 @@
 """The loader: every mistake of a document at once, with place, code and hint."""
 
+import time
+
 import pytest
 
 from intents import kinds, loader
@@ -156,3 +158,32 @@ def test_values_from_plain_mappings_are_typed_too():
     assert plan.rate.down == 5 * 10**6
     with pytest.raises(ValueError, match="expected a rate"):
         loader.from_mapping("plan", {"type": "l2", "rate": {"down": "x", "up": "1M"}})
+
+
+HOSTILE = {
+    "unknown keys": (SERVICE, "\n".join(f"addres{number}: 1" for number in range(9900))),
+    "many prefixes": (
+        "network/pools/p.yaml",
+        "family: ipv4\nuse: cgnat\nprefixes: ["
+        + ",".join(f"10.{n // 250}.{n % 250}.0/24" for n in range(15000))
+        + "]\n",
+    ),
+    "a sum that nobody should work out": (
+        "policies/a.yaml",
+        "kind: device\nmessage: m\nrequire: 9**9**9**9\n",
+    ),
+    "brackets": ("policies/a.yaml", f"kind: device\nmessage: m\nrequire: '{'(' * 100_000}'\n"),
+    "a long key": (SERVICE, "a" * 250_000 + ": 1\n"),
+    "quotes": (SERVICE, '"' * 250_000),
+    "questions": (SERVICE, "? " * 120_000),
+    "a template's sum": ("templates/frr/a.j2", "{{ 9**9**9**9 }}"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_file_costs_much(name):
+    """Whatever 256 KiB say, the answer comes at once."""
+    path, text = HOSTILE[name]
+    begun = time.process_time()
+    loader.load(path, text.encode())
+    assert time.process_time() - begun < 3
