@@ -43,6 +43,13 @@ class ViewNotThere(Retryable):
         )
 
 
+class ViewNotBuilt(Retryable):
+    """The derived database was made anew and its first build is not done."""
+
+    def __init__(self) -> None:
+        super().__init__("the view is being built anew; the last snapshot answers meanwhile")
+
+
 class SecretNotOpenable(Terminal):
     """A sealed secret cannot be opened with the key that this node holds."""
 

@@ -79,13 +79,27 @@ class GroupCommit(threading.Thread):
         if clock.monotonic() < self._away_until:
             return 0
         try:
-            drained = self._journal.drain(self._apply)
+            drained = self._journal.drain(self._drained)
         except _AWAY as error:
             self._mark_away(error)
             return 0
         if drained:
             _log.info("accounting journal drained", records=drained)
         return drained
+
+    def _drained(self, records: Sequence[AccountingRecord]) -> None:
+        """Apply a chunk of the journal; a record that the database refuses is set aside, the others go on."""
+        try:
+            self._apply(records)
+        except (*_AWAY, faults.FaultInjected):
+            raise
+        except Exception as error:
+            if len(records) > 1:
+                for record in records:
+                    self._drained([record])
+                return
+            _log.error("a journalled record is refused and set aside", nas=records[0].nas, error=_line(error))
+            self._journal.set_aside(records[0])
 
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
@@ -133,14 +147,16 @@ class GroupCommit(threading.Thread):
             try:
                 reply(self._committed([record]) or self._journalled([record]))
             except Exception as error:
-                _log.error(
-                    "an accounting record is refused", nas=record.nas, error=str(error).splitlines()[0]
-                )
+                _log.error("an accounting record is refused", nas=record.nas, error=_line(error))
                 reply(False)
 
     def _mark_away(self, error: Exception) -> None:
         self._away_until = clock.monotonic() + _RETRY
-        _log.warning("the database is away: accounting goes to the journal", error=str(error).splitlines()[0])
+        _log.warning("the database is away: accounting goes to the journal", error=_line(error))
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [repr(error)])[0]
 
 
 _AWAY = (DatabaseAway, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)

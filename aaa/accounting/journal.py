@@ -47,6 +47,11 @@ class Journal:
             raise
         faults.point(AFTER_SYNC)
 
+    def set_aside(self, record: AccountingRecord) -> None:
+        """Keep a record that the database never takes, for a person to look at."""
+        with (self._folder / "refused.log").open("ab") as file:
+            file.write(frame(msgspec.msgpack.encode(record)))
+
     @property
     def waiting(self) -> bool:
         """Whether there is anything to drain, ours or left by a writer that died."""

@@ -11,6 +11,9 @@ from core.ids import new_id
 SAME_START = 300.0
 """Seconds by which two guesses of one session's start may differ (retransmissions, clocks, lost Start)."""
 
+_IMPOSSIBLE = 1 << 56
+"""Octets that no session carries: such a counter is a NAS's mistake and is passed over."""
+
 
 class Session(msgspec.Struct, frozen=True):
     """A row of table `session`."""
@@ -106,7 +109,8 @@ def _with_state(session: Session, record: AccountingRecord, moment: datetime) ->
 
 def _count(have: int, low: int, giga: int | None, session: Session, record: AccountingRecord) -> int:
     if giga is not None:
-        return max(have, giga << 32 | low)
+        told = giga << 32 | low
+        return max(have, told) if told < _IMPOSSIBLE else have
     candidate = have >> 32 << 32 | low
     # RFC 2869 section 5.1: a NAS without gigawords wraps; a late or repeated record only looks like that.
     if candidate < have and not session.gigawords and record.session_time > session.session_time:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from aaa.errors import ViewFileNotUsable, ViewNotThere
+from aaa.errors import ViewFileNotUsable, ViewNotBuilt, ViewNotThere
 from aaa.view import overlay
 from aaa.view.base import Base, write_base
-from aaa.view.models import newest, state, view_change, view_position, view_record
+from aaa.view.models import is_built, newest, state, view_change, view_position, view_record
 from core import clock
 from core.db import Database, upsert
 
@@ -70,7 +70,8 @@ class View:
         """
         with db.read() as conn:
             if state(conn, "generation") != self.generation:
-                return self._take_over(conn)
+                # Half a view would lock people out: what we know answers until the build is done.
+                return self._take_over(conn) if is_built(conn) else []
             rows = conn.execute(_changes_after(self.seq)).all()
             keys = {bytes(row.key) for row in rows}
             records = _records(conn, keys)
@@ -81,19 +82,30 @@ class View:
         return changes
 
     def acknowledge(self, db: Database, worker: str) -> None:
-        """Write this worker's position, for those who wait until every worker knows."""
-        row = {"worker": worker, "seq": self.seq, "seen_at": clock.now()}
+        """Write this worker's position, for those who wait until every worker knows.
+
+        A worker that still answers from another generation is at its beginning: sequences began anew.
+        """
         with db.write() as conn:
+            seq = self.seq if state(conn, "generation") == self.generation else -1
+            row = {"worker": worker, "seq": seq, "seen_at": clock.now()}
             upsert(conn, view_position, [row], key=["worker"])
 
     def rebase(self, folder: Path) -> None:
         """Map the folder's newer base, if there is one, and forget what it already contains."""
         with contextlib.suppress(FileNotFoundError, ViewFileNotUsable):
             base = Base(folder / "view.base")
-            if base.generation == self.generation and self._base and self._base.seq < base.seq <= self.seq:
+            if self._wants(base):
                 with self._lock:
                     self._base = base
                     self._over = {k: v for k, v in self._over.items() if base.get(k) != v}
+
+    def _wants(self, base: Base) -> bool:
+        """Whether a base is of our generation, not ahead of us, and newer than the one that we have."""
+        if base.generation != self.generation or base.seq > self.seq:
+            return False
+        have = self._base
+        return have is None or have.generation != base.generation or have.seq < base.seq
 
     def _take_over(self, conn: sa.Connection) -> list[overlay.Change]:
         """Everything anew from the database, into the overlay: rare, and right whatever the base was."""
@@ -123,8 +135,10 @@ def log_path(folder: Path, base: Base) -> Path:
 
 
 def snapshot(db: Database, folder: Path) -> int:
-    """Write the derived database's records as the folder's base file; returns how many."""
+    """Write the derived database's records as the folder's base file; returns how many. Raises ViewNotBuilt."""
     with db.read() as conn:
+        if not is_built(conn):
+            raise ViewNotBuilt
         count = write_base(
             folder / "view.base", _all(conn), newest(conn), generation=state(conn, "generation") or ""
         )

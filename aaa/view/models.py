@@ -94,6 +94,11 @@ def newest(conn: Connection) -> int:
     return int(conn.scalar(sa.select(sa.func.max(view_change.c.seq))) or 0)
 
 
+def is_built(conn: Connection) -> bool:
+    """Whether the first whole build is done: before it, what is missing is not gone."""
+    return state(conn, "index_seq") is not None
+
+
 def effective(conn: Connection, key: bytes) -> bytes | None:
     """The record that answers for a key."""
     row = conn.execute(

@@ -4,12 +4,14 @@ Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS s
 """
 
 import ipaddress
+import re
 from typing import Literal, TypeVar
 
 import msgspec
 
 from aaa.vendors.policy import Policy
 
+_CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
 LAYOUT = 1
 """Version of these records; another one in a file or table means: build again."""
 
@@ -114,11 +116,6 @@ def class_of(service: str, policy_hash: str) -> bytes:
 
 
 def read_class(value: bytes) -> tuple[str, str] | None:
-    """(service, policy hash) of a Class value of ours; None for anybody else's."""
-    parts = value.split(b":", 2)
-    if len(parts) != 3 or parts[0] != b"TL1":
-        return None
-    try:
-        return parts[2].decode(), parts[1].decode()
-    except UnicodeDecodeError:
-        return None
+    """(service, policy hash) of a Class value of ours; None for anybody else's, or one that was tampered with."""
+    found = _CLASS.fullmatch(value)
+    return None if found is None else (found[2].decode(), found[1].decode())

@@ -2,16 +2,20 @@
 
 import random
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 
+from aaa.accounting.commit import GroupCommit
+from aaa.accounting.journal import Journal
 from aaa.accounting.merge import merge
 from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecord
 from aaa.accounting.store import apply, close_silent
 from aaa.models import session, usage_day
+from aaa.view.records import read_class
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC).timestamp()
 GIGA = 1 << 32
@@ -159,3 +163,48 @@ def test_session_is_the_table():
     from aaa.accounting.merge import Session
 
     assert [field.name for field in msgspec.structs.fields(Session)] == [c.name for c in session.columns]
+
+
+class Refusing(GroupCommit):
+    """A database that never takes the record of call 2."""
+
+    def _apply(self, records) -> None:
+        if any(record.session_id == b"2" for record in records):
+            raise ValueError("never")
+        super()._apply(records)
+
+
+def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_path):
+    """Live: the bad one is not answered, the others are. From the journal: it is set aside, the others are recorded."""
+    commit = Refusing(database, Journal(tmp_path))
+    answers: dict[bytes, bool] = {}
+    names = [b"1", b"2", b"3"]
+    batch = [
+        (record(START, session_id=name, service=f"S-{name.decode()}"), partial(answers.__setitem__, name))
+        for name in names
+    ]
+    commit.settle(batch)
+    assert answers == {b"1": True, b"2": False, b"3": True}
+    journal = Journal(tmp_path)
+    journal.append([record(START, session_id=name, service="S-9") for name in (b"4", b"2", b"5")])
+    journal.close()
+    assert commit.drain() == 3
+    assert not journal.waiting
+    assert (tmp_path / "refused.log").stat().st_size > 0
+    assert sorted(row.acct_session_id for row in stored(database)) == [b"1", b"3", b"4", b"5"]
+
+
+def test_impossible_counters_and_a_strange_class_are_passed_over():
+    """Eight exabytes are a NAS's mistake, not usage; a Class that is not exactly ours is nobody's."""
+    one = merge(None, record(START)).session
+    assert merge(one, record(INTERIM, 60, (1 << 64) - 1, 5)).up == 0
+    assert read_class(b"TL1:abc:S-1") == ("S-1", "abc")
+    for strange in (
+        b"TL1:abc:S-1\0",
+        b"TL1::S-1",
+        b"TL1:abc:" + b"S" * 64,
+        b"TL2:abc:S-1",
+        b"",
+        b"\xff" * 30,
+    ):
+        assert read_class(strange) is None

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from aaa.enforcement import acknowledged
+from aaa.errors import SecretNotOpenable, ViewFileNotUsable, ViewNotBuilt
 from aaa.vendors.registry import text_of
-from aaa.view import builder, overlay
+from aaa.view import builder, models, overlay
 from aaa.view.base import Base, write_base
 from aaa.view.builder import ViewBuilder
 from aaa.view.derived import open_derived
@@ -229,8 +230,6 @@ def test_a_key_claimed_twice_answers_for_the_smaller_owner(built):
 
 def test_a_sealed_password_opens_only_for_its_login(built):
     """The view file has no password in clear, and a sealed one that is moved to another login does not open."""
-    from aaa.errors import SecretNotOpenable
-
     assert not any(b"pw-1" in record for _key, _owner, record in built.rows())
     sealed = built.access(b"u:s1@example.net").credential
     assert SEAL.open(sealed, b"u:s1@example.net") == b"pw-1"
@@ -246,6 +245,27 @@ def test_a_rebuilt_database_is_taken_over_whole(built):
     built.network.drop("service", "S-3")
     ViewBuilder(built.db, lambda: reading(built.network), open_secret, SEAL).run_once()
     view.follow(built.db)
+    assert sorted(view.items(b"")) == [(key, record) for key, _owner, record in cold(built.network)]
+
+
+def test_half_a_view_never_replaces_a_whole_one(built, tmp_path):
+    """While a dropped database is built anew, a worker and a snapshot keep what they know."""
+    snapshot(built.db, tmp_path)
+    view = View.load(tmp_path)
+    METADATA.drop_all(built.db.engine)
+    models.ensure(built.db)
+    assert view.follow(built.db) == []
+    assert view.lookup(b"u:s1@example.net") is not None
+    view.acknowledge(built.db, "node1-0")
+    assert acknowledged(built.db, 0, cap=0) == ["node1-0"]
+    with pytest.raises(ViewNotBuilt):
+        snapshot(built.db, tmp_path)
+    assert View.load(tmp_path).lookup(b"u:s1@example.net") is not None
+    ViewBuilder(built.db, lambda: reading(built.network), open_secret, SEAL).run_once()
+    view.follow(built.db)
+    snapshot(built.db, tmp_path)
+    view.rebase(tmp_path)
+    assert view._over == {}
     assert sorted(view.items(b"")) == [(key, record) for key, _owner, record in cold(built.network)]
 
 
@@ -275,8 +295,6 @@ def test_the_base_file_is_private_and_finds_every_key(tmp_path):
     assert base.get(b"k") is None
     assert (base.seq, base.generation, list(base.items())) == (7, "g", records)
     assert path.stat().st_mode & 0o777 == 0o600
-    from aaa.errors import ViewFileNotUsable
-
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ViewFileNotUsable):
         Base(path)
