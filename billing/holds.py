@@ -106,6 +106,14 @@ def remember(conn: Connection, wanted: Sequence[Wanted], set_id: str | None, run
     db.upsert(conn, nonpayment_hold, rows, ["service"], said)
 
 
+def know(conn: Connection, service: str, account: str, debt_through: date, actor: str) -> None:
+    """Write down a hold that was there before billing knew the service; it counts as somebody else's."""
+    wanted = [Wanted(service, account, "", "", debt_through)]
+    remember(conn, wanted, None, None)
+    mine = nonpayment_hold.c.service == service
+    conn.execute(sa.update(nonpayment_hold).where(mine).values(actor=actor))
+
+
 def forget(conn: Connection, services: Iterable[str], set_id: str) -> None:
     """Write down that a change set lifts holds."""
     chosen = nonpayment_hold.c.service.in_(list(services))

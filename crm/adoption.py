@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.engine import Connection
 
-from billing import accounts, catalog, subscriptions
+from billing import accounts, catalog, holds, subscriptions
 from core import events
 from core.crypto import DataKey
 from core.db import Database
@@ -74,5 +74,7 @@ def _adopt(
     theirs = accounts.of_customer(conn, service.customer)
     account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
     subscriptions.activate(conn, account, name, msgspec.structs.replace(terms, setup=None), start, actor)
+    if reader.get("hold", f"{name}.{holds.REASON}") is not None:
+        holds.know(conn, name, account, start, actor)
     events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)
     return True

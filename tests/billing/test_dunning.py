@@ -96,6 +96,19 @@ def test_concurrent_dunning_runs_are_one(database: Database):
     assert len(all_sets(database)) == 1
 
 
+def test_a_payment_and_a_dunning_run_at_once_never_leave_a_paid_service_held(database: Database):
+    """Whoever comes first: billing knows nothing held, and the file's last word is its deletion, or there is none."""
+    for _ in range(3):
+        stage = owing(database)
+        turns = iter([lambda stage=stage: dun(stage), lambda stage=stage: pay(stage, 8690)])
+        together(2, lambda turns=turns: next(turns)())  # type: ignore[misc]
+        assert held(stage) == set()
+        sets = [one for row in all_sets(database) for one in changes_of(database, row.set_id)]
+        mine = [one for one in sets if one.path.rsplit("/", 1)[1].startswith(f"S-{stage.number}-")]
+        last = max(mine, key=lambda one: one.fence_version, default=None)
+        assert last is None or last.op == "delete"
+
+
 def test_before_the_suspension_step_nobody_is_held_and_no_stage_is_skipped(database: Database):
     """Invariant 33: a late first run enters reminder, warning and suspension, in order."""
     stage = owing(database)

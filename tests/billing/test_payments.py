@@ -32,8 +32,8 @@ def credit(stage: Stage) -> int:
 
 @FEW
 @given(amounts, st.lists(st.booleans(), min_size=5, max_size=5))
-def test_invariants_22_and_23_allocations_and_credit_are_bounded(database: Database, paid, bill_between):
-    """Allocations never exceed a payment or an invoice; credit is never negative and the books agree with it."""
+def test_invariants_21_22_23_allocations_credit_and_receivable_agree(database: Database, paid, bill_between):
+    """Allocations never exceed a payment or an invoice; credit is never negative; the books agree on every date."""
     stage = Stage(database)
     stage.add()
     for number, minor in enumerate(paid):
@@ -49,6 +49,11 @@ def test_invariants_22_and_23_allocations_and_credit_are_bounded(database: Datab
     with database.read() as conn:
         assert ledger.balance(conn, ledger.CREDIT, stage.account, "AUD").minor == -credit(stage)
         assert ledger.balance(conn, ledger.RECEIVABLE, stage.account, "AUD").minor == owed
+        for month in range(1, 7):
+            day = date(2026, month, 1)
+            issued = sum(row.total for row in stage.invoices() if row.issued_on <= day)
+            used = sum(one.amount for one in shares if one.allocated_on <= day)
+            assert ledger.balance(conn, ledger.RECEIVABLE, stage.account, "AUD", day).minor == issued - used
         assert all(rest == 0 for rest in _by_currency(ledger.trial_balance(conn)).values())
 
 

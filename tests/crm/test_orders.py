@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from billing import accounts, subscriptions, taxes
+from billing import accounts, holds, subscriptions, taxes
 from billing import register as billing_register
 from billing.billrun import run_billing
 from billing.errors import PriceMissing
@@ -266,6 +266,7 @@ def test_services_that_are_in_git_already_are_adopted_once(database: Database):
     text = b"customer: C-%d\ntype: internet\nstate: active\nplan: %s\nline: L-1\n"
     known = {("service", f"S-{n}"): text % (n // 2, b"fibre") for n in range(4)}
     known["service", "S-9"] = text % (9, b"nothing")
+    known["hold", "S-1.nonpayment"] = b"effect: walled-garden\n"
     since = date(2026, 1, 1)
     taken = adoption.adopt_services(database, town(known), since=since, actor="staff-7")
     assert (taken.services, list(taken.refused)) == (("S-0", "S-1", "S-2", "S-3"), ["S-9"])
@@ -273,6 +274,8 @@ def test_services_that_are_in_git_already_are_adopted_once(database: Database):
     with database.read() as conn:
         assert [customer.id for customer in customers.everyone(conn, None)] == ["C-0", "C-1"]
         assert {len(accounts.of_customer(conn, name)) for name in ("C-0", "C-1")} == {1}
+        (account,) = accounts.of_customer(conn, "C-0")
+        assert set(holds.held(conn, [account.id])) == {"S-1"}  # a hold that was there before is known
 
 
 def test_a_plan_without_a_price_today_cannot_be_ordered(database: Database):
