@@ -5,6 +5,7 @@ but we must be alive to call it when the time is over.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,17 @@ from drivers.contract import (
 )
 from drivers.frr import getters
 from drivers.frr.compare import difference, masked
+from drivers.frr.sections import combined
 from drivers.ssh import Connection
 
 CAPABILITIES = Capabilities(
-    revert="soft", replace=True, merge=True, atomic=True, sessions=8, observe=frozenset({"neighbours"})
+    revert="soft",
+    replace=True,
+    merge=True,
+    sections=frozenset({"interfaces", "routing"}),
+    atomic=True,
+    sessions=8,
+    observe=frozenset({"neighbours"}),
 )
 
 
@@ -137,6 +145,10 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
         """Stage lines to be added. Raises CandidateRefused with FRR's sentence and line."""
         self._stage("merge", filename, config)
 
+    def load_sections_candidate(self, config: str, sections: Sequence[str]) -> None:
+        """Stage these sections of a whole configuration; the others stay as they run. Raises CandidateRefused."""
+        self._stage("replace", None, combined(config, self._ask("config")["running"], sections))
+
     def _stage(self, mode: str, filename: str | None, config: str | None) -> None:
         text = Path(filename).read_text() if filename else config or ""
         if not text.strip():
@@ -149,10 +161,8 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
 
     def compare_config(self) -> str:
         """What the candidate would change, context lines unmarked; "" for nothing. Passwords are masked."""
-        candidate = self._ask("config")["candidate"]
-        if not candidate.strip():
-            return ""
-        return difference(self._ask("compare")["text"], candidate, merge=self._mode == "merge")
+        answer = self._ask("compare")
+        return difference(answer["text"], answer["candidate"], merge=self._mode == "merge")
 
     def commit_config(self, message: str = "", revert_in: int | None = None) -> None:
         """Apply the candidate; with `revert_in` seconds it waits for `confirm_commit` or `rollback`.
@@ -210,11 +220,12 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
 
     def observe(self) -> Observation:
         """OSPFv2, OSPFv3 and BGP neighbours and their states."""
+        found = {name: json.loads(text or "{}") for name, text in self._ask("neighbours")["texts"].items()}
         return Observation(
             neighbours=(
-                *getters.ospf(self._show("ip ospf neighbor json")),
-                *getters.ospf6(self._show("ipv6 ospf6 neighbor json")),
-                *getters.bgp(self._show("bgp summary json")),
+                *getters.ospf(found["ospf"]),
+                *getters.ospf6(found["ospf6"]),
+                *getters.bgp(found["bgp"]),
             )
         )
 

@@ -135,6 +135,15 @@ def show(router: Router, words: list[str]) -> Answer:
     return {"text": done.stdout}
 
 
+_NEIGHBOURS = {"ospf": "ip ospf neighbor", "ospf6": "ipv6 ospf6 neighbor", "bgp": "bgp summary"}
+
+
+def neighbours(router: Router, _words: list[str]) -> Answer:
+    """FRR's own JSON of its OSPF, OSPFv3 and BGP neighbours, as texts; "" from a daemon that does not run."""
+    texts = {name: router.vtysh("-c", f"show {what} json").stdout for name, what in _NEIGHBOURS.items()}
+    return {"texts": {name: text if text.lstrip().startswith("{") else "" for name, text in texts.items()}}
+
+
 def facts(router: Router, _words: list[str]) -> Answer:
     """Version, name, uptime in seconds, interfaces, serial (the machine id)."""
     first = router.vtysh("-c", "show version").stdout.splitlines()[:1]
@@ -179,11 +188,14 @@ def with_system_lines(candidate: str, running: str) -> str:
 
 
 def compare(router: Router, _words: list[str]) -> Answer:
-    """The commands that would turn the running configuration into the candidate."""
-    done = router.reconcile("--test", _candidate(router))
+    """The commands that would turn the running configuration into the candidate; "" without a candidate."""
+    path = router.file("candidate.conf")
+    if not path.exists():
+        return {"text": "", "candidate": ""}
+    done = router.reconcile("--test", path)
     if done.returncode:
         raise Refused(said(done))
-    return {"text": done.stdout}
+    return {"text": done.stdout, "candidate": path.read_text()}
 
 
 def _candidate(router: Router) -> Path:
@@ -304,7 +316,7 @@ def _interrupted(router: Router, state: str) -> bool:
 
 VERBS: dict[str, Callable[[Router, list[str]], Answer]] = {
     verb.__name__: verb
-    for verb in (show, facts, config, stage, compare, commit, rollback, confirm, discard, status)
+    for verb in (show, facts, neighbours, config, stage, compare, commit, rollback, confirm, discard, status)
 }
 
 

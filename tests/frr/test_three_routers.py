@@ -8,7 +8,7 @@ from cli.lab.convergence import neighbours, reach_matrix, wait_converged
 from cli.lab.plan import plan_of
 from cli.lab.routers import start_routers
 from drivers import registry
-from drivers.contract import CommitFailed
+from drivers.contract import CommitFailed, SectionDriver
 from drivers.frr.driver import FrrDriver
 from inventory.resolve import resolve_device
 from renderers.frr.renderer import render
@@ -139,6 +139,20 @@ def test_a_password_is_never_in_a_difference(operator):
     assert "password <secret>" in shown
     assert "another1" not in shown
     assert "transit" not in shown
+
+
+def test_a_section_of_somebody_elses_stays_as_it_runs(operator):
+    """Owning only the interfaces: our description comes, the cost that somebody set by hand stays."""
+    before = running(operator, "r3")
+    wanted = configurations(cost=30, extras=True)["r3"].replace("to r1 eth1", "to r1, port eth1")
+    wanted = wanted.replace("cost 10", "cost 99").replace("neighbor 198.51.100.1 ", "neighbor 198.51.100.9 ")
+    with registry.opened(operator.target("r3")) as driver:
+        assert isinstance(driver, SectionDriver)
+        driver.load_sections_candidate(wanted, ["interfaces"])
+        difference = driver.compare_config()
+        driver.commit_config()
+    assert difference == " interface eth1\n- description to r1 eth1\n+ description to r1, port eth1\n"
+    assert running(operator, "r3") == before.replace("to r1 eth1", "to r1, port eth1")
 
 
 def test_left_overs_of_a_killed_lab_are_removed(ring):
