@@ -26,7 +26,7 @@ from cli.lab import namespaces
 from cli.lab.uml import Guest
 from core.errors import Terminal
 from drivers import registry
-from drivers.contract import LiveSession, Target
+from drivers.contract import DeviceUnreachable, LiveSession, Target
 from drivers.ssh import Answer, Connection
 
 INTERNET = "198.51.100.80"
@@ -93,6 +93,7 @@ class BngLab:
         self.cpe_address = str(self.management.ip + 1)
         self._outside = f"tlm{os.getpid()}"
         self._internet: subprocess.Popen[bytes] | None = None
+        self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -122,6 +123,8 @@ class BngLab:
 
     def close(self) -> None:
         """Pull every plug and remove what was made."""
+        for session in self._connections.values():
+            session.close()
         for guest in (self.cpe, self.bng):
             guest.stop()
         if self._internet is not None:
@@ -206,15 +209,25 @@ class BngLab:
 
     def on_bng(self, command: str) -> Answer:
         """Run a command on the BNG, as an engineer would who looks at it."""
-        with Connection(self.target) as session:
-            return session.run(command)
+        return self._on(self.target, command)
+
+    def _on(self, target: Target, command: str, cap: float = 60) -> Answer:
+        """Over a connection that stays open, or a new one when the guest was started again meanwhile."""
+        for _ in range(2):
+            session = self._connections.get(target.device)
+            if session is None or not session.is_alive():
+                session = self._connections[target.device] = Connection(target)
+            try:
+                return session.run(command, timeout=cap)
+            except DeviceUnreachable:
+                session.close()
+        raise DeviceUnreachable(target, "two connections ended")
 
     # -- the subscriber's side -----------------------------------------------------------------------------
 
     def on_cpe(self, command: str, cap: float = 60) -> Answer:
         """Run a command on the subscriber's router."""
-        with Connection(self._target(self.cpe, self.cpe_address)) as session:
-            return session.run(command, timeout=cap)
+        return self._on(self._target(self.cpe, self.cpe_address), command, cap)
 
     def dial(self, login: str, password: str, unit: int = 0, *options: str, cap: float = 40) -> Dialled:
         """Dial PPPoE as unit `unit` and wait for the session. Raises LoginRejected or DialFailed."""

@@ -7,7 +7,7 @@ import pytest
 from cli.lab.bng import BngLab
 from drivers import registry
 from tests.linux_pppd.operator import Operator
-from tests.support import need
+from tests.support import eventually, need
 
 PARTS = {
     "linux.uml": "user-mode-linux",
@@ -49,6 +49,7 @@ def bng(lab: BngLab, operator: Operator) -> Iterator[BngLab]:
     for unit in (0, 1):
         if lab.connected(unit):
             lab.hang_up(unit)
+    eventually(lambda: lab.sessions() == (), cap=15)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,8 @@ def test_a_subscriber_logs_in_and_reaches_the_internet(bng: BngLab, operator: Op
     recorded = eventually(operator.sessions, cap=5)[0]
     assert (recorded.service, recorded.login, recorded.framed_address) == ("S-1", S1[0], got.address)
     assert recorded.nas_port_id == "eth1"
-    shown = bng.on_bng("tc class show dev ppp0; tc filter show dev ppp0 parent ffff:").output
+    port = bng.sessions()[0].interface
+    shown = bng.on_bng(f"tc class show dev {port}; tc filter show dev {port} parent ffff:").output
     assert "rate 20Mbit" in shown
     assert "rate 5Mbit" in shown
 
