@@ -17,7 +17,8 @@ from core.settings import Settings
 from intents.committer import lease
 from intents.committer.build import Edit, Landing, build
 from intents.models import forge_merge
-from intents.repository import Delta, GitFailed, RefMoved, Repository
+from intents.repository import GitFailed, RefMoved, Repository
+from intents.treediff import Delta
 
 SEEN = "refs/trunkline/forge/trunk"
 _STAGING = "refs/trunkline/staging/forge"

@@ -14,8 +14,10 @@ import msgspec
 import pygit2
 
 from core.errors import Retryable, Terminal
+from intents.treediff import Delta, diff_trees
 
 REGULAR = 0o100644
+_NEAR = 100
 _NOTHING = "0" * 40
 # Default Git syncs neither refs nor small packs; a landed change must survive a power cut.
 _DURABLE = ("-c", "core.fsync=committed,reference", "-c", "core.fsyncMethod=fsync")
@@ -50,15 +52,6 @@ class Entry(NamedTuple):
     mode: int
 
 
-class Delta(NamedTuple):
-    """A path that differs between two trees; None: not there."""
-
-    path: str
-    old: str | None
-    new: str | None
-    mode: int
-
-
 class CommitFacts(msgspec.Struct, frozen=True):
     """What a commit says of itself; nothing of it proves who made it."""
 
@@ -71,14 +64,16 @@ class CommitFacts(msgspec.Struct, frozen=True):
 
 
 class Repository:
-    """A bare repository and its trunk. `blobs_read` counts the objects that readers asked for."""
+    """A bare repository and its trunk. `blobs_read` and `trees_read` count what readers asked for."""
 
     def __init__(self, path: Path | str, trunk: str = "main") -> None:
         self.path = Path(path)
         self.trunk = trunk
         self.trunk_ref = f"refs/heads/{trunk}"
         self.blobs_read = 0
+        self.trees_read = 0
         self.git_calls = 0
+        self._compared: tuple[tuple[str, str], list[Delta]] = (("", ""), [])
         try:
             self._repo = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.BARE)
         except pygit2.GitError as error:
@@ -129,11 +124,11 @@ class Repository:
         """Paths that differ from `old` (None: the empty tree) to `new`, in path order."""
         if old is None:
             return [Delta(entry.path, None, entry.blob, entry.mode) for entry in self.entries(new)]
-        found = self._repo.diff(self._commit(old), self._commit(new))
-        merged: dict[str, Delta] = {}
-        for delta in map(_delta, found.deltas):
-            merged[delta.path] = _joined(merged.get(delta.path), delta)
-        return [merged[path] for path in sorted(merged)]
+        if self._compared[0] != (old, new):
+            trees = self._commit(old).tree.id, self._commit(new).tree.id
+            found = sorted(diff_trees(self._tree, *trees), key=lambda delta: delta.path)
+            self._compared = ((old, new), found)
+        return self._compared[1]
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is in its history; False also when `old` does not exist any more."""
@@ -151,12 +146,26 @@ class Repository:
         Where `base` came in by a side parent (somebody merged trunk into his branch), `head` alone is given:
         one step with the whole difference.
         """
+        near = [] if base is None else self._near(base, head)
+        if near:
+            return near
         span = [head] if base is None else [f"{base}..{head}"]
         lines = self.git("rev-list", "--first-parent", "--reverse", "--parents", *span).split(b"\n")
         rows = [line.decode().split() for line in lines if line]
         if base is not None and rows and base not in rows[0][1:2]:
             return [head]
         return [row[0] for row in rows]
+
+    def _near(self, base: str, head: str) -> list[str]:
+        """The same for a few commits, without starting a program; empty when `base` is not close by."""
+        found: list[str] = []
+        commit = self._commit(head)
+        while str(commit.id) != base:
+            if len(found) == _NEAR or not commit.parents:
+                return []
+            found.append(str(commit.id))
+            commit = commit.parents[0]
+        return found[::-1]
 
     def facts(self, commit: str) -> CommitFacts:
         """Author, message, parents and time of a commit."""
@@ -181,11 +190,12 @@ class Repository:
 
     def set_ref(self, ref: str, new: str) -> None:
         """Point a ref of our own at a commit, wherever it was."""
-        self.git("update-ref", ref, new)
+        self._repo.references.create(ref, new, force=True)
 
     def delete_ref(self, ref: str) -> None:
         """Remove a ref of our own; fine when it is not there."""
-        self.git("update-ref", "-d", ref)
+        if ref in self._repo.references:
+            self._repo.references.delete(ref)
 
     def git(self, *args: str, given: bytes | None = None) -> bytes:
         """Run `git` in this repository; returns what it printed. Raises GitFailed."""
@@ -197,6 +207,10 @@ class Repository:
             raise GitFailed(args, done.stderr.decode(errors="replace"))
         return done.stdout
 
+    def _tree(self, tree: pygit2.Oid) -> pygit2.Tree:
+        self.trees_read += 1
+        return self._repo[tree].peel(pygit2.Tree)
+
     def _commit(self, commit: str) -> pygit2.Commit:
         return self._repo.revparse_single(commit).peel(pygit2.Commit)
 
@@ -205,26 +219,6 @@ def _entry(line: bytes) -> Entry:
     about, path = line.split(b"\t", 1)
     mode, _, blob = about.decode().split()
     return Entry(path.decode(errors="surrogateescape"), blob, int(mode, 8))
-
-
-def _delta(delta: pygit2.DiffDelta) -> Delta:
-    old, new = delta.old_file, delta.new_file
-    there = delta.status != pygit2.enums.DeltaStatus.DELETED
-    was = delta.status != pygit2.enums.DeltaStatus.ADDED
-    return Delta(
-        new.path if there else old.path,
-        str(old.id) if was else None,
-        str(new.id) if there else None,
-        int(new.mode) if there else int(old.mode),
-    )
-
-
-def _joined(one: Delta | None, other: Delta) -> Delta:
-    """A file that became a link is told twice, gone and added: one delta with both ends."""
-    if one is None:
-        return other
-    mode = one.mode if one.new else other.mode
-    return Delta(one.path, one.old or other.old, one.new or other.new, mode)
 
 
 def _batch(path: Path, ids: list[str]) -> Iterator[tuple[str, bytes]]:

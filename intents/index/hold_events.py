@@ -20,7 +20,8 @@ from intents.index.position import IndexMovedOn
 from intents.kinds import parse_path
 from intents.loader import Document, load
 from intents.models import index_position
-from intents.repository import Delta, Repository
+from intents.repository import Repository
+from intents.treediff import Delta
 
 NAME = "hold-events"
 BILLING = "billing"

@@ -19,7 +19,8 @@ from intents.kinds import is_foreign
 from intents.models import index_position
 from intents.overlay import NOTHING
 from intents.reader import Reader
-from intents.repository import REGULAR, Delta, Repository
+from intents.repository import REGULAR, Repository
+from intents.treediff import Delta
 
 CLEAN = "clean"
 _MANY = 500

@@ -114,6 +114,10 @@ class Rig:
             query = sa.select(event.c.data).where(event.c.type == type_).order_by(event.c.seq)
             return list(conn.execute(query).scalars())
 
+    def counts(self) -> dict[str, int]:
+        """Git objects read and programs started so far."""
+        return {"blobs": self.repo.blobs_read, "trees": self.repo.trees_read, "git": self.repo.git_calls}
+
     def dump(self) -> bytes:
         """The canonical index."""
         return canonical_dump(self.index_db)
