@@ -16,16 +16,14 @@ from aaa.view.models import view_change, view_position
 from aaa.view.records import service_key
 from cli.installation import Installation
 from cli.serving import Serving
-from core import clock, crypto, logs
+from core import clock, logs
 from core.settings import Settings
 from intents import queue
-from intents.init import init_repository
 from intents.models import change_set
 from tests.intents import build
 
 SIZES = (10_000, 100_000)
 CHANGES = 200
-_PLACEHOLDER = b'"enc:v1:AAAA"'
 
 
 def main() -> None:
@@ -49,7 +47,7 @@ def one_size(home: Path, services: int, cold: Table, warm: Table) -> None:
     settings = Settings.load(
         home, {}, radius_auth_port=0, radius_acct_port=0, roles=("committer", "indexer", "radius", "worker")
     )
-    _prepare(settings, services)
+    build.make_sealed(settings, services)
     one = Installation(settings)
     index, view = _timed(one.indexer.run_once), _timed(one.view_builder.run_once)
     size = (home / "index.db").stat().st_size / 1e6
@@ -59,17 +57,6 @@ def one_size(home: Path, services: int, cold: Table, warm: Table) -> None:
     one.close()
     landed, acked = [sorted(ms) for ms in zip(*times, strict=True)]
     warm.add_row(f"{services:,}", *_shown(landed), *_shown(acked))
-
-
-def _prepare(settings: Settings, services: int) -> None:
-    key = crypto.create_key(settings.key_file, settings.identity_file)
-    files = build.network(services)
-    for path, text in files.items():
-        if _PLACEHOLDER in text and path != "trunkline.yaml":
-            name = "session.password" if path.startswith("services/") else "nas.secrets"
-            sealed = crypto.seal(key, "secret", path, name)
-            files[path] = text.replace(_PLACEHOLDER, f'"{sealed}"'.encode())
-    init_repository(settings, files, "bench")
 
 
 def _one_hold(one: Installation, number: int) -> tuple[float, float]:

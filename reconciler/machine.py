@@ -36,6 +36,7 @@ P_RECEIPT = faults.declare("machine.after_receipt")
 
 _LEASE_SECONDS = 900.0
 _ASKS = timedelta(days=3650)
+_MARGIN = 15
 
 
 class DeviceMachine:
@@ -144,7 +145,8 @@ class DeviceMachine:
         run = self.advance(run, RunState.GATED)
         run = self.advance(run, RunState.LEASED, f"epoch {run.epoch}")
         faults.point(P_LEASED)
-        run = self.advance(run, RunState.PRECHECKED, baseline=health.baseline(device_io.observe(driver)))
+        before = health.baseline(device_io.observe(driver), health.wanted(rendering.model))
+        run = self.advance(run, RunState.PRECHECKED, baseline=before)
         self._require_same_reads(run, rendering)
         run = self.advance(run, RunState.STAGED)
         faults.point(P_STAGED)
@@ -158,7 +160,7 @@ class DeviceMachine:
             raise Retryable(f"{run.device}: its intent changed while the plan was made; it is planned again")
 
     def _commit(self, run: Run, rendering: Rendering, driver: Driver) -> Run:
-        started, seconds = clock.now(), int(self.config().rollout.confirm)
+        started, seconds = clock.now(), self._confirm_within()
         revert = registry.capabilities(rendering.model.device.platform).revert
         run = self.advance(
             run, RunState.UNCONFIRMED, f"to confirm within {seconds} s, {revert} revert",
@@ -173,6 +175,11 @@ class DeviceMachine:
         self.soak(run, driver)
         faults.point(P_SOAKED)
         return self.confirm(run, rendering, driver, started)
+
+    def _confirm_within(self) -> int:
+        """Seconds of the device's timer: never shorter than what we may watch it for."""
+        rollout = self.config().rollout
+        return max(int(rollout.confirm), int(rollout.soak + health.SETTLE) + _MARGIN)
 
     def soak(self, run: Run, driver: Driver) -> None:
         """Watch the device; roll it back and raise UnhealthyAfterCommit when it lost what it had."""

@@ -81,7 +81,9 @@ def _line_of(reader: Reader, kind: str, identifier: str) -> str | None:
 def _rows(reader: Reader, line: str, commit: str, seq: int) -> list[dict[str, Any]]:
     value = reader.get("line", line)
     olt = getattr(value, "olt", None)
-    return [_row(olt, line, commit, seq)] if olt else []
+    device = reader.get("device", olt) if olt else None
+    written = device is not None and device.manage != "observe"
+    return [_row(olt, line, commit, seq)] if olt and written else []
 
 
 def _row(device: str, line: str, commit: str, seq: int) -> dict[str, Any]:

@@ -128,13 +128,7 @@ def queue(context: Context) -> int:
         newest = conn.execute(sa.select(sa.func.max(view_change.c.seq))).scalar() or 0
         if at == newest:
             return 0
-        after = at if at is not None and at < newest else 0
-        rows = conn.execute(
-            sa.select(view_change.c.key, sa.func.max(view_change.c.seq))
-            .where(view_change.c.seq > after, view_change.c.seq <= newest)
-            .group_by(view_change.c.key)
-        )
-        seqs = {bytes(key)[2:].decode(): int(seq) for key, seq in rows if bytes(key)[:2] == b"s:"}
+        seqs = _sweep(context, newest) if at is None or newest < at else _changed(conn, at, newest)
         work = [_row(service, seq, *_cause(conn, service)) for service, seq in sorted(seqs.items())]
     with context.db.write() as conn:
         for start in range(0, len(work), _CHUNK):
@@ -142,6 +136,22 @@ def queue(context: Context) -> int:
         following.moved(conn, LANE, newest)
     faults.point(P_QUEUED)
     return len(work)
+
+
+def _changed(conn: Connection, after: int, upto: int) -> dict[str, int]:
+    """Service -> sequence, of the services whose wanted policy changed."""
+    rows = conn.execute(
+        sa.select(view_change.c.key, sa.func.max(view_change.c.seq))
+        .where(view_change.c.seq > after, view_change.c.seq <= upto)
+        .group_by(view_change.c.key)
+    )
+    return {bytes(key)[2:].decode(): int(seq) for key, seq in rows if bytes(key)[:2] == b"s:"}
+
+
+def _sweep(context: Context, upto: int) -> dict[str, int]:
+    """At the start, or after the view was rebuilt: whoever has a session that is not what it should be."""
+    found = enforcement.stale_sessions(context.db, context.index_db)
+    return {correction.session.service: upto for correction in found}
 
 
 def _row(service: str, seq: int, commit: str, changed_at: datetime) -> dict[str, Any]:

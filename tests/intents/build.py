@@ -3,6 +3,7 @@
 `network(1000)` gives the files of a network of 1,000 services; `make(settings, 1000)` makes the bare repository.
 """
 
+from core import crypto
 from core.settings import Settings
 from intents.init import init_repository
 from intents.kinds import path_of
@@ -66,6 +67,18 @@ def hold_file(batch: str = "dun-1", effect: str = "walled-garden") -> bytes:
 def make(settings: Settings, services: int, config: bytes = CONFIG) -> str:
     """The bare repository of a network; returns the first commit."""
     return init_repository(settings, network(services, config), "builder")
+
+
+def make_sealed(settings: Settings, services: int, config: bytes = CONFIG) -> str:
+    """The same with secrets that open with the installation's data key, so that RADIUS can answer."""
+    key = crypto.create_key(settings.key_file, settings.identity_file)
+    files = network(services, config)
+    for path, text in files.items():
+        if path.startswith(("services/", "network/devices/")):
+            name = "session.password" if path.startswith("services/") else "nas.secrets"
+            sealed = crypto.seal(key, "secret", path, name).encode()
+            files[path] = text.replace(b"enc:v1:AAAA", sealed)
+    return init_repository(settings, files, "builder")
 
 
 def _backbone() -> dict[str, bytes]:

@@ -95,3 +95,12 @@ def test_a_refused_line_quarantines_the_device_with_the_old_configuration(world:
     assert run.state is RunState.QUARANTINED
     assert world.fleet["core1"].configuration.running == before
     assert clock.now() > run.updated_at
+
+
+def test_a_link_that_the_intent_gave_up_is_not_missed(world: World) -> None:
+    """Removing a link on purpose is applied: its neighbours may go, and nobody waits for them."""
+    world.one.settle()
+    world.push({"network/links/core1--core2.yaml": None}, "Take the link out")
+    world.one.settle()
+    assert _states(world) == dict.fromkeys(("core1", "core2", "bng1", "olt1"), RunState.VERIFIED)
+    assert "192.0.2.0/31" not in world.fleet["core1"].configuration.running
