@@ -96,6 +96,26 @@ def test_a_lost_request_is_retransmitted_with_identical_octets(stand_in):
     assert len([line for line in stand_in.log if line.endswith("disconnected")]) == 5
 
 
+def test_an_ipv6_nas_is_disconnected_too(nas):
+    """CoA and Disconnect go to a NAS's IPv6 address with NAS-IPv6-Address as its identification."""
+    one = NasStandIn(nas(), SECRET, source="::1").start()
+    target = msgspec.structs.replace(entry(one.coa_port), source="::1")
+    identity = client.identity_of(target, b"none")
+    assert identity.startswith(b"\x5f\x12")
+    assert client.disconnect(target, identity).result == "no-session"
+    one.stop()
+
+
+def test_requests_are_paced_per_nas():
+    """Twenty requests a second at most to one NAS; another NAS has its own pace."""
+    pace, slow = client.Pace(), msgspec.structs.replace(entry(1), coa_rate=20)
+    begun = clock.monotonic()
+    for _request in range(5):
+        pace.wait(slow)
+    pace.wait(msgspec.structs.replace(slow, source="127.0.0.2"))
+    assert 0.2 <= clock.monotonic() - begun < 1.0
+
+
 class Loop:
     """The whole of lane 1 but Git: network -> view -> worker -> session -> correction."""
 

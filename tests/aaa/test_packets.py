@@ -1,5 +1,6 @@
 """Packets: what is dropped, what is signed, and that both codecs agree."""
 
+import hashlib
 import secrets
 import struct
 
@@ -147,6 +148,23 @@ def test_message_authenticator_is_verified_and_required_where_the_nas_says_so(ra
     assert raw.access(unsigned(pair(1, b"x") + pair(79, b"eap")), "127.0.0.2") is None
     assert raw.access(b"\x0c\x07\x00\x14" + bytes(16), "127.0.0.2") is None
     assert raw.answers.dropped["wrong-message-authenticator"] == 2
+
+
+def test_chap_takes_its_challenge_from_attribute_60_or_the_authenticator(raw):
+    """CHAP-Challenge wins over the Request Authenticator; an answer to the other one is refused."""
+    for challenge, told, code in (
+        (b"c" * 16, pair(60, b"c" * 16), 2),
+        (bytes(range(16)), b"", 2),
+        (bytes(range(16)), pair(60, b"c" * 16), 3),
+        (b"c" * 24, pair(60, b"c" * 24), 2),
+    ):
+        answer = b"\x05" + hashlib.md5(b"\x05" + b"pw-1" + challenge).digest()
+        answered = raw.access(ask(pair(1, b"s1@example.net") + pair(3, answer) + told))
+        assert answered is not None
+        assert answered.reply[0] == code
+    short = raw.access(ask(pair(1, b"s1@example.net") + pair(3, b"\x05short")))
+    assert short is not None
+    assert short.reply[0] == 3
 
 
 def test_during_a_rotation_every_secret_is_accepted(network, anew):

@@ -6,16 +6,18 @@ import signal
 import socket
 import struct
 
+import msgspec
 import pytest
 
 from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
+from aaa.radius.exchange import RadiusClient
 from aaa.radius.limits import Limits
 from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
 from tests.aaa.child import Child
 from tests.aaa.conftest import client_of
-from tests.aaa.network import SECRET
+from tests.aaa.network import SECRET, write_snapshot
 from tests.support import eventually
 
 
@@ -100,8 +102,6 @@ def test_refusals_reach_the_database_for_support(server, nas, recorded):
 
 def test_a_node_serves_from_its_snapshot_with_everything_else_away(node):
     """No database, no index, no Git: logins are answered, and accounting is acknowledged from the journal."""
-    import msgspec
-
     away = "postgresql+psycopg://nobody@127.0.0.1:1/none"
     alone = msgspec.structs.replace(node, database_url=away, index_url=away)
     with RadiusServer(alone, limits=Limits(reject_delay=0), in_process=True) as server:
@@ -127,3 +127,20 @@ def test_workers_share_the_ports_and_a_killed_one_is_replaced(node):
             client.close()
     finally:
         child.end()
+
+
+def test_ipv6_and_mapped_ipv4_sources_are_the_same_nases(network, node):
+    """A server on :: answers a NAS at ::1, and knows 127.0.0.1 although the socket calls it ::ffff:127.0.0.1."""
+    network.bng("bng2", "pppd", "::1")
+    network.put("device", "bng2", network.texts["device", "bng2"].replace("[::1]", '["::1"]'))
+    write_snapshot(network, node)
+    both = msgspec.structs.replace(node, radius_host="::")
+    with RadiusServer(both, limits=Limits(reject_delay=0), in_process=True) as server:
+        six = RadiusClient("::1", server.auth_port, server.acct_port, SECRET, source="::1")
+        four = client_of(server)
+        reply = six.login("s1@example.net", "pw-1")
+        assert reply is not None
+        assert "Filter-Id = 500000/50000" in reply.attributes
+        assert "Mikrotik-Rate-Limit = 50000000/500000000" in four.login("s1@example.net", "pw-1").attributes
+        six.close()
+        four.close()

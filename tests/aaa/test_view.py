@@ -346,3 +346,22 @@ def test_killed_while_building_it_ends_like_the_undisturbed_one(built, monkeypat
     assert child.exitcode == -signal.SIGKILL
     built.builder.run_once()
     assert built.rows() == cold(built.network)
+
+
+def test_one_hold_costs_the_same_in_a_large_network(tmp_path):
+    """A hold's view change runs the same number of statements with 20 and with 400 services."""
+    counts = []
+    for size in (20, 400):
+        network = Network()
+        for number in range(1, size + 1):
+            network.subscriber(number)
+        built = Built(Database(f"sqlite:///{tmp_path / f'{size}.db'}"), network)
+        statements: list[str] = []
+        sa.event.listen(
+            built.db.engine, "before_cursor_execute", lambda *told, kept=statements: kept.append(told[2])
+        )
+        network.hold("S-7", "nonpayment", "walled-garden")
+        assert built.changed(("hold", "S-7.nonpayment")) == 2
+        counts.append(len(statements))
+        built.db.close()
+    assert counts[0] == counts[1] < 40
