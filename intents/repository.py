@@ -197,15 +197,19 @@ class Repository:
         if ref in self._repo.references:
             self._repo.references.delete(ref)
 
-    def git(self, *args: str, given: bytes | None = None) -> bytes:
-        """Run `git` in this repository; returns what it printed. Raises GitFailed."""
+    def is_signed(self, commit: str) -> bool:
+        """Whether a commit carries a signature, good or not."""
+        return self._commit(commit).gpg_signature[0] is not None
+
+    def git(self, *args: str, given: bytes | None = None, errors: bool = False) -> bytes:
+        """Run `git` in this repository; returns what it printed, with `errors` on stderr. Raises GitFailed."""
         self.git_calls += 1
         done = subprocess.run(
             ["git", "--git-dir", str(self.path), *args], input=given, capture_output=True, check=False
         )
         if done.returncode != 0:
             raise GitFailed(args, done.stderr.decode(errors="replace"))
-        return done.stdout
+        return done.stderr if errors else done.stdout
 
     def _tree(self, tree: pygit2.Oid) -> pygit2.Tree:
         self.trees_read += 1

@@ -52,7 +52,7 @@ def _happened(db: Database, repo: Repository, previous: str, commit: str) -> lis
         return []
     with db.read() as conn:
         ours = origin.set_of(conn, commit)
-        actor = origin.actor_of(conn, commit)
+        actor = origin.actor_of(conn, repo, commit)
     if actor == BILLING:
         return []
     set_id = ours[0] if ours else None

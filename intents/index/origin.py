@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from intents.models import change_set, forge_merge
+from intents.repository import Repository
+from intents.signature import signer
 from intents.states import State
 
 UNVERIFIED = "unverified"
@@ -19,10 +21,10 @@ def set_of(conn: Connection, commit: str) -> tuple[str, str, str | None] | None:
     return None if row is None else (row[0], row[1], row[2])
 
 
-def actor_of(conn: Connection, commit: str) -> str:
-    """The actor of a commit: of its change set, of the merge it was taken from, or `unverified`."""
+def actor_of(conn: Connection, repo: Repository, commit: str) -> str:
+    """The actor of a commit: of its change set, of the merge it was taken from, its signer, or `unverified`."""
     ours = set_of(conn, commit)
     if ours is not None:
         return ours[1]
     query = sa.select(forge_merge.c.actor).where(forge_merge.c.taken_as == commit)
-    return str(conn.execute(query).scalar() or UNVERIFIED)
+    return conn.execute(query).scalar() or signer(repo, commit) or UNVERIFIED

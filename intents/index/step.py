@@ -125,7 +125,7 @@ class Step:
             return []
         kept = [one for one in fresh if not held.is_release(one)]
         with self._db.write() as conn:
-            state = held.hold(conn, commit, tripped, kept, origin.actor_of(conn, commit))
+            state = held.hold(conn, commit, tripped, kept, origin.actor_of(conn, self._repo, commit))
         return [] if state == "released" else [held.as_bad(one, tripped) for one in kept]
 
     def _released(self, commits: Sequence[str]) -> set[str]:
