@@ -163,6 +163,11 @@ class Guest:
         """The guest's kernel is running."""
         return self._running is not None and self._running.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The guest's kernel as a program of ours; 0 when it is not running."""
+        return self._running.pid if self._running is not None else 0
+
     def last_lines(self, count: int = 30) -> str:
         """The end of the console."""
         return "\n".join(self.console.read_text(errors="replace").splitlines()[-count:])

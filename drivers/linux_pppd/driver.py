@@ -303,13 +303,15 @@ def _session(line: str) -> LiveSession:
 
 
 def _same(live: LiveSession, asked: LiveSession) -> bool:
-    """Whether what was asked for names this session: what is given of these must agree, one must be given.
+    """Whether what was asked for names this session: our own id, or everything given of interface and address.
 
     Acct-Session-Id is no help: pppd 2.4.9 derives it from the second alone and tells its scripts nothing of it.
+    NAS-Port-Id is the access port, which many sessions share: only `pppN` says which one.
     """
     if asked.session_id and asked.session_id == live.session_id:
         return True
-    pairs = ((asked.interface, live.interface), (asked.address, live.address))
+    interface = asked.interface if _INTERFACE.fullmatch(asked.interface) else ""
+    pairs = ((interface, live.interface), (asked.address, live.address))
     given = [(one, other) for one, other in pairs if one]
     return bool(given) and all(one == other for one, other in given)
 

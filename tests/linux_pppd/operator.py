@@ -100,5 +100,12 @@ class Opens:
 
 
 def end(lab: BngLab, one: Session) -> bool:
-    """What the reconciler does: accounting's session, in the driver's words."""
-    return lab.end(LiveSession("", one.login, f"ppp{one.nas_port}", one.framed_address))
+    """Accounting's session in the driver's words, as the reconciler's session lane puts it."""
+    live = LiveSession(
+        session_id=one.acct_session_id.decode("latin-1"),
+        login=one.login,
+        interface=one.nas_port_id,
+        address=one.framed_address,
+        calling_station=one.calling,
+    )
+    return lab.end(live)

@@ -3,6 +3,7 @@
 import pytest
 
 from cli.lab.bng import INTERNET_SAYS, BngLab, LoginRejected
+from cli.lab.subscriber import run_story
 from tests.linux_pppd.operator import Operator, end
 from tests.support import eventually
 
@@ -61,31 +62,20 @@ def test_a_wrong_password_is_rejected(bng: BngLab, operator: Operator):
 
 
 def test_a_held_subscriber_lands_in_the_garden_and_comes_out_when_released(bng: BngLab, operator: Operator):
-    """Hold: the session ends and is recorded so; the next login gets the page and nothing else; release: free."""
-    bng.dial(*S1)
-    assert INTERNET_SAYS in bng.fetch().body
-    eventually(operator.sessions, cap=5)
+    """The story of `make lab`: the session ends, the next login gets the page and nothing else; release: free."""
+    outcomes = []
 
-    operator.hold("S-1")
-    assert operator.enforce(bng) == ["acked"]
-    eventually(lambda: not bng.connected(), cap=10)
-    eventually(lambda: operator.sessions() == [], cap=5)
+    def change(*held: str) -> None:
+        eventually(operator.sessions, cap=5)
+        operator.hold(*held)
+        outcomes.extend(operator.enforce(bng))
 
-    bng.dial(*S1)
-    page = bng.fetch()
-    assert page.status == 511
-    assert "<h2>Why</h2>" in page.body
-    assert "How to pay" in page.body
-    assert INTERNET_SAYS not in page.body
-    assert bng.fetch("http://198.51.100.80:8080/", cap=3).status == 0
-    assert bng.on_cpe("ping -c 1 -W 2 198.51.100.80").status != 0
+    story = run_story(bng, operator.config(), S1, lambda: change("S-1"), change)
+    assert outcomes == ["acked", "acked"]
+    assert "https://my.example.net/pay" in story.page
+    assert len(operator.sessions("closed")) >= 2
     eventually(operator.sessions, cap=5)
     assert operator.enforce(bng) == []
-
-    operator.hold()
-    assert operator.enforce(bng) == ["acked"]
-    bng.dial(*S1)
-    assert INTERNET_SAYS in bng.fetch().body
 
 
 def test_names_in_the_garden_lead_to_the_page(bng: BngLab, operator: Operator):
