@@ -74,6 +74,8 @@ def test_the_driver_observes_its_neighbours(operator):
         assert isinstance(driver, FrrDriver)
         seen = driver.observe().neighbours
         peers = driver.get_bgp_neighbors()["global"]["peers"]
+        ports = driver.get_interfaces()
+    assert (ports["eth0"]["is_up"], ports["eth0"]["description"]) == (True, "to r2 eth0")
     assert seen is not None
     assert sorted((n.protocol, n.up) for n in seen) == (
         [("bgp", True)] * 4 + [("ospf", True)] * 2 + [("ospf6", True)] * 2
