@@ -23,6 +23,7 @@ AFTER_REPLY = faults.declare("accounting.after_reply")
 
 _BATCH = 1000
 _RETRY = 1.0
+_RETRY_MOST = 8.0
 _log = structlog.get_logger()
 
 Reply = Callable[[bool], None]
@@ -38,6 +39,7 @@ class GroupCommit(threading.Thread):
         self._journal = journal
         self._queue: SimpleQueue[tuple[AccountingRecord, Reply] | None] = SimpleQueue()
         self._away_until = 0.0
+        self._pause = 0.0
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
@@ -64,7 +66,7 @@ class GroupCommit(threading.Thread):
         records = [record for record, _reply in batch]
         faults.point(BEFORE_COMMIT)
         try:
-            durable = self._committed(records) or self._journalled(records)
+            durable = self._durable(records)
         except faults.FaultInjected:
             raise
         except Exception:  # a bug for one record must not end the thread that answers all others
@@ -83,6 +85,13 @@ class GroupCommit(threading.Thread):
         except _AWAY as error:
             self._mark_away(error)
             return 0
+        except faults.FaultInjected:
+            raise
+        except Exception as error:  # an unreadable segment waits for a person; live records go on
+            _log.error("the accounting journal cannot be drained", error=_line(error))
+            self._away_until = clock.monotonic() + _RETRY_MOST
+            return 0
+        self._pause = 0.0
         if drained:
             _log.info("accounting journal drained", records=drained)
         return drained
@@ -117,14 +126,19 @@ class GroupCommit(threading.Thread):
                 return batch, True
         return batch, False
 
+    def _durable(self, records: Sequence[AccountingRecord]) -> bool:
+        """While the database is known to be away, only draining asks it again: no NAS waits for its time-out."""
+        if self._pause and self._journalled(records):
+            return True
+        return self._committed(records) or self._journalled(records)
+
     def _committed(self, records: Sequence[AccountingRecord]) -> bool:
-        if clock.monotonic() < self._away_until:
-            return False
         try:
             self._apply(records)
         except _AWAY as error:
             self._mark_away(error)
             return False
+        self._pause = 0.0
         faults.point(AFTER_COMMIT)
         return True
 
@@ -145,13 +159,14 @@ class GroupCommit(threading.Thread):
         """One record that the database refuses must not silence the others."""
         for record, reply in batch:
             try:
-                reply(self._committed([record]) or self._journalled([record]))
+                reply(self._durable([record]))
             except Exception as error:
                 _log.error("an accounting record is refused", nas=record.nas, error=_line(error))
                 reply(False)
 
     def _mark_away(self, error: Exception) -> None:
-        self._away_until = clock.monotonic() + _RETRY
+        self._pause = min(max(_RETRY, self._pause * 2), _RETRY_MOST)
+        self._away_until = clock.monotonic() + self._pause
         _log.warning("the database is away: accounting goes to the journal", error=_line(error))
 
 

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,14 @@ from core.settings import Settings
 _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
+# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
+_IMPATIENT = {
+    "connect_timeout": "2",
+    "tcp_user_timeout": "4000",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+}
 
 
 class Worker:
@@ -205,12 +214,15 @@ def view_folder(settings: Settings) -> Path:
 
 def accounting_database(settings: Settings) -> Database:
     """Recorded state, without the patience of others: after two seconds the journal takes over."""
-    db = Database(settings.database_url)
+    url = sa.make_url(settings.database_url)
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict(_IMPATIENT)
+    db = Database(url.render_as_string(hide_password=False))
     if db.is_sqlite:
 
         @sa.event.listens_for(db.engine, "connect")
-        def _impatient(raw: object, _record: object) -> None:
-            raw.execute("PRAGMA busy_timeout=2000")  # type: ignore[attr-defined]
+        def _impatient(raw: sqlite3.Connection, _record: object) -> None:
+            raw.execute("PRAGMA busy_timeout=2000")
 
     return db
 

@@ -112,6 +112,19 @@ def test_a_node_serves_from_its_snapshot_with_everything_else_away(node):
         client.close()
 
 
+def test_a_database_that_hangs_is_away_after_two_seconds(node):
+    """A PostgreSQL that takes connections and says nothing: accounting is acknowledged from the journal."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgresql+psycopg://nobody@127.0.0.1:{mute.getsockname()[1]}/none"
+        alone = msgspec.structs.replace(node, database_url=url)
+        with RadiusServer(alone, limits=Limits(reject_delay=0), in_process=True) as server:
+            client = client_of(server, patience=6)
+            reply = client.account(pair(40, struct.pack(">I", 1)) + pair(44, b"x"))
+            assert reply is not None
+            assert reply.milliseconds < 5000
+            client.close()
+
+
 def test_workers_share_the_ports_and_a_killed_one_is_replaced(node):
     """Two processes answer on one port; SIGKILL of both is repaired while the ports stay."""
     child = Child(node.home, workers=2)
