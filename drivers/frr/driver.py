@@ -176,6 +176,8 @@ class FrrDriver(NetworkDriver):  # type: ignore[misc]
     def has_pending_commit(self) -> bool:
         """Whether a commit waits for its confirmation, or was cut off half way: then only `rollback` helps."""
         status = self._ask("status")
+        if status["state"] == "applying" and not status["interrupted"]:
+            raise RouterBusy(self.target.device, "a commit is under way")
         return bool(status["state"] == "pending" or status["interrupted"])
 
     def confirm_commit(self) -> None:

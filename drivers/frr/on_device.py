@@ -61,7 +61,9 @@ class Router:
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(command, capture_output=True, text=True, timeout=self.cap, check=False)
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=self.cap, check=False, close_fds=False
+            )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 124, "", f"no answer within {self.cap:g} s")
 
@@ -115,8 +117,12 @@ def set_state(router: Router, state: str, **more: Any) -> None:
 
 @contextlib.contextmanager
 def only_one(router: Router) -> Iterator[None]:
-    """One change at a time on a router; a second one is refused, it does not wait."""
+    """One change at a time on a router; a second one is refused, it does not wait.
+
+    The tools that we start inherit the lock: should we be killed, it is free when the last of them has ended.
+    """
     with open(router.file("lock"), "w") as lock:
+        os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

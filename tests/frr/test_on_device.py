@@ -101,6 +101,15 @@ def test_one_change_at_a_time(router):
     assert router.running() == "hostname old\n!\n"
 
 
+def test_a_killed_scripts_tools_keep_the_lock_until_they_end(router):
+    """A rollback never runs beside a reload that is still at work."""
+    with on_device.only_one(router):
+        tool = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
+    assert ask(router, "rollback")["busy"]
+    tool.communicate()
+    assert not ask(router, "rollback")["busy"]  # refused for want of a previous configuration
+
+
 def test_only_its_own_verbs_and_plain_show_commands_are_answered(router):
     """The key gives no shell, and `show` gives no pipe."""
     assert not ask(router, "rm -rf /")["ok"]
