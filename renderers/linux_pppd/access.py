@@ -65,6 +65,12 @@ def bng_of(model: DeviceModel, secrets: Secrets) -> Bng:
     offered = model.device.bng
     parts = [part for side in model.edges for part in side.pools if part.family == "ipv4"]
     given = [part for part in parts if part.use != "garden" and part.allocate == "nas"]
+    if len({part.pool for part in given}) > 1:
+        pools = ", ".join(sorted({part.pool for part in given}))
+        why = (
+            f"pppd cannot choose between the pools {pools} for a login; let one of them be `allocate: intent`"
+        )
+        raise CannotRender(model.id, why)
     garden = [part for part in parts if part.use == "garden"]
     gateway = str((offered and offered.gateway) or _gateway(model, parts))
     return Bng(

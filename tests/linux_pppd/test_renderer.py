@@ -125,6 +125,18 @@ def test_what_pppd_cannot_do_is_said_before_a_device_sees_it(replaced, why):
         rendered(**replaced)
 
 
+def test_two_pools_that_pppd_would_have_to_choose_from_are_refused():
+    """RADIUS names a pool, pppd ignores it: a public service would silently get a shared address."""
+    found = documents()
+    found[EDGE] = found[EDGE].replace("{cgnat:", "{public: perth-public, cgnat:")
+    public = "family: ipv4\nuse: public\nallocate: nas\nsplit: {bng1: [203.0.113.0/26]}\n"
+    found["network/pools/perth-public.yaml"] = public
+    with pytest.raises(CannotRender, match="perth-cgn, perth-public"):
+        render(resolve_device(reader(found), "bng1"), Opened())
+    found["network/pools/perth-public.yaml"] = public.replace("nas", "intent")
+    assert render(resolve_device(reader(found), "bng1"), Opened()).files
+
+
 def test_a_name_that_a_shell_would_read_is_refused():
     """Values that end in scripts are one word of letters and digits."""
     with pytest.raises(NotPlain):
