@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_RATE = re.compile(r"([0-9]+(?:[.,][0-9]+)?)\s*([KMGT])(?:\s*(?:b(?:it)?s?(?:/s|ps)?|i?g?e|b/sec)?)?(?![a-z])", re.IGNORECASE)
+_RATE = re.compile(
+    r"([0-9]+(?:[.,][0-9]+)?)\s*([KMGT])(?:\s*(?:b(?:it)?s?(?:/s|ps)?|i?g?e|b/sec)?)?(?![a-z])", re.IGNORECASE
+)
 _BARE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*")
 _OC = re.compile(r"\bOC-?\s*([0-9]{1,4})c?\b", re.IGNORECASE)
 _STM = re.compile(r"\bSTM-?\s*([0-9]{1,4})\b", re.IGNORECASE)

@@ -4,7 +4,7 @@ No DTD is ever loaded and no entity ever expanded: a file that declares one is r
 """
 
 import html
-import xml.parsers.expat as expat  # noqa: S407 - entities and DTDs are refused below
+import xml.parsers.expat as expat
 from typing import Any
 
 from inventory.graph.raw import MAX_DEPTH, GraphNotReadable, RawEdge, RawGraph, RawNode, note
@@ -44,7 +44,9 @@ class _Reading:
         try:
             self.parser.Parse(raw, True)
         except expat.ExpatError as error:
-            raise GraphNotReadable(self.path, error.lineno, f"no XML: {expat.ErrorString(error.code)}") from error
+            raise GraphNotReadable(
+                self.path, error.lineno, f"no XML: {expat.ErrorString(error.code)}"
+            ) from error
         except (LookupError, ValueError) as error:  # an encoding that Python has not
             raise GraphNotReadable(self.path, self._line, str(error)) from error
         if not self.names and not self.graph.nodes and not self.graph.edges:
@@ -64,7 +66,9 @@ class _Reading:
 
     def _doctype(self, _name: str, _system: str | None, _public: str | None, has_internal: bool) -> None:
         if has_internal:
-            raise GraphNotReadable(self.path, self._line, "a DTD inside the file; take it out, it is never read")
+            raise GraphNotReadable(
+                self.path, self._line, "a DTD inside the file; take it out, it is never read"
+            )
 
     def _entity(self, *about: Any) -> None:
         raise GraphNotReadable(self.path, self._line, f"entity '{about[0]}': entities are never expanded")
@@ -135,6 +139,8 @@ class _Reading:
         text = "".join(self.text or ()).strip()
         self.text = None
         if self.key is not None and text:
-            wanted = self.defaults if self.key[0] == "all" else {self.key[0]: self.defaults.get(self.key[0], {})}
+            wanted = (
+                self.defaults if self.key[0] == "all" else {self.key[0]: self.defaults.get(self.key[0], {})}
+            )
             for defaults in wanted.values():
                 defaults[self.key[1]] = text

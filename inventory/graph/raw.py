@@ -58,7 +58,9 @@ def checked(graph: RawGraph) -> RawGraph:
     """The graph, when it has a node and is not larger than we plan networks for. Raises GraphNotReadable."""
     for what, count, most in (("nodes", len(graph.nodes), MAX_NODES), ("edges", len(graph.edges), MAX_EDGES)):
         if count > most:
-            raise GraphNotReadable(graph.path, 0, f"{count} {what}; at most {most} are planned into one network")
+            raise GraphNotReadable(
+                graph.path, 0, f"{count} {what}; at most {most} are planned into one network"
+            )
     if not graph.nodes:
         raise GraphNotReadable(graph.path, 0, "there is no node in this graph")
     return graph

@@ -35,7 +35,9 @@ def _text(raw: bytes, path: str) -> tuple[str, int]:
     """The text, and the line of the first byte that is not UTF-8 (0: all is)."""
     if b"\0" in raw:
         line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
-        raise GraphNotReadable(path, line, "a NUL byte: this is no text file (or it is UTF-16; save it as UTF-8)")
+        raise GraphNotReadable(
+            path, line, "a NUL byte: this is no text file (or it is UTF-16; save it as UTF-8)"
+        )
     try:
         return raw.decode("utf-8-sig"), 0
     except UnicodeDecodeError as error:

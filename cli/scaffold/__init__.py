@@ -1,0 +1,1 @@
+"""What `trunkline init` writes around a network: settings, schemas for editors, the pipeline, a README."""
