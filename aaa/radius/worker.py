@@ -7,7 +7,6 @@ import gc
 import os
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from aaa.radius.authenticate import Authenticator
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.nases import NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
@@ -217,14 +217,7 @@ def accounting_database(settings: Settings) -> Database:
     url = sa.make_url(settings.database_url)
     if url.get_backend_name() == "postgresql":
         url = url.update_query_dict(_IMPATIENT)
-    db = Database(url.render_as_string(hide_password=False))
-    if db.is_sqlite:
-
-        @sa.event.listens_for(db.engine, "connect")
-        def _impatient(raw: sqlite3.Connection, _record: object) -> None:
-            raw.execute("PRAGMA busy_timeout=2000")
-
-    return db
+    return impatient(Database(url.render_as_string(hide_password=False)), 2000)
 
 
 def serve_worker(

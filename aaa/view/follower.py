@@ -9,14 +9,15 @@ import structlog
 from aaa.errors import ViewFileNotUsable
 from aaa.view import overlay
 from aaa.view.base import Base
-from aaa.view.derived import open_derived
+from aaa.view.derived import impatient, open_derived
 from aaa.view.lookup import View, log_path, snapshot
 from core import clock
-from core.db import Database
+from core.db import Database, DatabaseAway
 from core.settings import Settings
 
 _log = structlog.get_logger()
 _PAUSE = 0.05
+_BUSY = 200
 _HEARTBEAT = 2.0
 _REBASE = 30.0
 _COMPACT = 20_000
@@ -42,7 +43,7 @@ class Follower(threading.Thread):
         db = None
         while not self._stop_event.wait(_PAUSE):
             try:
-                db = db or open_derived(self._settings)
+                db = db or impatient(open_derived(self._settings), _BUSY)
                 self._step(db)
                 self._following = True
             except Exception as error:
@@ -62,8 +63,10 @@ class Follower(threading.Thread):
         changes = self._view.follow(db)
         now = clock.monotonic()
         if self._view.seq != self._position or now - self._said > _HEARTBEAT:
-            self._view.acknowledge(db, self._worker)
-            self._position, self._said = self._view.seq, now
+            # A busy indexer makes us say it later; it never keeps us from following.
+            with suppress(DatabaseAway):
+                self._view.acknowledge(db, self._worker)
+                self._position, self._said = self._view.seq, now
         if self._keeper and (changes or before != self._view.generation):
             self._keep(db, changes, whole=before != self._view.generation)
         if now - self._looked > _REBASE:

@@ -3,6 +3,8 @@
 import multiprocessing
 import random
 import signal
+import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from aaa.view import builder, models, overlay
 from aaa.view.base import Base, write_base
 from aaa.view.builder import ViewBuilder
 from aaa.view.derived import open_derived
+from aaa.view.follower import Follower
 from aaa.view.lookup import View, log_path, snapshot
 from aaa.view.models import METADATA, newest, view_change, view_record
 from aaa.view.records import Access, Nas, Wanted, decode
@@ -24,6 +27,7 @@ from core.settings import Settings
 from intents.index import layout
 from intents.index.models import index_change
 from tests.aaa.network import Network, open_secret, reading
+from tests.support import eventually
 
 SEAL = Seal(bytes(range(64)))
 
@@ -365,3 +369,25 @@ def test_one_hold_costs_the_same_in_a_large_network(tmp_path):
         counts.append(len(statements))
         built.db.close()
     assert counts[0] == counts[1] < 40
+
+
+def test_a_busy_index_does_not_keep_a_worker_from_following(node, network):
+    """Somebody holds the derived database's write lock: the worker cannot say where it is, and still follows."""
+    built = Built(open_derived(node), network)
+    view, stop = View.load(node.home / "radius" / "view"), threading.Event()
+    follower = Follower(node, view, "node1-0", stop, keeper=False)
+    follower.start()
+    eventually(lambda: acknowledged(built.db, built.changes(), ["node1-0"], cap=0) == [], cap=10)
+    network.hold("S-1", "admin", "block")
+    built.changed(("hold", "S-1.admin"))
+    network.drop("hold", "S-1.admin")
+    with sqlite3.connect(node.home / "index.db", isolation_level=None) as lock:
+        built.changed(("hold", "S-1.admin"))
+        lock.execute("BEGIN IMMEDIATE")
+        eventually(lambda: view.seq == built.changes(), cap=5)
+        lock.rollback()
+    eventually(lambda: acknowledged(built.db, built.changes(), ["node1-0"], cap=0) == [], cap=10)
+    stop.set()
+    follower.join(timeout=10)
+    lock.close()
+    built.db.close()
