@@ -19,6 +19,8 @@ class Serving:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._api: object | None = None
+        self._has_radius = False
+        self._port = 0
 
     def start(self) -> "Serving":
         """Start every role; returns when RADIUS and the API listen."""
@@ -27,6 +29,7 @@ class Serving:
         one.view_builder.run_once()
         if "radius" in roles:
             one.radius.start()
+            self._has_radius = True
         if "committer" in roles:
             self._loop("committer", one.committer.run_once)
         if "indexer" in roles:
@@ -46,7 +49,7 @@ class Serving:
             self._api.should_exit = True  # type: ignore[attr-defined]
         for thread in self._threads:
             thread.join(timeout=30)
-        if "radius" in self.installation.settings.roles:
+        if self._has_radius:
             self.installation.radius.stop()
 
     def __enter__(self) -> "Serving":

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from core.errors import Retryable
+from core.errors import Retryable, Terminal
 
 Step = Callable[[], None]
 
 
-class StepFailed(Retryable):
+class StepFailed(Terminal):
     """A step of the story did not end as it should."""
 
     def __init__(self, number: int, title: str, why: str) -> None:
@@ -21,11 +21,23 @@ class StepFailed(Retryable):
 class Teller:
     """Prints numbered steps; `say` adds a line to the step that runs."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
-        self._total = total
+        self._total = 0
         self._number = 0
         self.times: list[tuple[str, float]] = []
+
+    def counted(self, steps: list[tuple[str, Step]]) -> list[tuple[str, Step]]:
+        """The same steps; from now on each is numbered out of them all."""
+        self._total = len(steps)
+        return steps
+
+    def total(self) -> None:
+        """How long all steps took together."""
+        self._console.print(f"[bold green]All {self._number} steps went well[/] in {self._spent():.1f} s")
+
+    def _spent(self) -> float:
+        return sum(spent for _, spent in self.times)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
