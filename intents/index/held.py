@@ -60,7 +60,7 @@ def hold(conn: Connection, commit: str, tripped: Tripped, candidates: Sequence[C
 
 def as_bad(candidate: Candidate, tripped: Tripped) -> Bad:
     """A gated candidate as something that is not applied."""
-    hint = f"`trunkline release {candidate.commit[:12]} --expect {tripped.count}` lets it pass"
+    hint = f"a person lets commit {candidate.commit[:12]} pass by repeating its count, {tripped.count}"
     return Bad(candidate, (Problem("guard." + tripped.guard, str(tripped), candidate.path, hint=hint),))
 
 

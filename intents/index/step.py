@@ -23,6 +23,8 @@ from intents.repository import REGULAR, Repository
 from intents.treediff import Delta
 
 CLEAN = "clean"
+HOLDS = "holds/"
+"""Nothing refers to holds: they mend nobody, so a release is never slowed down by what is in quarantine."""
 _MANY = 500
 BEFORE_APPLY = faults.declare("indexer.before_apply")
 AFTER_CLEAN = faults.declare("indexer.after_clean")
@@ -83,10 +85,12 @@ class Step:
         gated = {bad.candidate.path for bad in parked}
         touched = {one.path for one in fresh}
         released = self._released([bad.candidate.commit for bad, why in outside if why == "guard"])
+        hopeful = bool(released) or any(not one.path.startswith(HOLDS) for one in fresh)
         again = [
             bad.candidate
             for bad, why in outside
-            if bad.candidate.path not in touched and (why == "problem" or bad.candidate.commit in released)
+            if bad.candidate.path not in touched
+            and ((why == "problem" and hopeful) or bad.candidate.commit in released)
         ]
         candidates = [one for one in fresh if one.path not in gated] + again
         outcome = trial(reader, candidates, self._contents(candidates))

@@ -10,36 +10,56 @@ from intents.kind import Field, Reference
 from intents.reader import Reader
 
 _MANY = 2000
+_MOST_HINTS = 50
 
 
 @check("references")
 def references(reader: Reader, scope: Scope) -> Iterator[Finding]:
     """Every name in a changed document, and every name of a deleted one."""
+    hints = _Hints(reader)
     for kind in kinds.KINDS:
         for identifier, value in scope.of(reader, kind):
             for reference in kinds.references(kind, identifier, value):
                 if not reader.exists(reference.kind, reference.id):
-                    yield _missing(reader, kind, identifier, reference)
+                    yield _missing(hints, kind, identifier, reference)
     for gone in scope.gone(reader):
-        yield from _left_behind(reader, *gone)
+        yield from _left_behind(reader, hints, *gone)
 
 
-def _left_behind(reader: Reader, kind: str, identifier: str) -> Iterator[Finding]:
+def _left_behind(reader: Reader, hints: "_Hints", kind: str, identifier: str) -> Iterator[Finding]:
     for owner_kind, owner in reader.referrers(kind, identifier):
         value = reader.get(owner_kind, owner)
         for reference in kinds.references(owner_kind, owner, value) if value is not None else ():
             if (reference.kind, reference.id) == (kind, identifier):
-                yield _missing(reader, owner_kind, owner, reference)
+                yield _missing(hints, owner_kind, owner, reference)
 
 
-def _missing(reader: Reader, kind: str, identifier: str, reference: Reference) -> Finding:
+def _missing(hints: "_Hints", kind: str, identifier: str, reference: Reference) -> Finding:
     other = ((reference.kind, reference.id),)
     if kind == "hold":
         message = f"a hold for service {reference.id}, which does not exist"
         return Finding("hold.orphan", kind, identifier, (), message, "", "warning", other)
     message = f"there is no {reference.kind} '{reference.id}'"
-    hint = near(reference.id, reader.ids(reference.kind))
+    hint = hints.of(reference)
     return Finding("reference.missing", kind, identifier, reference.field, message, hint, "error", other)
+
+
+class _Hints:
+    """Nearest names: one bad OLT can leave thousands of lines in the air, and only a few hints are ever read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._names: dict[str, list[str]] = {}
+        self._told: dict[tuple[str, str], str] = {}
+
+    def of(self, reference: Reference) -> str:
+        """The hint for a reference to nothing; empty after the first few."""
+        key = (reference.kind, reference.id)
+        if key not in self._told and len(self._told) < _MOST_HINTS:
+            names = self._names.setdefault(reference.kind, []) or self._reader.ids(reference.kind)
+            self._names[reference.kind] = names
+            self._told[key] = near(reference.id, names)
+        return self._told.get(key, "")
 
 
 def near(name: str, names: list[str]) -> str:

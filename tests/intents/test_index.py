@@ -1,18 +1,21 @@
 """The index follows trunk: what is good is applied, what is bad stays outside, a cold build says the same."""
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from intents.index import held
+from intents.index import held, step
 from intents.index.canonical import canonical_dump
 from intents.index.indexer import Indexer
 from intents.index.layout import reset
 from intents.index.models import quarantine
+from intents.index.trial import Candidate, Outcome, trial
 from intents.kinds import path_of
+from intents.reader import Reader
 from intents.repository import GitFailed
 from tests.intents.build import CONFIG, hold_file, hold_path, line_file, service_file, subscriber
 from tests.intents.rig import GUARDED, Rig
@@ -55,6 +58,22 @@ def test_a_bad_document_keeps_its_last_good_version_and_the_rest_goes_on(rig: Ri
         [],
     )
     assert outside(rig) == {path_of("service", "S-2"): "problem"}
+
+
+def test_a_release_does_not_try_the_quarantine_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much is outside, lifting a hold costs what it always costs."""
+    rig.land("billing", "nonpayment", rig.hold(1))
+    rig.push({path_of("service", f"S-{number}"): BAD for number in range(6)})
+    rig.run()
+    tried: list[int] = []
+
+    def counting(reader: Reader, candidates: Sequence[Candidate], contents: Mapping[str, bytes]) -> Outcome:
+        tried.append(len(candidates))
+        return trial(reader, candidates, contents)
+
+    monkeypatch.setattr(step, "trial", counting)
+    assert rig.land("billing", "nonpayment", rig.release_path(1)) == "landed"
+    assert (tried, rig.holds(), len(outside(rig))) == ([1], [], 6)
 
 
 def test_a_later_good_commit_ends_the_quarantine(rig: Rig) -> None:
@@ -128,6 +147,17 @@ def test_a_bad_configuration_stops_and_a_good_one_goes_on(rig: Rig) -> None:
     rig.run()
     assert not rig.indexer.is_stopped()
     assert rig.state(waiting) == "landed" or rig.land("billing", "nonpayment", rig.hold(2)) == "landed"
+
+
+def test_a_data_key_that_is_gone_stops(rig: Rig) -> None:
+    """With an identity but no key every sealed value would be lost on the way: better to stay as it is."""
+    rig.settings.identity_file.write_text("AGE-SECRET-KEY")
+    rig.push({path_of("service", "S-1"): service_file(1, "slow")})
+    rig.run()
+    assert [one["reason"] for one in rig.events("index.stopped")] == ["key-missing"]
+    rig.settings.key_file.write_text("wrapped")
+    rig.run()
+    assert rig.get("service", "S-1").plan == "slow"
 
 
 def test_a_rewritten_history_is_not_followed_until_a_person_accepts_it(rig: Rig) -> None:

@@ -4,8 +4,10 @@ from contextlib import suppress
 
 import pytest
 
+from core import leases
 from core.db import Database
 from intents import queue
+from intents.committer import lease
 from intents.kinds import path_of
 from intents.queue import Change, ChangeNotUsable
 from intents.repository import Repository
@@ -184,6 +186,21 @@ def test_an_engineer_who_pushes_first_makes_the_group_build_again(rig: Rig, monk
     assert rig.commits() == 2
     assert rig.get("service", "S-3").plan == "slow"
     assert rig.repo.refs("refs/trunkline/staging/") == {}
+
+
+def test_there_is_one_writer(rig: Rig) -> None:
+    """Neither another process of this machine nor another node with the lease is overtaken."""
+    set_id = rig.submit("billing", "nonpayment", rig.hold(1))
+    with lease.file_lock(rig.repo.path):
+        assert rig.committer.run_once() == 0
+    with rig.db.write() as conn:
+        epoch = leases.take(conn, lease.NAME, "elsewhere", 30)
+    assert (rig.committer.run_once(), rig.state(set_id)) == (0, "queued")
+    with rig.db.write() as conn:
+        leases.release(conn, lease.NAME, "elsewhere")
+    assert (rig.committer.run_once(), rig.state(set_id)) == (1, "landed")
+    with rig.db.write() as conn, pytest.raises(lease.LeaseLost):
+        lease.require(conn, "elsewhere", epoch)
 
 
 def test_urgent_sets_go_first(rig: Rig) -> None:
