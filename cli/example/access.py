@@ -90,23 +90,30 @@ def _area(area: Area, mine: list[Place], number: int, options: ExampleOptions) -
         ("site", site),
         Site(name=name[0], location=Location(lat=name[1], lon=name[2]), timezone="Australia/Perth"),
     )
-    vlans: list[int] = []
+    pons = {
+        node: sorted({at.port for at in mine if at.node == node and not at.radio} or {0}) for node in olts
+    }
+    carried = {f"olt{node_number(area, node)}": _carried(area, node, pons[node]) for node in olts}
+    carried |= {f"ap{node_number(area, node)}": [RADIO_VLAN + node] for node in aps}
     for node in olts:
-        used = {at.port for at in mine if at.node == node and not at.radio} or {0}
-        carried = [VOICE_VLAN + node, *(pon_svlan(area, node, pon) for pon in used)]
-        vlans += carried
-        yield from _olt(area, node, sorted(used), carried, number + 2 * node, options)
+        yield _olt(area, node, pons[node], number + 2 * node, options)
     for node in aps:
-        vlans.append(RADIO_VLAN + node)
-        yield from _ap(area, node, site, number + 2 * (len(olts) + node), options)
+        yield _ap(area, node, site, number + 2 * (len(olts) + node), options)
+    yield from _trunks(area, carried, options)
+    vlans = [vlan for some in carried.values() for vlan in some]
     yield ("edge", area.edge), edge_of(area, vlans, options)
 
 
+def _carried(area: Area, node: int, pons: list[int]) -> list[int]:
+    """The S-VLANs of an OLT: its voice VLAN and its PONs'."""
+    return [VOICE_VLAN + node, *(pon_svlan(area, node, pon) for pon in pons)]
+
+
 def _olt(
-    area: Area, node: int, pons: list[int], vlans: list[int], number: int, options: ExampleOptions
-) -> Named:
+    area: Area, node: int, pons: list[int], number: int, options: ExampleOptions
+) -> tuple[tuple[str, str], Device]:
     name = f"olt{node_number(area, node)}"
-    yield ("device", name), Device(
+    return ("device", name), Device(
         site=area.router, role="olt", platform=options.access_platform, manage="full",
         management=options.management(name, number),
         olt=Olt(
@@ -118,14 +125,15 @@ def _olt(
             shared={"voice": Shared(svlan=VOICE_VLAN + node)},
         ),
     )  # fmt: skip
-    yield from _trunks(area, name, ("0/9/0", "0/9/1"), vlans, options, node == 0)
 
 
-def _ap(area: Area, node: int, site: str, number: int, options: ExampleOptions) -> Named:
+def _ap(
+    area: Area, node: int, site: str, number: int, options: ExampleOptions
+) -> tuple[tuple[str, str], Device]:
     name = f"ap{node_number(area, node)}"
     secret = Secret(options.seal(path_of("device", name), "nas.secrets"))
     own = str(addressing.management(number))
-    yield ("device", name), Device(
+    return ("device", name), Device(
         site=site, role="ap", platform=options.access_platform, manage="full",
         management=options.management(name, number),
         nas=Nas(
@@ -138,7 +146,6 @@ def _ap(area: Area, node: int, site: str, number: int, options: ExampleOptions) 
             sectors={f"s{n + 1}": _sector(area, node, n) for n in range(SECTORS)},
         ),
     )  # fmt: skip
-    yield from _trunks(area, name, ("eth0", "eth1"), [RADIO_VLAN + node], options, False)
 
 
 def _sector(area: Area, node: int, number: int) -> Sector:
@@ -148,13 +155,27 @@ def _sector(area: Area, node: int, number: int) -> Sector:
     )  # fmt: skip
 
 
-def _trunks(
-    area: Area, name: str, ports: tuple[str, str], vlans: list[int], options: ExampleOptions, first: bool
-) -> Named:
-    """To every BNG of the area. Untagged, only one access node can be on a BNG's port: the first OLT."""
-    if not options.vlans and not first:
-        return
+def _trunks(area: Area, carried: dict[str, list[int]], options: ExampleOptions) -> Named:
+    """The area's first OLT hangs on the BNGs with the VLANs of all; the other OLTs and the APs hang on it."""
+    head = f"olt{node_number(area, 0)}"
+    everything = sorted(vlan for vlans in carried.values() for vlan in vlans)
+    for number, bng in enumerate(bngs_of(area, options)):
+        yield _trunk((head, f"0/9/{number}"), (bng, access_port(area, bng)), everything, options)
+    for number, (name, vlans) in enumerate(carried.items()):
+        if name != head:
+            yield _trunk(
+                (name, "0/9/0" if name.startswith("olt") else "eth0"),
+                (head, f"0/10/{number}"),
+                vlans,
+                options,
+            )
+
+
+def _trunk(
+    one: tuple[str, str], other: tuple[str, str], vlans: list[int], options: ExampleOptions
+) -> tuple[tuple[str, str], Link]:
+    ends = (LinkEnd(device=one[0], port=one[1]), LinkEnd(device=other[0], port=other[1]))
     svlans = VlanSet.parse(sorted(vlans)) if options.vlans else None
-    for port, bng in zip(ports, bngs_of(area, options), strict=False):
-        ends = (LinkEnd(device=name, port=port), LinkEnd(device=bng, port=access_port(area, bng)))
-        yield ("link", f"{name}--{bng}"), Link(type="trunk", ends=ends, capacity=Rate(10**10), svlans=svlans)
+    return ("link", f"{one[0]}--{other[0]}"), Link(
+        type="trunk", ends=ends, capacity=Rate(10**10), svlans=svlans
+    )

@@ -9,6 +9,8 @@ from cli.example import subscribers
 from cli.example.network import backbone, example_documents, example_files
 from cli.example.options import UNUSABLE, ExampleOptions
 from core.crypto import DataKey, SecretNotReadable, open_, seal
+from drivers.virtual.parser import parse
+from drivers.virtual.validation import complaints
 from intents import checks
 from intents.kinds import is_foreign
 from intents.loader import Document, load
@@ -61,6 +63,18 @@ def test_every_variant_is_valid_and_every_device_renders(options: ExampleOptions
     for name, device in reader.all("device"):
         rendered = renderer_for(device.platform).render(resolve_device(reader, name), MaskedSecrets())
         assert rendered.config, name
+        if device.platform == "virtual":
+            assert complaints(parse(rendered.config, device.role)) == [], name
+
+
+def test_a_bng_carries_every_vlan_that_its_area_uses():
+    """One cable a port: what an AP or an OLT needs arrives at the BNG's access port."""
+    reader = reader_of(example_files())
+    ports = {port.name: port for port in resolve_device(reader, "bng1").ports}
+    carried = {vlan for low, high in ports["eth1"].svlans for vlan in range(low, high + 1)}
+    assert carried == set(reader.get("edge", "perth-west").svlans.ids())
+    used = [(end.device, end.port) for _, link in reader.all("link") for end in link.ends]
+    assert len(used) == len(set(used))
 
 
 def test_it_has_what_the_tour_shows():
