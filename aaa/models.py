@@ -65,6 +65,16 @@ refusal = sa.Table(
 )
 sa.Index("ix_refusal_login_at", refusal.c.login, refusal.c.at)
 
+access_minute = sa.Table(
+    "access_minute",
+    METADATA,
+    sa.Column("nas", sa.String(63), primary_key=True),
+    sa.Column("minute", UtcDateTime, primary_key=True),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+)
+sa.Index("ix_access_minute_minute", access_minute.c.minute)
+
 enforcement = sa.Table(
     "enforcement",
     METADATA,

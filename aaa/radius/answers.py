@@ -52,6 +52,8 @@ class Answers:
         self._refused = refused
         self.dropped: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
+        self.logins: Counter[tuple[str, bool]] = Counter()
+        """(NAS, accepted?), since `take_logins` was last called."""
 
     def access(self, datagram: bytes, source: str) -> Answer | None:
         """Answer what came to the authentication port, or drop it."""
@@ -81,6 +83,11 @@ class Answers:
             self.dropped[str(drop)] += 1
             return None
 
+    def take_logins(self) -> Counter[tuple[str, bool]]:
+        """The counts so far; counting starts anew."""
+        taken, self.logins = self.logins, Counter()
+        return taken
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -99,6 +106,7 @@ class Answers:
             return self._unusual(packet, nas, secret)
         verdict = self._authenticator.decide(packet, asked, nas, secret)
         self.counted[verdict.reason or "accepted"] += 1
+        self.logins[nas.device, verdict.accepted] += 1
         if verdict.accepted:
             return Answer(wire.reply(wire.ACCESS_ACCEPT, packet, secret, verdict.block))
         self._refused(asked.login or asked.calling, nas, verdict)
@@ -112,6 +120,7 @@ class Answers:
         asked = read_request(slowly)
         verdict = self._authenticator.decide(slowly, asked, nas, secret)
         self.counted[verdict.reason or "accepted"] += 1
+        self.logins[nas.device, verdict.accepted] += 1
         self._refused(asked.login or asked.calling, nas, verdict)
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
 

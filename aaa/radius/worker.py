@@ -21,6 +21,7 @@ from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
+from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.limits import Attempts, Duplicates, Limits
@@ -37,6 +38,7 @@ from core.settings import Settings
 _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
+_COUNT = 5
 # libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
 _IMPATIENT = {
     "connect_timeout": "2",
@@ -153,10 +155,23 @@ class Worker:
             rounds += 1
             try:
                 self.refusals.flush(self._db)
+                if rounds % _COUNT == 0:
+                    self._count_logins()
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:
-                _log.warning("refusals are not written", error=str(error).splitlines()[0])
+                _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
+
+    def _count_logins(self) -> None:
+        """Add the logins since last time to the database; while that is away they are kept."""
+        taken = self.answers.take_logins()
+        try:
+            if taken:
+                with self._db.write() as conn:
+                    count_logins(conn, taken, clock.now())
+        except Exception:
+            self.answers.logins.update(taken)
+            raise
 
 
 def _after(
@@ -197,6 +212,7 @@ def tidy(db: Database, up_since: datetime) -> None:
     with db.write() as conn:
         close_silent(conn, now, up_since)
         forget_refusals(conn, now)
+        forget_logins(conn, now)
 
 
 def load_view(settings: Settings) -> View:

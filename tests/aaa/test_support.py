@@ -1,14 +1,19 @@
 """What support asks: test-login, explain, sessions; and the check of a vendor's name."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from aaa.checks import nas_vendor
+from aaa.health import Logins, count_logins, forget_logins, live_sessions, logins
 from aaa.support import LoginNotKnown, NasNotKnown, explain, sessions, try_login
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
+from core import clock
 from intents.checks import Scope
 from tests.aaa.network import Network, write_snapshot
 from tests.aaa.test_accounting import record, write
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -70,3 +75,37 @@ def test_a_vendor_without_a_table_is_a_mistake_with_its_nearest_name():
     network.bng("bng1", "mikrotk", "127.0.0.1")
     (finding,) = nas_vendor(network.reader(), Scope())
     assert (finding.id, finding.field, finding.hint) == ("bng1", ("nas", "vendor"), "did you mean mikrotik?")
+
+
+def test_logins_and_live_sessions_are_counted_by_nas(database):
+    """Counts of workers add up by minute; the rate is of the asked span; without a login there is none."""
+    noon = datetime(2025, 11, 20, 12, tzinfo=UTC)
+    with database.write() as conn:
+        for second in (5, 50, 65):
+            counted = {("bng1", True): 9, ("bng1", False): 1, ("bng2", False): 2}
+            count_logins(conn, counted, noon + timedelta(seconds=second))
+    write(database, record(1), record(1, nas="bng2", session_id=b"2", service="S-2"))
+    minute = timedelta(minutes=1)
+    with database.read() as conn:
+        assert logins(conn, noon, noon + minute, "bng1") == Logins(18, 2)
+        assert logins(conn, noon, noon + 2 * minute, "bng1").rate == 0.9
+        assert logins(conn, noon, noon + minute) == Logins(18, 6)
+        assert logins(conn, noon - minute, noon).rate is None
+        assert live_sessions(conn) == {"bng1": 1, "bng2": 1}
+    with database.write() as conn:
+        assert forget_logins(conn, noon + timedelta(days=9)) == 4
+
+
+def test_a_server_counts_its_logins(server, nas, recorded):
+    """What a worker accepted and refused is in the database a few seconds later."""
+    client = nas()
+    client.login("s1@example.net", "pw-1")
+    client.login("s1@example.net", "wrong")
+
+    def counted() -> Logins | None:
+        now = clock.now()
+        with recorded.read() as conn:
+            found = logins(conn, now - timedelta(minutes=2), now + timedelta(minutes=1), "bng1")
+        return found if found.accepted else None
+
+    assert eventually(counted, cap=12) == Logins(1, 1)

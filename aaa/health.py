@@ -1,0 +1,64 @@
+"""How logins go and how many sessions live, by NAS: what a gate compares with its baseline after a change."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from aaa.models import access_minute, session
+
+_KEEP = timedelta(days=8)
+
+
+class Logins(msgspec.Struct, frozen=True):
+    """Logins in a span of time. `rate` is None without any: no login is no evidence."""
+
+    accepted: int
+    refused: int
+
+    @property
+    def rate(self) -> float | None:
+        """Accepted of all, 0 to 1."""
+        total = self.accepted + self.refused
+        return self.accepted / total if total else None
+
+
+def logins(conn: Connection, since: datetime, until: datetime, nas: str | None = None) -> Logins:
+    """Logins in whole minutes from `since` on and before `until`, of one NAS or of all."""
+    chosen = sa.select(sa.func.sum(access_minute.c.accepted), sa.func.sum(access_minute.c.refused))
+    chosen = chosen.where(access_minute.c.minute >= since, access_minute.c.minute < until)
+    if nas is not None:
+        chosen = chosen.where(access_minute.c.nas == nas)
+    accepted, refused = conn.execute(chosen).one()
+    return Logins(int(accepted or 0), int(refused or 0))
+
+
+def live_sessions(conn: Connection) -> dict[str, int]:
+    """Open sessions by NAS (device id)."""
+    chosen = sa.select(session.c.nas, sa.func.count()).where(session.c.state == "open")
+    return {nas: int(count) for nas, count in conn.execute(chosen.group_by(session.c.nas))}
+
+
+def count_logins(conn: Connection, counted: Mapping[tuple[str, bool], int], moment: datetime) -> None:
+    """Add (NAS, accepted?) -> number to the minute of `moment`; workers and nodes add up."""
+    accepted = Counter({nas: number for (nas, good), number in counted.items() if good})
+    refused = Counter({nas: number for (nas, good), number in counted.items() if not good})
+    minute = moment.replace(second=0, microsecond=0)
+    rows = [
+        {"nas": nas, "minute": minute, "accepted": accepted[nas], "refused": refused[nas]}
+        for nas in sorted(accepted.keys() | refused.keys())
+    ]
+    if not rows:
+        return
+    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(access_minute)
+    added = {name: access_minute.c[name] + insert.excluded[name] for name in ("accepted", "refused")}
+    conn.execute(insert.on_conflict_do_update(index_elements=["nas", "minute"], set_=added), rows)
+
+
+def forget_logins(conn: Connection, now: datetime) -> int:
+    """Delete counts older than eight days: a week's baseline stays. Returns how many."""
+    return conn.execute(sa.delete(access_minute).where(access_minute.c.minute < now - _KEEP)).rowcount
