@@ -147,9 +147,8 @@ class Story:
         run = self._dun(self.months[1] + SUSPENDED, held=victims, expect=WRONG)
         commit = self._landed(run)
         held = wait_until("all held", lambda: self.office.settled(commit, victims) == WRONG, cap=60)
-        self.tell.say(
-            f"{WRONG} holds in one commit {commit[:12]}: {self._in(victims, 'garden')} sessions in the garden"
-        )
+        wait_until("all redialled", lambda: self._in(victims, "garden") == WRONG, cap=60)
+        self.tell.say(f"{WRONG} holds in one commit {commit[:12]}: {WRONG} live sessions in the garden")
         begun = time.monotonic()
         reverted = engineer.revert(self.stage.settings, commit)
         wait_until("all free", lambda: self.office.settled(reverted, victims) == WRONG, cap=60)
