@@ -72,6 +72,7 @@ def _ranges(vlans: list[int]) -> list[str]:
 def pools_of(area: Area, options: ExampleOptions) -> dict[str, Pool]:
     """The area's pools by id. What a NAS gives out is split between its BNGs; what intents fix belongs to the first."""
     n, bngs = area.index, bngs_of(area, options)
+    public, homes = Prefix(f"203.0.113.{64 * n}/26"), Prefix(f"2001:db8:{0x4000 + 0x100 * n:x}::/40")
     return {
         f"{area.edge}-cgnat": Pool(
             family="ipv4", use="cgnat", allocate="nas",
@@ -80,11 +81,11 @@ def pools_of(area: Area, options: ExampleOptions) -> dict[str, Pool]:
         ),
         f"{area.edge}-public": Pool(
             family="ipv4", use="public", allocate="intent",
-            split={bngs[0]: (Prefix(f"203.0.113.{64 * n}/26"),)},
+            prefixes=(public,), split={bngs[0]: (public,)},
         ),
         f"{area.edge}-pd": Pool(
             family="pd", use="public", allocate="intent", length=56,
-            split={bngs[0]: (Prefix(f"2001:db8:{0x4000 + 0x100 * n:x}::/40"),)},
+            prefixes=(homes,), split={bngs[0]: (homes,)},
         ),
         f"{area.edge}-wan6": Pool(
             family="wan6", use="public", allocate="nas", length=64,
