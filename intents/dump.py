@@ -1,6 +1,7 @@
 """From a structure to canonical YAML: the inverse of `loader.load`. Defaults are left out, fields keep their order."""
 
 import datetime
+import functools
 from typing import Any
 
 import msgspec
@@ -29,11 +30,16 @@ def to_mapping(value: Any) -> Any:
 def _struct(value: msgspec.Struct) -> dict[str, Any]:
     config = value.__struct_config__
     result: dict[str, Any] = {config.tag_field: config.tag} if config.tag_field else {}
-    for field in msgspec.structs.fields(value):
+    for field in _fields(type(value)):
         item = getattr(value, field.name)
         if field.required or item != _default(field):
             result[field.encode_name] = to_mapping(item)
     return result
+
+
+@functools.cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(struct)  # reads annotations anew at each call
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
