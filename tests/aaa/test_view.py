@@ -323,7 +323,10 @@ def test_wanted_names_the_holds(built):
     assert (wanted.holds, wanted.policy, wanted.policy_hash) == (("S-1.abuse",), None, "blocked")
 
 
-@pytest.mark.parametrize("point", [builder.BEFORE_WRITE, builder.AFTER_WRITE])
+KILLED_POINTS = [builder.BEFORE_WRITE, builder.AFTER_WRITE]
+
+
+@pytest.mark.parametrize("point", KILLED_POINTS)
 def test_killed_while_building_it_ends_like_the_undisturbed_one(built, monkeypatch, point):
     """SIGKILL before or after the position is written: the next run gives the cold build's bytes."""
 

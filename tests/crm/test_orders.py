@@ -288,6 +288,9 @@ def test_a_plan_without_a_price_today_cannot_be_ordered(database: Database):
             orders.place_order(conn, reader, customer, "later", CPE, actor="x")
 
 
+KILLED_POINTS = [P_QUEUED]
+
+
 def test_killed_before_the_commit_of_an_activation_nothing_is_reserved(database: Database):
     """SIGKILL at the fault point: order placed, nothing reserved, nothing queued; the next try is the first."""
     order_id = order(database, ONU)

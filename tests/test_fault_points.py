@@ -1,0 +1,29 @@
+"""Every fault point that a room declares is killed by some test: a point without a kill is a promise nobody tried."""
+
+import re
+from pathlib import Path
+
+from core.discovery import ROOMS
+from tests.aaa.test_accounting_kills import WITH_DATABASE, WITHOUT_DATABASE
+from tests.aaa.test_view import KILLED_POINTS as VIEW
+from tests.billing.test_kill import POINTS as BILLING
+from tests.crm.test_orders import KILLED_POINTS as CRM
+from tests.intents.test_kills import POINTS as INTENTS
+from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_declared_point_has_its_kill() -> None:
+    """What the sources declare equals what the kill tests are parametrised with, room by room."""
+    sources = "\n".join(
+        file.read_text()
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+        if "testdata" not in file.parts
+    )
+    declared = set(re.findall(r'faults\.declare\(\s*"([^"]+)"', sources))
+    killed = {*WITH_DATABASE, *WITHOUT_DATABASE, *VIEW, *BILLING, *CRM, *INTENTS, *RECONCILER}
+    assert declared - killed == set(), "declared, but no test kills the process there"
+    assert killed - declared == set(), "killed, but no room declares it any more"
+    assert len(declared) >= 40
