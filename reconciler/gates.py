@@ -31,13 +31,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EARLIER_WAVE = "an earlier wave is not through"
+DEVICE_PAUSED = "the device is paused"
 _SOON = timedelta(seconds=2)
 
 
 def closed(facts: Facts) -> Closed | None:
     """The first closed gate, or None when the run may go on."""
     if facts.paused_until is not None and facts.paused_until > facts.now:
-        return Closed("the device is paused", facts.paused_until)
+        return Closed(DEVICE_PAUSED, facts.paused_until)
     if facts.drift and not facts.overrule:
         return Closed("an apply would undo a change that somebody made on the device", facts.now, asks=True)
     if facts.first_time:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core import clock
 from core.db import Database
@@ -20,11 +21,7 @@ def facts_of(db: Database, run: Run, model: DeviceModel, config: Config, drift: 
     windows: dict[Any, Any] = dict(config.windows)
     with db.read() as conn:
         paused = conn.execute(sa.select(pause.c.until).where(pause.c.device == run.device)).scalar()
-        earlier = conn.execute(
-            sa.select(device_run.c.state).where(
-                device_run.c.commit_id == run.commit_id, device_run.c.wave < run.wave
-            )
-        ).scalars()
+        earlier = _newest_of_earlier_waves(conn, run)
         return Facts(
             now=clock.now(),
             timezone=model.timezone,
@@ -34,5 +31,16 @@ def facts_of(db: Database, run: Run, model: DeviceModel, config: Config, drift: 
             paused_until=paused,
             drift=drift,
             overrule=run.overrule,
-            earlier_waves=tuple(RunState(state) for state in earlier),
+            earlier_waves=earlier,
         )
+
+
+def _newest_of_earlier_waves(conn: Connection, run: Run) -> tuple[RunState, ...]:
+    """The newest run of every device of an earlier wave: one that failed and was applied again has passed."""
+    query = (
+        sa.select(device_run.c.device, device_run.c.state)
+        .where(device_run.c.commit_id == run.commit_id, device_run.c.wave < run.wave)
+        .order_by(device_run.c.created_at, device_run.c.run_id)
+    )
+    newest = {row.device: RunState(row.state) for row in conn.execute(query)}
+    return tuple(newest.values())

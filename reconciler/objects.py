@@ -16,7 +16,7 @@ from drivers.contract import Driver, ObjectOp, ObjectResult
 from intents.reader import Reader
 from inventory.resolve import resolve_device
 from inventory.subscribers import services_on
-from reconciler import following, receipts
+from reconciler import following, pausing, receipts
 from reconciler.context import Context
 from reconciler.models import object_state, object_work
 from reconciler.targets import target_of
@@ -106,14 +106,16 @@ def _had(conn: Connection, lines: set[str], commits: dict[str, tuple[str, int]])
 
 
 def due_devices(conn: Connection) -> list[str]:
-    """Devices with work whose time has come."""
+    """Devices with work whose time has come, and that nobody paused."""
     query = sa.select(object_work.c.device).where(object_work.c.not_before <= clock.now()).distinct()
-    return sorted(conn.execute(query).scalars())
+    return sorted(set(conn.execute(query).scalars()) - pausing.paused(conn).keys())
 
 
 def perform(context: Context, device: str) -> int:
     """Bring the due lines of one device to what they want, in one session; returns how many were done."""
     with context.db.read() as conn:
+        if device in pausing.paused(conn):
+            return 0
         query = sa.select(object_work).where(
             object_work.c.device == device, object_work.c.not_before <= clock.now()
         )

@@ -25,7 +25,7 @@ def follow(context: Context) -> list[str]:
         found = _all(reader) if batch.everything else affected(context.db, reader, batch.changes)
         devices = [device for device in found if is_managed(reader.get("device", device))]
         commit = reader.revision
-        numbers = _waves(reader, devices)
+        numbers = waves_of(reader, devices)
     with context.db.write() as conn:
         for device in devices:
             runs.want(conn, device, commit, wave=numbers[device])
@@ -69,7 +69,13 @@ def _all(reader: Reader) -> list[str]:
     return sorted(device for device, _ in reader.all("device"))
 
 
-def _waves(reader: Reader, devices: list[str]) -> dict[str, int]:
+def managed(reader: Reader) -> list[str]:
+    """Every device that we log in to, sorted."""
+    return sorted(device for device, value in reader.all("device") if is_managed(value))
+
+
+def waves_of(reader: Reader, devices: list[str]) -> dict[str, int]:
+    """Device -> its wave, by the rollout of trunkline.yaml."""
     config: Config | None = reader.get("config", "trunkline")
     if config is None:
         return dict.fromkeys(devices, 0)
