@@ -52,11 +52,24 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(request.config.getoption("--regenerate-golden"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests on real parts share one xdist worker: two labs at once would disturb each other's timers."""
     for item in items:
         if item.get_closest_marker("real") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("real"))
+        if getattr(config.option, "loadgroup", False):
+            _group(item)
+
+
+def _group(item: pytest.Item) -> None:
+    """Name the group in the test's id, where xdist's scheduler looks for it.
+
+    xdist 3.8 writes it to `_nodeid`, which pytest 9.2 no longer reads: every test would be a group of its own.
+    """
+    marker = item.get_closest_marker("xdist_group")
+    if marker is not None and not item.nodeid.endswith(f"@{marker.args[0]}"):
+        item._id = type(item.id).parse(f"{item.nodeid}@{marker.args[0]}")
 
 
 @pytest.fixture(scope="session")
