@@ -8,7 +8,7 @@ import msgspec
 
 from cli.example import catalog
 from cli.example.access import access
-from cli.example.options import ExampleOptions
+from cli.example.options import UNUSABLE, ExampleOptions
 from cli.example.subscribers import subscribers
 from cli.scaffold.readme import readme
 from cli.scaffold.repository import repository_files
@@ -31,7 +31,7 @@ _MORE = """
 The backbone is AARNet's of August 2010 ([docs/aarnet.gml](docs/aarnet.gml)): The Internet Topology Zoo, Knight et al.,
 IEEE JSAC 29(9), 2011, licence CC BY 4.0. The ISP on top is made up: two BNGs, OLTs and APs around Perth, {services}
 lines and services. Addresses of subscribers are 203.0.113.0/24 (RFC 5737), 2001:db8::/32 (RFC 3849) and 100.64.0.0/10
-(RFC 6598). No secret here opens with any key. These files are written by `python examples/make_aarnet.py`.
+(RFC 6598). A secret that reads `{unusable}` opens with no key.
 """
 
 
@@ -82,6 +82,6 @@ def _numbered(found: Documents, options: ExampleOptions) -> Documents:
 
 def example_files(options: ExampleOptions = ExampleOptions()) -> dict[str, bytes]:  # noqa: B008 - it is frozen
     """The whole repository by path, ready for `intents.init.init_repository`. Pure but for `options.seal`."""
-    more = _MORE.format(services=options.services)
+    more = _MORE.format(services=options.services, unusable=UNUSABLE)
     files = repository_files(example_documents(options), readme("The example network", "Example ISP", more))
     return files | {"docs/aarnet.gml": GRAPH_FILE.read_bytes()}

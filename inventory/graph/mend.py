@@ -27,8 +27,8 @@ class _Mending:
         self.lines: dict[str, int] = {}
         self.labels: dict[str, str] = {}
         self.about: dict[str, dict[str, Any]] = {}
-        self._taken: set[str] = set()
-        self._named: set[str] = set()
+        self._taken: dict[str, int] = {}
+        self._named: dict[str, int] = {}
 
     def graph(self) -> Graph:
         for node in self.raw.nodes:

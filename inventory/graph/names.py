@@ -28,11 +28,16 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:_LONGEST_ID].strip("-")
 
 
-def unique(wanted: str, taken: set[str], separator: str = "-") -> str:
-    """`wanted`, or `wanted-2`, `wanted-3` …; the answer is taken from now on (ignoring case)."""
-    name, number = wanted, 1
+def unique(wanted: str, taken: dict[str, int], separator: str = "-") -> str:
+    """`wanted`, or `wanted-2`, `wanted-3` …; the answer is taken from now on (ignoring case).
+
+    `taken` has, for every name, the highest number that was tried behind it.
+    """
+    number = taken.get(wanted.lower(), 0) + 1
+    name = wanted if number == 1 else f"{wanted}{separator}{number}"
     while name.lower() in taken:
         number += 1
         name = f"{wanted}{separator}{number}"
-    taken.add(name.lower())
+    taken[wanted.lower()] = number
+    taken.setdefault(name.lower(), 1)
     return name

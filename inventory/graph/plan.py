@@ -64,7 +64,7 @@ def _device(number: int, node: Node, ibgp: Ibgp | None, options: PlanOptions) ->
 
 def _links(edges: tuple[Edge, ...], own: set[str]) -> Iterator[tuple[tuple[str, str], Link]]:
     ports: Counter[str] = Counter()
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for number, edge in enumerate(edges):
         ends = []
         for device, (v4, v6) in zip((edge.a, edge.b), addressing.link(number), strict=True):

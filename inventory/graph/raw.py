@@ -7,7 +7,7 @@ import msgspec
 from core.errors import Terminal
 from core.problems import Problem
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
 MAX_DEPTH = 32
