@@ -6,9 +6,13 @@ from collections.abc import Callable
 from cli.installation import Installation
 from core import logs
 from core.errors import TrunklineError
+from intents import maintenance
+from intents.forge import Forge
 
 _IDLE = 0.02
 _AFTER_FAILURE = 1.0
+_FORGE = 5.0
+_SCHEDULE = 60.0
 
 
 class Serving:
@@ -32,10 +36,14 @@ class Serving:
             self._has_radius = True
         if "committer" in roles:
             self._loop("committer", one.committer.run_once)
+            if one.settings.forge_url:
+                self._loop("forge", self._sync_forge)
         if "indexer" in roles:
             self._loop("indexer", self._index)
         if "worker" in roles:
+            maintenance.register(one.settings)
             self._loop("worker", one.worker.run_once)
+            self._loop("schedule", self._schedule)
         if "reconciler" in roles:
             self._thread("reconciler", lambda: one.reconciler.serve(self._stop))
         if "api" in roles:
@@ -66,6 +74,18 @@ class Serving:
 
     def _index(self) -> int:
         return len(self.installation.indexer.run_once()) + self.installation.view_builder.run_once()
+
+    def _sync_forge(self) -> int:
+        """A round with the forge every few seconds; its webhook only makes the next one come sooner."""
+        Forge(self.installation.settings, self.installation.db, self.installation.repo).sync_once()
+        self._stop.wait(_FORGE)
+        return 1
+
+    def _schedule(self) -> int:
+        """What has to be done from time to time, as jobs."""
+        maintenance.schedule(self.installation.db)
+        self._stop.wait(_SCHEDULE)
+        return 1
 
     def _loop(self, name: str, step: Callable[[], int]) -> None:
         self._thread(name, lambda: self._repeat(name, step))

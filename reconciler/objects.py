@@ -82,7 +82,7 @@ def _rows(reader: Reader, line: str, commit: str, seq: int) -> list[dict[str, An
     value = reader.get("line", line)
     olt = getattr(value, "olt", None)
     device = reader.get("device", olt) if olt else None
-    written = device is not None and device.manage != "observe"
+    written = device is not None and device.manage != "observe" and device.management is not None
     return [_row(olt, line, commit, seq)] if olt and written else []
 
 
