@@ -123,7 +123,8 @@ class _Parser:
 
     def _key(self, token: _Token) -> _Token:
         if token.kind != "word" or not _KEY.fullmatch(token.text):
-            told = {"open": "[", "string": f'"{token.text[:40]}"'}.get(token.kind, token.text[:40])
+            said = "".join(char if char.isprintable() else " " for char in token.text[:40])
+            told = {"open": "[", "string": f'"{said}"'}.get(token.kind, said)
             raise GraphNotReadable(self._path, token.line, f"expected a key such as `node`, found {told}")
         return token
 

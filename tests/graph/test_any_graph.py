@@ -1,12 +1,16 @@
 """Every graph gives a valid repository that keeps every node; the same graph always gives the same one."""
 
 import json
+import re
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inventory.graph.mend import mend
 from inventory.graph.plan import plan_network
+from inventory.graph.raw import GraphNotReadable
+from inventory.graph.read import parse
 from inventory.graph.reflectors import LARGEST_MESH
 from tests.graph.repositories import loaded, mended, problems
 
@@ -83,3 +87,46 @@ def test_a_small_network_is_a_full_mesh():
     more = dict(loaded(mended(gml([*nodes, (8, "R8", 3.0, 3.0, 1)], [*ring, (0, 8, "")], 0))).all("device"))
     reflectors = [name for name, device in more.items() if device.routing.ibgp.reflector]
     assert reflectors == ["r0", "r2"], json.dumps(reflectors)
+
+
+_GML = [
+    "graph [",
+    "node [",
+    "edge [",
+    "]",
+    "id 1",
+    "id",
+    "label",
+    '"x"',
+    '"',
+    "source 1",
+    "target 2",
+    "#",
+    "\n",
+]
+_XML = [
+    "<graphml>",
+    "<graph>",
+    "<node id='1'/>",
+    "<edge source='1' target='2'/>",
+    "</graph></graphml>",
+    "&lt;",
+]
+_WORDS = st.sampled_from([*_GML, *_XML, "1e999", "&#0;", "<data key='k'>"])
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(st.binary(max_size=60), st.lists(_WORDS, max_size=14).map(lambda some: " ".join(some).encode()))
+)
+def test_any_bytes_are_a_graph_or_one_sentence(raw: bytes):
+    """No file makes anything but a graph or GraphNotReadable; what is read can be planned."""
+    sentence = ""
+    try:
+        graph = mend(parse(raw, "x"))
+    except GraphNotReadable as error:
+        sentence = str(error)
+    if sentence:
+        assert re.fullmatch(r"x:([0-9]+:)? [^\n]+", sentence)
+    else:
+        assert problems(loaded(graph)) == []
