@@ -198,6 +198,7 @@ own_addresses() { # the gateway of all sessions, on lo
 
 apply() { # apply SECONDS: STATE/stage becomes what runs; 0 = final. Status 3: refused or failed, the old set runs
     [ ! -f "$STATE/pending" ] || { say "a commit waits for its confirmation"; return 3; }
+    [ ! -f "$STATE/applying" ] || restore || return 4 # a change before this one was cut off half way
     said=$(check_set "$STATE/stage") || { say "$said"; return 3; }
     snapshot "$STATE/stage"
     : >"$STATE/applying"

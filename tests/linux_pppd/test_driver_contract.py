@@ -17,7 +17,7 @@ class TestLinuxPppd(DriverContract):
     def subject(self, bng: BngLab, operator: Operator) -> Subject:
         def dial() -> LiveSession:
             bng.dial("s1@example.net", "password-1")
-            return bng.sessions()[0]
+            return eventually(bng.sessions, cap=10)[0]
 
         base = operator.config()
         return Subject(
@@ -75,3 +75,16 @@ def test_from_nothing_and_back_to_nothing(bng: BngLab, operator: Operator):
     assert not {"pppoe-server", "dnsmasq"} & set(running)
     bng.configure(operator.config())
     assert bng.dial("s1@example.net", "password-1").address
+
+
+def test_a_commit_that_was_cut_off_half_way_is_undone_by_the_next_one(bng: BngLab, operator: Operator):
+    """The marker says that files may be mixed: the next commit first brings the whole old set back."""
+    with registry.opened(bng.target) as driver:
+        driver.load_replace_candidate(config=operator.config(**{"ac-name: bng1": "ac-name: half"}))
+        driver.commit_config()
+        bng.on_bng("touch /etc/trunkline/state/applying; rm /etc/trunkline/garden/page.html")
+        driver.load_replace_candidate(config=operator.config(**{"sessions: 30": "sessions: 20"}))
+        driver.commit_config()
+        driver.rollback()
+        driver.load_replace_candidate(config=operator.config())
+        assert driver.compare_config() == ""

@@ -20,7 +20,7 @@ def test_a_subscriber_logs_in_and_reaches_the_internet(bng: BngLab, operator: Op
     recorded = eventually(operator.sessions, cap=5)[0]
     assert (recorded.service, recorded.login, recorded.framed_address) == ("S-1", S1[0], got.address)
     assert recorded.nas_port_id == "eth1"
-    port = bng.sessions()[0].interface
+    port = eventually(bng.sessions, cap=10)[0].interface
     shown = bng.on_bng(f"tc class show dev {port}; tc filter show dev {port} parent ffff:").output
     assert "rate 20Mbit" in shown
     assert "rate 5Mbit" in shown
@@ -30,7 +30,7 @@ def test_the_bng_and_accounting_see_the_same_session(bng: BngLab, operator: Oper
     """The driver finds by login, interface and address what RADIUS knows by NAS-Port and Framed-IP-Address."""
     bng.dial(*S1)
     recorded = eventually(operator.sessions, cap=5)[0]
-    seen = bng.sessions()[0]
+    seen = eventually(bng.sessions, cap=10)[0]
     assert (seen.login, seen.interface, seen.address) == (
         recorded.login,
         f"ppp{recorded.nas_port}",
@@ -48,7 +48,7 @@ def test_pap_and_chap_are_both_taken(bng: BngLab):
     """Old equipment speaks PAP only."""
     bng.dial(*S1, 0, "refuse-chap")
     bng.dial(*S2, 1, "refuse-pap")
-    assert len(bng.sessions()) == 2
+    eventually(lambda: len(bng.sessions()) == 2, cap=10)
 
 
 def test_a_wrong_password_is_rejected(bng: BngLab, operator: Operator):
@@ -96,7 +96,7 @@ def test_a_subscriber_cannot_reach_the_bng_itself(bng: BngLab):
 def test_live_sessions_survive_an_unrelated_change(bng: BngLab, operator: Operator):
     """Page, rates, RADIUS retries and even the listener's own words change; nobody is dropped, new logins work."""
     first = bng.dial(*S1)
-    before = bng.sessions()
+    before = eventually(bng.sessions, cap=10)
     change = bng.configure(
         operator.config(**{"ac-name: bng1": "ac-name: renamed", "1800 555 010": "1800 555 011"})
     )
