@@ -38,12 +38,6 @@ def _start_daemon(daemon: str, name: str, log: Path) -> None:
         raise namespaces.LabFailed(f"start {daemon} of {name}", log.read_text())
 
 
-def stop(name: str) -> None:
-    """FRR's folders of a namespace go with it."""
-    for base in ("/var/run/frr", "/etc/frr"):
-        shutil.rmtree(Path(base, name), ignore_errors=True)
-
-
 def ask(name: str, *commands: str) -> list[dict[str, Any]]:
     """Answers of `show … json` commands, {} where a daemon says nothing."""
     arguments = [word for command in commands for word in ("-c", command)]
