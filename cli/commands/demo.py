@@ -1,8 +1,6 @@
 """Play the whole loop on loopback, without root: from an empty folder to a reverted dunning run."""
 
-import signal
 import tempfile
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +18,7 @@ def command(
     from cli.demo.stage import Stage
     from cli.demo.story import Story
     from cli.demo.telling import Teller
+    from cli.waiting import until_interrupted
     from core import logs
 
     logs.configure(level="ERROR")
@@ -34,14 +33,6 @@ def command(
             teller.total()
             if not once:
                 teller.end(f"\nThe console stays up: {stage.console_url()}\nCtrl-C ends the demo.")
-                _wait_for_the_end()
+                until_interrupted()
         finally:
             stage.close()
-
-
-def _wait_for_the_end() -> None:
-    over = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: over.set())
-    while not over.wait(0.5):
-        pass

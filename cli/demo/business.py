@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -11,7 +12,8 @@ from billing.dunning import DunningRun
 from billing.models import billing_override
 from billing.payments import Paid
 from billing.subscriptions import services_of
-from cli.demo.stage import Stage
+from cli.installation import Installation
+from core.crypto import DataKey
 from core.money import Money
 from crm.adoption import adopt_services
 from intents.models import change_set
@@ -27,10 +29,19 @@ def first_of_month(day: date, back: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-class Office:
-    """Billing and CRM of the stage, with the words of the story."""
+class Place(Protocol):
+    """Where an office works: the demo's stage or the lab's."""
 
-    def __init__(self, stage: Stage) -> None:
+    key: DataKey
+
+    @property
+    def one(self) -> Installation: ...
+
+
+class Office:
+    """Billing and CRM of an installation, with the words of the story."""
+
+    def __init__(self, stage: Place) -> None:
         self.stage = stage
         self.db = stage.one.db
 

@@ -93,7 +93,7 @@ class Stage:
 
     def console_url(self) -> str:
         """Where the console is, with a way in that works once."""
-        return self.serving.url if self.serving is not None else ""
+        return self.serving.login_url() if self.serving is not None else ""
 
     def dial(self, service: str) -> tuple[Reply, StandInSession]:
         """Log a PPPoE service in through its BNG's stand-in. Raises ServiceOffline."""

@@ -1,0 +1,158 @@
+"""The stage of `make lab`: the example network on real FRR routers and a real PPPoE BNG, run by a real installation.
+
+Everything of ours that talks to the network runs on the operator's side, a namespace: `enter` it first, for good.
+"""
+
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+
+import msgspec
+
+from cli.example.network import example_documents, example_files
+from cli.example.options import ExampleOptions
+from cli.installation import Installation
+from cli.lab.bng import BngLab
+from cli.lab.expectations import Expected, expected_of
+from cli.lab.forward import Forward
+from cli.lab.pins import pinned
+from cli.lab.plan import plan_of
+from cli.lab.routers import Lab
+from cli.lab.topology import LabPlan
+from cli.serving import Serving
+from core import crypto
+from core.settings import Settings
+from intents.config.schema import Config, Login, RadiusServer, Rollout
+from intents.device.schema import Device, Management
+from intents.init import init_repository
+from intents.reader import MemoryReader
+from intents.scalars import Address, Duration, Secret
+
+BNG = "bng1"
+BNG_ADDRESS, CONTROL = "10.255.77.11", "10.255.77.1"
+BNG_LOGIN = "lab-bng"
+AUTH_PORT, ACCT_PORT = 1812, 1813
+_API_PORT = 8080
+
+
+class LabStage:
+    """Made in `home`; `routers` and `bng` are the real parts, `one` the installation that runs them."""
+
+    def __init__(self, home: Path, services: int = 300) -> None:
+        self.clear: dict[tuple[str, str], str] = {}
+        self.settings = Settings.load(
+            home,
+            {},
+            radius_host=CONTROL,
+            radius_auth_port=AUTH_PORT,
+            radius_acct_port=ACCT_PORT,
+            api_port=_API_PORT,
+        )
+        self.key = crypto.create_key(self.settings.key_file, self.settings.identity_file)
+        self.bng: BngLab | None = None
+        self.options = self._options(services)
+        self.plan: LabPlan = plan_of(self._reader())
+        self.routers = Lab(self.plan)
+        self.serving: Serving | None = None
+        self.console: Forward | None = None
+        self._one: Installation | None = None
+
+    @property
+    def one(self) -> Installation:
+        """The installation, once its repository is there."""
+        if self._one is None:
+            self._one = Installation(self.settings)
+        return self._one
+
+    def start_routers(self) -> float:
+        """Start empty routers and go to the operator's side for good; seconds."""
+        self.routers.start()
+        self.console = Forward(self.routers.control, _API_PORT)
+        self.routers.enter()
+        return self.routers.started_in
+
+    def boot_bng(self, say: Any) -> None:
+        """Boot the BNG and the subscriber's router."""
+        self.bng = BngLab(management=f"{BNG_ADDRESS}/24", control=f"{CONTROL}/24", name=BNG, say=say)
+        self.bng.boot()
+
+    def make_repository(self) -> tuple[str, int]:
+        """The example network with the keys of these very machines pinned; (commit, files)."""
+        files = example_files(self.options)
+        files |= pinned(self.routers, files, self.key)
+        return init_repository(self.settings, files, "engineer"), len(files)
+
+    def serve(self) -> Serving:
+        """Start every role on the operator's side."""
+        self.serving = Serving(self.one)
+        return self.serving.start()
+
+    def console_url(self) -> str:
+        """Where the console is, seen from outside of the lab."""
+        if self.serving is None or self.console is None:
+            return ""
+        here = f":{self.console.port_here}/"
+        return self.serving.login_url().replace(f":{_API_PORT}/", here)
+
+    def expected(self) -> Expected:
+        """What the routers should know of each other."""
+        with self.one.reader() as reader:
+            return expected_of(reader, self.plan, self.one.context.secrets)
+
+    def close(self) -> None:
+        """End everything and remove what was made."""
+        if self.serving is not None:
+            self.serving.stop()
+        if self._one is not None:
+            self._one.close()
+        if self.console is not None:
+            self.console.close()
+        if self.bng is not None:
+            self.bng.close()
+        self.routers.stop()
+
+    def _reader(self) -> MemoryReader:
+        return MemoryReader.of(
+            (kind, name, value) for (kind, name), value in example_documents(self.options).items()
+        )
+
+    def _options(self, services: int) -> ExampleOptions:
+        radius = RadiusServer(address=Address(CONTROL), auth_port=AUTH_PORT, acct_port=ACCT_PORT)
+        return msgspec.structs.replace(
+            ExampleOptions(),
+            seal=self._seal, services=services, router_platform="frr", bng_platform="linux_pppd", bng_vendor="pppd",
+            management=_management, nas_sources=_sources, message_authenticator="auto", redundant=False, vlans=False,
+            bind=(), hello=1, dead=10, radius=(radius,), windows={}, adjust=self._adjusted,
+            rollout=Rollout(canary=1, steps=(100,), soak=Duration(0), confirm=Duration(120)),
+        )  # fmt: skip
+
+    def _seal(self, path: str, key: str) -> str:
+        text = self.clear.setdefault((path, key), token_urlsafe(15))
+        return crypto.seal(self.key, text, path, key)
+
+    def _adjusted(self, _kind: str, identifier: str, value: Any) -> Any:
+        """The BNG guest's host key and login, once it runs; devices that are not in the lab are not logged in to."""
+        if isinstance(value, Device) and value.platform != "frr":
+            return self._not_routed(identifier, value)
+        if isinstance(value, Config) and self.bng is not None:
+            key = crypto.seal(
+                self.key, self.bng.bng.key_path.read_text(), "trunkline.yaml", f"logins.{BNG_LOGIN}.key"
+            )
+            logins = {**value.logins, BNG_LOGIN: Login(name="root", key=Secret(key))}
+            return msgspec.structs.replace(value, logins=logins)
+        return value
+
+    def _not_routed(self, identifier: str, value: Device) -> Device:
+        if identifier != BNG:
+            return msgspec.structs.replace(value, management=None)
+        pin = self.bng.bng.host_key.pin if self.bng is not None else None
+        reached = Management(address=Address(BNG_ADDRESS), login=BNG_LOGIN, host_key=pin)
+        return msgspec.structs.replace(value, management=reached, sections=("subscriber",))
+
+
+def _management(_device: str, number: int) -> Management:
+    return Management(address=Address(f"10.255.0.{number}"))
+
+
+def _sources(device: str, *own: str) -> tuple[str, ...]:
+    return (BNG_ADDRESS,) if device == BNG else own

@@ -1,0 +1,147 @@
+"""The story of `make lab`: nineteen routers from nothing, a real subscriber held and released by billing."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from cli.demo.business import SUSPENDED, Office, first_of_month
+from cli.demo.telling import Teller, wait_until
+from cli.lab.bng import INTERNET_SAYS, BngLab
+from cli.lab.convergence import reach_matrix, wait_converged
+from cli.lab.stage import BNG, LabStage
+from core import clock
+from intents.kinds import path_of
+from intents.validate import validate_tree
+from reconciler import runs
+from reconciler.states import RunState
+
+ALICE = "S-10001"
+LOGIN = "s10001@example.net"
+
+
+class StoryBroken(Exception):
+    """The lab did not do what it must."""
+
+
+class LabStory:
+    """Every step needs the ones before it."""
+
+    def __init__(self, stage: LabStage, teller: Teller) -> None:
+        self.stage, self.tell = stage, teller
+        self.month = first_of_month(clock.today("Australia/Perth"), 2)
+        self.account = ""
+        self.office: Office
+
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """Title and function of each step."""
+        return [
+            ("Start nineteen empty FRR routers in network namespaces", self.routers),
+            ("Boot a PPPoE BNG and a subscriber's router, each a Linux kernel of its own", self.bng),
+            ("Make the example network with their host keys pinned, and validate it", self.make),
+            ("Serve, and configure every router and the BNG over SSH, from nothing", self.apply),
+            ("Wait until all OSPF adjacencies are Full and all iBGP sessions Established", self.converge),
+            ("Ping every loopback from every loopback, IPv4 and IPv6", self.reach),
+            ("A real PPPoE client logs in through the real BNG", self.log_in),
+            ("Overdue: the hold ends the session, the next login gets the walled garden", self.hold),
+            ("The payment arrives: the next login is free", self.pay),
+        ]
+
+    def routers(self) -> None:
+        """Empty routers."""
+        seconds = self.stage.start_routers()
+        self.tell.say(f"{len(self.stage.plan.routers)} routers with five daemons each, up in {seconds:.1f} s")
+
+    def bng(self) -> None:
+        """Two guests."""
+        self.stage.boot_bng(self.tell.say)
+
+    def make(self) -> None:
+        """Trunk."""
+        commit, files = self.stage.make_repository()
+        problems = validate_tree(self.stage.one.repo, commit)
+        if problems:
+            raise StoryBroken("; ".join(str(problem) for problem in problems[:3]))
+        self.office = Office(self.stage)
+        self.tell.say(f"{files} files in commit {commit[:12]}: 0 errors, 0 warnings")
+
+    def apply(self) -> None:
+        """The device machine on real devices."""
+        self.stage.serve()
+        wanted = {router.name for router in self.stage.plan.routers} | {BNG}
+        wait_until("every device verified", lambda: self._verified() >= wanted, cap=240, every=0.2)
+        self.tell.say(
+            f"{len(wanted)} devices verified: rendered, compared, committed, confirmed, compared again"
+        )
+
+    def converge(self) -> None:
+        """The protocols' own word."""
+        counts, seconds = wait_converged(self.stage.routers, 180, self.stage.expected().bgp)
+        self.tell.say(f"{counts} after another {seconds:.1f} s (ends counted, both families)")
+
+    def reach(self) -> None:
+        """The data plane's word."""
+        reach = reach_matrix(self.stage.routers, self.stage.expected().loopbacks)
+        if not reach.complete:
+            raise StoryBroken(f"{reach}; missing: {', '.join(reach.missing)}")
+        self.tell.say(f"{reach} in {reach.seconds:.1f} s")
+
+    def log_in(self) -> None:
+        """Alice's router dials."""
+        self._dial()
+        if INTERNET_SAYS not in self._bng.fetch().body:
+            raise StoryBroken("the subscriber does not reach the Internet")
+        wait_until("accounting of the session", self._sessions, cap=15)
+        self.tell.say("RADIUS accounting has the session, the Internet answers")
+
+    def hold(self) -> None:
+        """Bill, dun, and see the garden."""
+        self.office.adopt(self.month)
+        self.office.bill(self.month)
+        services = self.office.accounts()
+        self.account = next(a for a, owned in services.items() if ALICE in owned)
+        self.office.pay_all([a for a in services if a != self.account], self.month + timedelta(days=5))
+        begun = time.monotonic()
+        run = self.office.dun(self.month + SUSPENDED)
+        if run.held != (ALICE,):
+            raise StoryBroken(f"dunning held {run.held}")
+        self._ended("the held session")
+        self.tell.say(f"session ended {time.monotonic() - begun:.1f} s after the dunning run")
+        self._dial()
+        page = self._bng.fetch()
+        if "Why" not in page.body or "How to pay" not in page.body:
+            raise StoryBroken(f"the garden shows no page: {page}")
+        self.tell.say(f"any web page now is the garden's ({page.status}): why, and how to pay")
+
+    def pay(self) -> None:
+        """Pay and be free."""
+        begun = time.monotonic()
+        if self.office.pay(self.account, self.month + SUSPENDED) is None:
+            raise StoryBroken("nothing was owed")
+        self._ended("the garden's session")
+        self.tell.say(f"session ended {time.monotonic() - begun:.1f} s after the payment")
+        self._dial()
+        wait_until("the Internet", lambda: INTERNET_SAYS in self._bng.fetch().body, cap=20, every=0.5)
+        self.tell.say("free: the Internet answers again")
+
+    @property
+    def _bng(self) -> BngLab:
+        if self.stage.bng is None:
+            raise StoryBroken("the BNG was not booted")
+        return self.stage.bng
+
+    def _dial(self) -> None:
+        password = self.stage.clear[path_of("service", ALICE), "session.password"]
+        self._bng.dial(LOGIN, password)
+
+    def _ended(self, what: str) -> None:
+        wait_until(f"end of {what}", lambda: not self._bng.connected(), cap=60, every=0.2)
+
+    def _sessions(self) -> bool:
+        from aaa.health import live_sessions
+
+        with self.stage.one.db.read() as conn:
+            return bool(live_sessions(conn))
+
+    def _verified(self) -> set[str]:
+        with self.stage.one.db.read() as conn:
+            return {device for device, run in runs.latest(conn).items() if run.state is RunState.VERIFIED}
