@@ -1,4 +1,4 @@
-"""What AAA offers to the others on import: its tables and its check; nothing subscribes to events here.
+"""What AAA offers to the others on import: its tables, its check and its preview; nothing subscribes to events here.
 
 Sessions start and stop thousands of times a minute: an event row for each would double the cost of accounting, and
 nobody listens yet. Who wants to know reads table `session`; the enforcement lane reads `stale`.
@@ -6,6 +6,7 @@ nobody listens yet. Who wants to know reads table `session`; the enforcement lan
 
 import aaa.checks
 import aaa.models
+import aaa.preview
 import aaa.view.models
 
 __all__ = ["aaa"]

@@ -1,5 +1,6 @@
-"""What billing registers: the events that it listens to."""
+"""What billing registers: the events that it listens to, and its preview."""
 
+import billing.preview  # noqa: F401  (registers itself)
 from billing import hearing, holds
 from core import events
 from core.db import Database

@@ -122,6 +122,11 @@ class Revision:
             raw = next(contents)[1] if entry.mode == REGULAR else b""
             yield File(entry.path, entry.mode, entry.blob, raw)
 
+    @property
+    def repository(self) -> Repository:
+        """Where the commit is."""
+        return self._repo
+
     def content(self, name: str) -> bytes:
         """A blob's bytes."""
         return self._repo.read(name)
