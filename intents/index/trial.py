@@ -58,7 +58,7 @@ def trial(reader: Reader, candidates: Sequence[Candidate], contents: Mapping[str
         found = _load(candidate, contents)
         if isinstance(found, Good):
             trying[candidate.path] = found
-        else:
+        elif found is not None:
             bad.append(found)
     while trying:
         blamed = _blame(reader, trying, contents)
@@ -69,14 +69,15 @@ def trial(reader: Reader, candidates: Sequence[Candidate], contents: Mapping[str
     return Outcome(list(trying.values()), sorted(bad, key=lambda one: one.candidate.path))
 
 
-def _load(candidate: Candidate, contents: Mapping[str, bytes]) -> Good | Bad:
+def _load(candidate: Candidate, contents: Mapping[str, bytes]) -> Good | Bad | None:
+    """The candidate by itself; None where a file goes that no intent could come from: nothing was applied."""
     odd = mode_problem(candidate.path, candidate.mode) if candidate.blob is not None else None
     if odd is not None:
         return Bad(candidate, (odd,))
     if candidate.blob is None:
         parsed = kinds.parse_path(candidate.path)
         if isinstance(parsed, Problem):
-            return Bad(candidate, (parsed,))
+            return None
         return Good(candidate, parsed, None)
     found = load(candidate.path, contents[candidate.blob])
     if isinstance(found, list):

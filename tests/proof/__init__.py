@@ -1,0 +1,1 @@
+"""What the issue wants to be seen, proven through the whole installation."""
