@@ -3,28 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
-import msgspec
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
 from aaa.vendors.registry import names
 from aaa.view.affected import PROJECTED, Affected, affected, projection
+from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service
-from aaa.view.models import (
-    effective,
-    ensure,
-    put_state,
-    state,
-    view_change,
-    view_policy,
-    view_projection,
-    view_record,
-)
-from aaa.view.records import ViewRecord, Wanted, decode
+from aaa.view.models import ensure, put_state, state, view_projection, view_record
+from aaa.view.records import ViewRecord
+from aaa.view.replace import replace
 from aaa.view.seal import OpenSecret, Seal
 from core import faults
-from core.db import Database, insert_many, upsert
+from core.db import Database, upsert
 from core.errors import Terminal
 from intents.index.models import index_change, index_state
 from intents.reader import Reader
@@ -34,6 +25,7 @@ AFTER_WRITE = faults.declare("view.after_write")
 
 ReaderFactory = Callable[[], AbstractContextManager[Reader]]
 _CHUNK = 200
+_SERVICE = "service:"
 _log = structlog.get_logger()
 
 
@@ -117,11 +109,9 @@ class ViewBuilder:
                 *(f"service:{one}" for one in sorted(touched.services)),
             ]
         ):
-            compiled = {owner: self._compile(reader, owner) for owner in owners}
+            compiled = self._compiled(reader, owners)
             with self._db.write() as conn:
-                changed += sum(
-                    _replace(conn, owner, rows) for owner, rows in compiled.items() if rows is not None
-                )
+                changed += replace(conn, compiled)
         faults.point(BEFORE_WRITE)
         with self._db.write() as conn:
             rows = [{"kind": kind, "id": one, "digest": digest} for (kind, one), digest in digests.items()]
@@ -129,6 +119,13 @@ class ViewBuilder:
             put_state(conn, "index_seq", str(newest))
         faults.point(AFTER_WRITE)
         return changed
+
+    def _compiled(self, reader: Reader, owners: list[str]) -> dict[str, list[ViewRecord]]:
+        """The records of a chunk of owners, without those that keep what they have."""
+        services = [one.removeprefix(_SERVICE) for one in owners if one.startswith(_SERVICE)]
+        known = ahead(reader, services)
+        compiled = {owner: self._compile(known, owner) for owner in owners}
+        return {owner: records for owner, records in compiled.items() if records is not None}
 
     def _compile(self, reader: Reader, owner: str) -> list[ViewRecord] | None:
         """An owner's records; None keeps the last good ones, when a secret or a vendor is not usable."""
@@ -145,35 +142,3 @@ class ViewBuilder:
 def _chunks(owners: list[str]) -> Iterator[list[str]]:
     for start in range(0, len(owners), _CHUNK):
         yield owners[start : start + _CHUNK]
-
-
-def _replace(conn: Connection, owner: str, records: list[ViewRecord]) -> int:
-    """Make the owner's rows be these; append a change for every key whose answer became another."""
-    rows = conn.execute(
-        sa.select(view_record.c.key, view_record.c.record).where(view_record.c.owner == owner)
-    )
-    old = {bytes(key): bytes(record) for key, record in rows}
-    new = {record.key: record.record for record in records}
-    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    if not differing:
-        return 0
-    before = {key: effective(conn, key) for key in differing}
-    for key in differing:
-        conn.execute(sa.delete(view_record).where(view_record.c.key == key, view_record.c.owner == owner))
-    insert_many(
-        conn,
-        view_record,
-        [{"key": key, "owner": owner, "record": new[key]} for key in differing if key in new],
-    )
-    _keep_policies(conn, new)
-    moved = [key for key in differing if effective(conn, key) != before[key]]
-    insert_many(conn, view_change, [{"key": key} for key in moved])
-    return len(moved)
-
-
-def _keep_policies(conn: Connection, records: dict[bytes, bytes]) -> None:
-    for key, raw in records.items():
-        wanted = decode(raw, Wanted) if key[:2] == b"s:" else None
-        if wanted is not None and wanted.policy is not None:
-            row = {"policy_hash": wanted.policy_hash, "policy": msgspec.msgpack.encode(wanted.policy)}
-            upsert(conn, view_policy, [row], key=["policy_hash"], update=[])

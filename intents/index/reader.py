@@ -1,6 +1,6 @@
 """IndexReader: the good documents of the indexed commit, each question one indexed query."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,21 @@ from intents.index import body
 from intents.index.models import claim, document, index_state, kind_count, reference
 from intents.reader import Claimed
 from intents.spans import stems_of
+
+_AT_ONCE = 500
+# Prepared once: building and hashing a statement costs more than the database needs to answer it.
+_BODY = sa.select(document.c.body).where(
+    document.c.kind == sa.bindparam("kind"), document.c.id == sa.bindparam("id")
+)
+_BODIES = sa.select(document.c.id, document.c.body).where(
+    document.c.kind == sa.bindparam("kind"), document.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_NAMING = sa.select(reference.c.to_id, reference.c.kind, reference.c.id).where(
+    reference.c.to_kind == sa.bindparam("kind"), reference.c.to_id.in_(sa.bindparam("ids", expanding=True))
+)
+_REFERRERS = sa.select(reference.c.kind, reference.c.id).where(
+    reference.c.to_kind == sa.bindparam("kind"), reference.c.to_id == sa.bindparam("id")
+)
 
 
 class IndexReader:
@@ -50,12 +65,25 @@ class IndexReader:
 
     def referrers(self, kind: str, identifier: str, by: str | None = None) -> Iterator[tuple[str, str]]:
         """Who names this thing, sorted; `by` narrows to one kind of referrer."""
-        query = sa.select(reference.c.kind, reference.c.id).where(
-            reference.c.to_kind == kind, reference.c.to_id == identifier
-        )
-        if by is not None:
-            query = query.where(reference.c.kind == by)
-        return iter(sorted((one, other) for one, other in self._rows(query)))
+        query = _REFERRERS if by is None else _REFERRERS.where(reference.c.kind == by)
+        rows = self._rows(query, {"kind": kind, "id": identifier})
+        return iter(sorted((one, other) for one, other in rows))
+
+    def many(self, kind: str, ids: Iterable[str]) -> dict[str, Any]:
+        """The values of those of the ids that are there; not kept, for who goes through a large network."""
+        found: dict[str, Any] = {}
+        for some in _portions(ids):
+            rows = self._rows(_BODIES, {"kind": kind, "ids": some})
+            found |= {identifier: body.decode(kind, packed) for identifier, packed in rows}
+        return found
+
+    def naming(self, kind: str, ids: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
+        """Who names each of these things, sorted; without those that nobody names."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for some in _portions(ids):
+            for named, one, other in self._rows(_NAMING, {"kind": kind, "ids": some}):
+                found.setdefault(named, []).append((one, other))
+        return {named: sorted(pairs) for named, pairs in found.items()}
 
     def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
         """The claims in `scope` that overlap `low`..`high`, bounds included."""
@@ -78,13 +106,19 @@ class IndexReader:
         return found
 
     def _fetch(self, kind: str, identifier: str) -> Any:
-        query = sa.select(document.c.body).where(document.c.kind == kind, document.c.id == identifier)
-        packed = self._rows(query).scalar()
+        packed = self._rows(_BODY, {"kind": kind, "id": identifier}).scalar()
         return None if packed is None else body.decode(kind, packed)
 
-    def _rows(self, query: Any) -> Any:
+    def _rows(self, query: Any, given: dict[str, Any] | None = None) -> Any:
         self.queries += 1
-        return self._conn.execute(query)
+        return self._conn.execute(query, given)
+
+
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in parts that one statement takes."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
 
 
 @contextmanager
