@@ -16,6 +16,7 @@ from api.errors import LoginNeeded
 from billing import errors as billing
 from core import logs
 from core.errors import Retryable, Terminal, TrunklineError
+from core.money import AmountNotReadable
 from core.problems import Problem as Mistake
 from core.problems import envelope
 from crm import errors as crm
@@ -27,6 +28,7 @@ _NOT_FOUND = (
     crm.CustomerUnknown, crm.OrderUnknown, crm.ServiceUnknown,
 )  # fmt: skip
 _UNPROCESSABLE = (
+    AmountNotReadable,
     ChangeNotUsable, billing.AmountNotPayable, billing.CurrencyWrong, crm.PlanUnknown, crm.NotOrderable,
     crm.AccountNotTheirs,
 )  # fmt: skip

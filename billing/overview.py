@@ -17,6 +17,7 @@ from core.money import Money
 class InvoiceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """An invoice in a list. `state` is draft, void, open, overdue, paid (a residue below one unit counts as paid)."""
 
+    id: str
     number: str
     account: str
     kind: str
@@ -40,13 +41,21 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def invoices(
-    conn: Connection, account: str | None = None, *, today: date | None = None, limit: int = 100
+    conn: Connection,
+    account: str | None = None,
+    *,
+    today: date | None = None,
+    limit: int = 100,
+    after: str = "",
 ) -> list[InvoiceSummary]:
-    """The newest invoices first, of one account or of all. Raises AccountUnknown."""
+    """The newest invoices first, of one account or of all, those after the invoice `after`. Raises AccountUnknown."""
     query = sa.select(invoice, debts.BALANCE.label("balance"))
     if account is not None:
         accounts.get(conn, account)
         query = query.where(invoice.c.account_id == account)
+    if after:
+        last = sa.select(invoice.c.billed_on).where(invoice.c.id == after).scalar_subquery()
+        query = query.where(sa.tuple_(invoice.c.billed_on, invoice.c.id) < sa.tuple_(last, after))
     query = query.order_by(invoice.c.billed_on.desc(), invoice.c.id.desc()).limit(limit)
     return [_summary(row, today) for row in conn.execute(query)]
 
@@ -75,6 +84,6 @@ def _summary(row: Any, today: date | None) -> InvoiceSummary:
         late = today is not None and row.due_on < today
         state = ("overdue" if late else "open") if is_owed(left) else "paid"
     return InvoiceSummary(
-        number=row.number or row.id, account=row.account_id, kind=row.kind, state=state,
+        id=row.id, number=row.number or row.id, account=row.account_id, kind=row.kind, state=state,
         issued_on=row.issued_on, due_on=row.due_on, total=Money(row.total, row.currency), open=left,
     )  # fmt: skip

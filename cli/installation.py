@@ -12,6 +12,7 @@ from core.db import Database
 from core.errors import Terminal
 from core.jobs import Worker
 from core.settings import Settings
+from intents import forge_job
 from intents.committer import Committer
 from intents.index.indexer import Indexer
 from intents.index.reader import open_reader
@@ -102,6 +103,7 @@ class Installation:
     @cached_property
     def worker(self) -> Worker:
         """Performs jobs and delivers events."""
+        forge_job.register(self.settings)
         return Worker(self.db, self.settings.node)
 
     @cached_property

@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from api.console.find import commit_of
+from api.errors import NotThere
+from api.here import Installed
 from intents.models import change_set
 from intents.repository import CommitFacts, Repository
+from reconciler import receipts
 from reconciler.models import receipt
 
+_MOST = 100
 _LANES = {1: "AAA", 2: "objects", 3: "devices"}
 
 
@@ -46,6 +51,23 @@ def last(repo: Repository, conn: Connection, limit: int = 8) -> list[CommitShown
     ids = [one.commit for one in found]
     sets, lanes = _sets(conn, ids), _lanes(conn, ids)
     return [_shown(one, sets.get(one.commit), lanes.get(one.commit, [])) for one in found]
+
+
+def one(here: Installed, commit: str) -> dict[str, Any]:
+    """A commit with its files and receipts. Raises NotThere."""
+    found = commit_of(here.repo, commit)
+    if found is None:
+        raise NotThere("commit", commit)
+    facts = here.repo.facts(found)
+    # A repository of our own: its memory of the last comparison is not for several threads.
+    deltas = Repository(here.repo.path, here.repo.trunk).diff(next(iter(facts.parents), None), found)
+    with here.context.db.read() as conn:
+        row = _sets(conn, [found]).get(found)
+        told = receipts.of_commit(conn, found)
+    return {
+        "facts": facts, "paths": deltas[:_MOST], "count": len(deltas), "receipts": told[-_MOST:],
+        "set_id": None if row is None else row.set_id,
+    }  # fmt: skip
 
 
 def _shown(facts: CommitFacts, row: Any, lanes: list[LaneDone]) -> CommitShown:

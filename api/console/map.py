@@ -57,8 +57,11 @@ def picture(reader: Reader, devices: Sequence[DeviceState]) -> Picture:
         members.setdefault(group[one.id], []).append(one)
     nodes = [_node(place, spots[place.id], members[place.id], by_site) for place in places]
     tones = {node.id: node.tone for node in nodes}
-    links = (link for _, link in reader.all("link"))
-    return Picture(WIDTH, HEIGHT, nodes, _edges(links, group, spots, tones))
+    links = [link for _, link in reader.all("link")]
+    access = _access(reader, devices)
+    return Picture(
+        WIDTH, HEIGHT, nodes, [*_access_edges(access, group, spots), *_edges(links, group, spots, tones)]
+    )
 
 
 def worst(devices: Iterable[DeviceState]) -> Tone:
@@ -88,6 +91,29 @@ def _edges(
         if len(ends) == 2:
             pairs.setdefault((ends[0], ends[1]), []).append(link)
     return [_edge(one, other, found, spots, tones) for (one, other), found in sorted(pairs.items())]
+
+
+def _access(reader: Reader, devices: Sequence[DeviceState]) -> list[tuple[str, str]]:
+    """(OLT or AP, BNG) pairs: an access area has no link files, its edge names who terminates it."""
+    edges = dict(reader.all("edge"))
+    found = []
+    for one in devices:
+        device = reader.get("device", one.id) if one.role in ("olt", "ap") else None
+        part = None if device is None else device.olt or device.ap
+        edge = None if part is None else edges.get(part.edge)
+        found += [(one.id, bng.device) for bng in (edge.bngs if edge else ())]
+    return found
+
+
+def _access_edges(
+    pairs: Iterable[tuple[str, str]], group: dict[str, str], spots: dict[str, Spot]
+) -> list[Edge]:
+    ends = {(group[one], group[other]) for one, other in pairs if other in group}
+    return [
+        Edge(spots[one], spots[other], "access", f"access of {one} by {other}")
+        for one, other in sorted(ends)
+        if one != other
+    ]
 
 
 def _edge(one: str, other: str, links: list[Link], spots: dict[str, Spot], tones: dict[str, Tone]) -> Edge:

@@ -1,0 +1,46 @@
+"""A customer with everything that belongs to them, as API and console show it."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from api.amounts import amount
+from api.here import Installed
+from billing import accounts, overview
+from core import clock
+from crm import customers, orders
+from intents.reader import Reader
+
+
+def customer(here: Installed, conn: Connection, name: str) -> dict[str, Any]:
+    """Who they are, places, accounts with their standing, orders. Raises CustomerUnknown."""
+    found: dict[str, Any] = msgspec.to_builtins(customers.get(conn, here.context.key, name))
+    theirs = accounts.of_customer(conn, name)
+    return found | {
+        "locations": customers.locations(conn, here.context.key, name),
+        "accounts": [account(conn, one.id) for one in theirs],
+        "orders": [order(one) for one in orders.of_customer(conn, name)],
+    }
+
+
+def account(conn: Connection, name: str) -> dict[str, Any]:
+    """A billing account and how it stands. Raises AccountUnknown."""
+    stands = overview.standing(conn, name)
+    return {
+        "id": name, "stage": stands.stage, "held": list(stands.held), "overridden": list(stands.overridden),
+        "overdue": amount(stands.overdue), "open": amount(stands.open), "credit": amount(stands.credit),
+    }  # fmt: skip
+
+
+def order(one: orders.Order) -> dict[str, Any]:
+    """An order, without what its service authenticates with."""
+    shown: dict[str, Any] = msgspec.to_builtins(one)
+    shown["terms"] |= {"price": amount(one.terms.price)}
+    return {key: value for key, value in shown.items() if key != "options"}
+
+
+def today(reader: Reader) -> Any:
+    """The date where the operator is."""
+    config = reader.get("config", "trunkline")
+    return clock.today(config.operator.timezone if config else "UTC")
