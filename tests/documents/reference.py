@@ -20,30 +20,32 @@ _WIDTH = 100
 def commands() -> str:
     """Markdown of every command's own help."""
     root = get_command(app)
-    parts = [_WRITTEN, "# Commands", _help(root, ["trunkline"])]
+    top = _context(root, "trunkline", None)
+    parts = [_WRITTEN, "# Commands", _help(top)]
     for found in listed():
-        parts.extend(_sections(load(found.name), ["trunkline", found.name]))
+        parts.extend(_sections(_context(load(found.name), found.name, top)))
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(command: Any, names: list[str]) -> Iterator[str]:
-    if command.hidden:
+def _sections(context: Any) -> Iterator[str]:
+    if context.command.hidden:
         return
+    names = context.command_path.split()
     yield f"{'#' * len(names)} {' '.join(names)}"
-    yield _help(command, names)
-    for name, child in sorted(getattr(command, "commands", {}).items()):
-        yield from _sections(child, [*names, name])
+    yield _help(context)
+    for name, child in sorted(getattr(context.command, "commands", {}).items()):
+        yield from _sections(_context(child, name, context))
 
 
-def _help(command: Any, names: list[str]) -> str:
-    """The help text at a fixed width, so that the document does not follow the writer's terminal."""
-    context = None
-    for name in names[:-1]:
-        context = command.context_class(command, info_name=name, parent=context)
-    context = command.context_class(
-        command, info_name=names[-1], parent=context, terminal_width=_WIDTH, max_content_width=_WIDTH
+def _context(command: Any, name: str, parent: Any) -> Any:
+    """A command below the group that it belongs to, at a fixed width: no writer's terminal shows."""
+    return command.context_class(
+        command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
     )
-    lines = [line.rstrip() for line in command.get_help(context).strip().splitlines()]
+
+
+def _help(context: Any) -> str:
+    lines = [line.rstrip() for line in context.get_help().strip().splitlines()]
     return "\n".join(["```text", *lines, "```"])
 
 
