@@ -83,7 +83,7 @@ def load_key(key_file: Path, identity_file: Path) -> DataKey:
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)

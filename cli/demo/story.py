@@ -79,7 +79,7 @@ class Story:
     def apply(self) -> None:
         """Wait for the device machine and for the subscriber objects."""
         wanted = len(list(self.stage.fleet))
-        wait_until("every device verified", lambda: self._verified() == wanted, cap=90)
+        wait_until("every device verified", lambda: self._verified() == wanted, 90, why=self._waiting)
         wait_until("every subscriber object placed", lambda: not self._objects_left(), cap=90)
         with self.stage.one.db.read() as conn:
             found = [r for r in receipts.recent(conn, 5000) if r.lane == 3]
@@ -223,6 +223,13 @@ class Story:
 
     def _in(self, services: list[str], pool: str) -> int:
         return sum(pool in self.stage.pool(service) for service in services)
+
+    def _waiting(self) -> str:
+        """Devices that are not verified, and why."""
+        with self.stage.one.db.read() as conn:
+            found = runs.latest(conn)
+        late = {d: r for d, r in found.items() if r.state is not RunState.VERIFIED}
+        return "; ".join(f"{device} is {run.state} ({run.why})" for device, run in sorted(late.items()))
 
     def _verified(self) -> int:
         with self.stage.one.db.read() as conn:

@@ -72,12 +72,18 @@ class Teller:
         self._console.print(text, markup=False)
 
 
-def wait_until(what: str, predicate: Callable[[], object], cap: float = 30.0, every: float = 0.02) -> float:
-    """Wait until something is so; returns the seconds it took. Raises NotInTime."""
+def wait_until(
+    what: str,
+    predicate: Callable[[], object],
+    cap: float = 30.0,
+    every: float = 0.02,
+    why: Callable[[], str] = str,
+) -> float:
+    """Wait until something is so; returns the seconds it took. Raises NotInTime, with what `why` says then."""
     begun = time.monotonic()
     while not predicate():
         if time.monotonic() - begun > cap:
-            raise NotInTime(what, cap)
+            raise NotInTime(what, cap, why())
         time.sleep(every)
     return time.monotonic() - begun
 
@@ -85,5 +91,5 @@ def wait_until(what: str, predicate: Callable[[], object], cap: float = 30.0, ev
 class NotInTime(Retryable):
     """Something that should happen by itself did not happen in time."""
 
-    def __init__(self, what: str, cap: float) -> None:
-        super().__init__(f"{what} did not happen within {cap:g} s")
+    def __init__(self, what: str, cap: float, why: str = "") -> None:
+        super().__init__(f"{what} did not happen within {cap:g} s{why and ': '}{why}")

@@ -24,14 +24,17 @@ from core import crypto
 from core.settings import Settings
 from intents.config.schema import Config, Login, RadiusServer, Rollout
 from intents.device.schema import Device, Management
+from intents.edge.schema import Edge
 from intents.init import init_repository
 from intents.reader import MemoryReader
 from intents.scalars import Address, Duration, Secret
+from intents.service.schema import Service
 
 BNG = "bng1"
 BNG_ADDRESS, CONTROL = "10.255.77.11", "10.255.77.1"
 BNG_LOGIN = "lab-bng"
 AUTH_PORT, ACCT_PORT = 1812, 1813
+PAYMENT_PAGE = Address("198.51.100.90")
 _API_PORT = 8080
 
 
@@ -134,6 +137,13 @@ class LabStage:
         """The BNG guest's host key and login, once it runs; devices that are not in the lab are not logged in to."""
         if isinstance(value, Device) and value.platform != "frr":
             return self._not_routed(identifier, value)
+        if isinstance(value, Edge) and value.garden is not None:
+            # The lab's Internet has the address of the example's payment page.
+            return msgspec.structs.replace(
+                value, garden=msgspec.structs.replace(value.garden, page=PAYMENT_PAGE, allow=())
+            )
+        if isinstance(value, Service) and value.bgp is not None:
+            return None  # its customer's router is not in the lab
         if isinstance(value, Config) and self.bng is not None:
             key = crypto.seal(
                 self.key, self.bng.bng.key_path.read_text(), "trunkline.yaml", f"logins.{BNG_LOGIN}.key"
@@ -143,6 +153,7 @@ class LabStage:
         return value
 
     def _not_routed(self, identifier: str, value: Device) -> Device:
+        value = msgspec.structs.replace(value, routing=None)  # pppd's kernel runs no routing daemon
         if identifier != BNG:
             return msgspec.structs.replace(value, management=None)
         pin = self.bng.bng.host_key.pin if self.bng is not None else None

@@ -68,7 +68,7 @@ class LabStory:
         """The device machine on real devices."""
         self.stage.serve()
         wanted = {router.name for router in self.stage.plan.routers} | {BNG}
-        wait_until("every device verified", lambda: self._verified() >= wanted, cap=240, every=0.2)
+        wait_until("every device verified", lambda: self._verified() >= wanted, 240, 0.2, self._waiting)
         self.tell.say(
             f"{len(wanted)} devices verified: rendered, compared, committed, confirmed, compared again"
         )
@@ -141,6 +141,13 @@ class LabStory:
 
         with self.stage.one.db.read() as conn:
             return bool(live_sessions(conn))
+
+    def _waiting(self) -> str:
+        """Devices that are not verified, and why."""
+        with self.stage.one.db.read() as conn:
+            found = runs.latest(conn)
+        late = {d: r for d, r in found.items() if r.state is not RunState.VERIFIED}
+        return "; ".join(f"{device} is {run.state} ({run.why})" for device, run in sorted(late.items()))
 
     def _verified(self) -> set[str]:
         with self.stage.one.db.read() as conn:
