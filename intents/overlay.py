@@ -41,8 +41,8 @@ class Overlay:
         if changed is None:
             return self._base.all(kind)
         kept = [(one, value) for one, value in self._base.all(kind) if one not in changed]
-        added = [(one, value) for one, value in changed.items() if value is not None]
-        return iter(sorted(kept + added, key=lambda pair: pair[0]))
+        added = self._added[kind]
+        return iter(sorted(kept + added, key=lambda pair: pair[0]) if kept else added)
 
     def exists(self, kind: str, identifier: str) -> bool:
         """Whether the document would be there."""
@@ -70,6 +70,14 @@ class Overlay:
         for (kind, identifier), value in self._changes.items():
             found.setdefault(kind, {})[identifier] = value
         return found
+
+    @functools.cached_property
+    def _added(self) -> dict[str, list[tuple[str, Any]]]:
+        """What is there of each kind, by id: every check of a whole tree goes through all of it."""
+        return {
+            kind: sorted((pair for pair in changed.items() if pair[1] is not None), key=lambda pair: pair[0])
+            for kind, changed in self._of_kind.items()
+        }
 
     @functools.cached_property
     def _naming(self) -> dict[Identity, set[Identity]]:

@@ -23,6 +23,8 @@ class Span(NamedTuple):
 
 def stem(low: str, high: str) -> str:
     """What both ends begin with."""
+    if low == high:
+        return low
     for place, (one, other) in enumerate(zip(low, high, strict=False)):
         if one != other:
             return low[:place]
@@ -42,10 +44,11 @@ class Spans:
         self._lows = [span.low for span in self._sorted]
         self._stems: dict[str, list[Span]] = {}
         for span in self._sorted:
-            self._stems.setdefault(stem(span.low, span.high), []).append(span)
+            if span.low != span.high:  # a single value is around nothing
+                self._stems.setdefault(stem(span.low, span.high), []).append(span)
 
     def overlapping(self, low: str, high: str) -> Iterator[Span]:
         """Every span that has a value in common with `low`..`high`."""
         yield from self._sorted[bisect_left(self._lows, low) : bisect_right(self._lows, high)]
-        for one in stems_of(low):
+        for one in stems_of(low) if self._stems else ():
             yield from (span for span in self._stems.get(one, ()) if span.low < low <= span.high)

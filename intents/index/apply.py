@@ -1,7 +1,7 @@
 """Apply: write what the trial let through into the index, and append to the sequence of changes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,15 +23,18 @@ def apply(conn: Connection, commit: str, good: Sequence[Good]) -> int:
 
     Returns how many documents changed.
     """
-    there = _blobs(conn, [one.key for one in good])
+    there = _blobs(conn, [one.key for one in good]) if _may_be_there(conn, good) else {}
     changed = [one for one in good if there.get(one.key) != one.candidate.blob]
     _forget(conn, [one.key for one in changed if one.key in there])
-    written = [one for one in changed if one.value is not None]
-    db.insert_many(conn, document, [_document(one) for one in written])
-    db.insert_many(conn, reference, [row for one in written for row in _references(one)])
-    db.insert_many(conn, claim, [row for one in written for row in _claims(one)])
+    # Sorted: rows that come in the order of their keys are written side by side.
+    written = sorted((one for one in changed if one.value is not None), key=lambda one: one.key)
+    for some in _portions(written):  # so that the rows of a large network are never in memory together
+        db.insert_many(conn, document, [_document(one) for one in some])
+        db.insert_many(conn, reference, [row for one in some for row in _references(one)])
+        db.insert_many(conn, claim, [row for one in some for row in _claims(one)])
     _count(conn, changed, there)
-    db.insert_many(conn, index_change, [_change(commit, one) for one in changed])
+    for some in _portions(changed):
+        db.insert_many(conn, index_change, [_change(commit, one) for one in some])
     return len(changed)
 
 
@@ -41,6 +44,16 @@ def set_quarantine(conn: Connection, gone: Iterable[str], rows: Sequence[tuple[B
     for start in range(0, len(paths), _CHUNK):
         conn.execute(sa.delete(quarantine).where(quarantine.c.path.in_(paths[start : start + _CHUNK])))
     db.insert_many(conn, quarantine, [_quarantined(bad, why) for bad, why in rows])
+
+
+def _may_be_there(conn: Connection, good: Sequence[Good]) -> bool:
+    """Whether it is worth asking for each: a cold build begins with nothing."""
+    return len(good) <= _CHUNK or conn.execute(sa.select(document.c.id).limit(1)).first() is not None
+
+
+def _portions(good: list[Good]) -> Iterator[list[Good]]:
+    for start in range(0, len(good), _CHUNK):
+        yield good[start : start + _CHUNK]
 
 
 def _blobs(conn: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
