@@ -191,7 +191,7 @@ def test_a_base_that_moved_on_counts_from_where_they_parted(world: World) -> Non
     """Trunk's newer commits are no part of a pull request's preview."""
     start = world.one.repo.head()
     head = world.push({LINK: world.files[LINK].replace("ospf: 10", "ospf: 77")})
-    git = ["git", "--git-dir", world.settings.repository]
+    git = ["git", "--git-dir", str(world.settings.repository)]
     run([*git, "branch", "topic", head])
     run([*git, "update-ref", "refs/heads/main", str(start)])
     clone = world.settings.home / "clone"
