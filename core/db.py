@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 from core.errors import Retryable, Terminal
+from core.queueing import FairLock
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -26,6 +27,8 @@ _NAMING = {
     "pk": "pk_%(table_name)s",
 }
 _CHUNK = 500
+_PATIENCE = 30.0
+_TURNS: dict[str, FairLock] = {}
 _METADATA: dict[str, sa.MetaData] = {}
 
 
@@ -118,7 +121,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at exit, rolled back when the block raises."""
-        with self._connect() as conn:
+        with self._turn(), self._connect() as conn:
             if self.is_sqlite:
                 self._begin_immediate(conn)
             try:
@@ -133,6 +136,20 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Writers of this process on one SQLite file go in the order of asking."""
+        if not self.is_sqlite:
+            yield
+            return
+        lock = _TURNS.setdefault(str(self.url.database), FairLock())
+        if not lock.acquire(_PATIENCE):
+            raise DatabaseAway(self.url.render_as_string(), f"writers have queued for {_PATIENCE:g} s")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _begin_immediate(self, conn: Connection) -> None:
         try:

@@ -17,6 +17,7 @@ from reconciler.states import RunState
 
 ALICE = "S-10001"
 LOGIN = "s10001@example.net"
+_ROUTES = 60.0
 
 
 class StoryBroken(Exception):
@@ -80,7 +81,12 @@ class LabStory:
 
     def reach(self) -> None:
         """The data plane's word."""
-        reach = reach_matrix(self.stage.routers, self.stage.expected().loopbacks)
+        loopbacks = self.stage.expected().loopbacks
+        reach = reach_matrix(self.stage.routers, loopbacks)
+        # Adjacencies are Full before the last routes are installed: a moment is allowed, silence is not.
+        end = time.monotonic() + _ROUTES
+        while not reach.complete and time.monotonic() < end:
+            reach = reach_matrix(self.stage.routers, loopbacks)
         if not reach.complete:
             raise StoryBroken(f"{reach}; missing: {', '.join(reach.missing)}")
         self.tell.say(f"{reach} in {reach.seconds:.1f} s")
