@@ -12,7 +12,10 @@ _SECRET_KEYS = re.compile(
     r"(password|secret|token|psk|community|passphrase|private|credential|authorization)", re.IGNORECASE
 )
 _SEALED = re.compile(r"enc:v1:[A-Za-z0-9+/=_-]+")
-_INLINE = re.compile(r"(?i)\b(password|secret|key-chain|md5|community)(\s+(?:\d\s+)?|=)(\S+)")
+# A configuration line's secret is the word after its keyword; a sentence about secrets goes on with a small word.
+_INLINE = re.compile(
+    r"(?i)\b(password|secret|key-chain|md5|community)(\s+(?:\d\s+)?(?!(?:at|of|is|in|for|does|and|or)\b)|=)(\S+)"
+)
 MASK = "<redacted>"
 
 

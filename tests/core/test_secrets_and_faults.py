@@ -47,6 +47,7 @@ def test_logs_show_no_secret() -> None:
     assert "abc" not in str(shown)
     assert "QUJD" not in str(shown)
     assert "neighbor 1 password" in shown["config"]
+    assert logs.redact("the secret at 'nas.secrets' does not open") == "the secret at 'nas.secrets' does not open"
 
 
 def test_a_fault_point_kills_only_in_test_mode() -> None:
