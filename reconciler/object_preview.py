@@ -1,7 +1,6 @@
 """What a change would do to subscriber objects on devices (lane 2): ONUs, service ports."""
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -46,10 +45,9 @@ def object_section(comparison: Comparison) -> Iterator[Section]:
 
 def moves(comparison: Comparison) -> list[ObjectMove]:
     """Every object that differs, of the lines that the change touches."""
-    takes = cache(has_objects)
     found: list[ObjectMove] = []
     for line in sorted(_lines(comparison)):
-        before, after = (_wanted(reader, line, takes) for reader in (comparison.base, comparison.head))
+        before, after = (_wanted(reader, line) for reader in (comparison.base, comparison.head))
         gone = before.keys() - after.keys()
         found += [ObjectMove(key[0], line, "delete", key[1]) for key in gone]
         found += [
@@ -72,11 +70,11 @@ def _lines(comparison: Comparison) -> set[str]:
     return lines
 
 
-def _wanted(reader: Any, line: str, takes: Any) -> dict[tuple[str, str], WantedObject]:
+def _wanted(reader: Any, line: str) -> dict[tuple[str, str], WantedObject]:
     value = reader.get("line", line)
     olt: str = getattr(value, "olt", "")
     device = reader.get("device", olt) if olt else None
-    if device is None or device.manage == "observe" or not takes(device.platform):
+    if device is None or device.manage == "observe" or not has_objects(device.platform):
         return {}
     objects = objects_of(device.platform, line, value, services_on(reader, line))
     return {(olt, f"{one.kind} {' '.join(map(str, one.key.values()))}"): one for one in objects}

@@ -1,6 +1,7 @@
 """Find the renderer of a platform: `renderers/<platform>/renderer.py`."""
 
 import importlib
+from functools import cache
 from types import ModuleType
 from typing import Any, cast
 
@@ -28,8 +29,9 @@ def renderer_for(platform: str) -> Renderer:
     return cast(Renderer, _module(platform))
 
 
+@cache
 def has_objects(platform: str) -> bool:
-    """Whether the platform takes subscriber objects (lane 2)."""
+    """Whether the platform takes subscriber objects (lane 2); asked for every line, so looked up once."""
     return platform in discovery.folders("renderers", "objects")
 
 

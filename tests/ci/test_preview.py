@@ -246,3 +246,13 @@ def test_a_folder_without_git_is_only_validated(world: World, tmp_path: Path) ->
     done = trunkline("ci", bare)
     assert done.returncode == 0
     assert "no commit to compare with" in done.stdout
+
+
+def test_a_change_that_would_be_parked_says_by_which_count_it_passes(world: World) -> None:
+    """The guard of 50 restrictions; releases are never gated."""
+    many = {hold_path(f"S-{number}"): GARDEN for number in range(1, 52)}
+    found = _preview(world, many)
+    assert found.sections[0].title == "Guards"
+    assert "`trunkline release COMMIT --expect 51`" in found.sections[0].markdown
+    back = _preview(world, {path: None for path in many})  # noqa: C420  (mypy wants the wider type)
+    assert "Guards" not in [one.title for one in back.sections]
