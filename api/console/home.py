@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from aaa.models import session
 from aaa.support import worker_positions
 from api.console import commits
-from api.console.map import Picture, picture
+from api.console.map import Picture, picture, worst
 from api.devices.view import DeviceState, device_states
 from api.here import Installed
 from api.quarantine.view import Quarantined, quarantined
@@ -71,8 +71,7 @@ def home(here: Installed) -> Home:
 
 def _devices(devices: list[DeviceState]) -> Tile:
     good = sum(one.tone in ("ok", "off") for one in devices)
-    bad = any(one.tone == "bad" for one in devices)
-    tone = "ok" if good == len(devices) else "bad" if bad else "busy"
+    tone = "ok" if good == len(devices) else worst(devices)
     return Tile("devices as wanted", f"{good} / {len(devices)}", tone, "#devices")
 
 
@@ -106,4 +105,5 @@ def _by_site(reader: Reader, devices: list[DeviceState]) -> list[tuple[str, str,
     groups: dict[str, list[DeviceState]] = {}
     for one in devices:
         groups.setdefault(one.site, []).append(one)
-    return [(site, str(names.get(site, site)), found) for site, found in sorted(groups.items())]
+    named = [(site, str(names.get(site, site)), found) for site, found in groups.items()]
+    return sorted(named, key=lambda one: one[1])

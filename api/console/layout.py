@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 760.0, 460.0
+WIDTH, HEIGHT = 760.0, 560.0
 _EDGE = 46.0
 _APART = 30.0
 _ROUNDS = 80
@@ -112,34 +112,38 @@ Box = tuple[float, float, float, float]
 
 
 def _label(places: Sequence[Place], points: Sequence[tuple[float, float]]) -> dict[str, Spot]:
-    taken: list[Box] = [(x - 11, y - 11, x + 11, y + 11) for x, y in points]
-    found = {}
-    for place, (x, y) in zip(places, points, strict=True):
-        chosen = None if len(places) > _MOST else _free(place.label, x, y, taken)
-        if chosen is None:
-            found[place.id] = Spot(round(x, 1), round(y, 1), "", 0, 0, "start")
-            continue
-        label_x, label_y, anchor, box = chosen
-        taken.append(box)
-        found[place.id] = Spot(
-            round(x, 1), round(y, 1), place.label, round(label_x, 1), round(label_y, 1), anchor
-        )
+    """Whoever has the fewest free sides chooses first."""
+    taken: list[Box] = [(x - 12, y - 12, x + 12, y + 12) for x, y in points]
+    pairs = list(zip(places, points, strict=True))
+    found = {place.id: Spot(round(x, 1), round(y, 1), "", 0, 0, "start") for place, (x, y) in pairs}
+    if len(places) > _MOST:
+        return found
+    pairs.sort(key=lambda pair: len(_free(pair[0].label, pair[1], taken)))
+    for place, point in pairs:
+        for label_x, label_y, anchor, box in _free(place.label, point, taken)[:1]:
+            taken.append(box)
+            bare = found[place.id]
+            found[place.id] = bare._replace(
+                label=place.label, label_x=round(label_x, 1), label_y=round(label_y, 1), anchor=anchor
+            )
     return found
 
 
-def _free(label: str, x: float, y: float, taken: Sequence[Box]) -> tuple[float, float, str, Box] | None:
-    """The first side of the spot where the label covers nothing."""
-    wide = len(label) * _CHARACTER
+def _free(
+    label: str, point: tuple[float, float], taken: Sequence[Box]
+) -> list[tuple[float, float, str, Box]]:
+    """The sides of the spot where the label covers nothing, the best first."""
+    (x, y), wide, free = point, len(label) * _CHARACTER, []
     for label_x, label_y, anchor in (
         (x + 14, y + 4, "start"), (x - 14, y + 4, "end"), (x, y - 16, "middle"), (x, y + 24, "middle"),
-        (x + 12, y - 11, "start"), (x - 12, y - 11, "end"), (x + 12, y + 19, "start"), (x - 12, y + 19, "end"),
+        (x + 12, y - 13, "start"), (x - 12, y - 13, "end"), (x + 12, y + 21, "start"), (x - 12, y + 21, "end"),
     ):  # fmt: skip
         left = label_x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
         box = (left, label_y - _LINE + 3, left + wide, label_y + 3)
         inside = box[0] >= 0 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= HEIGHT
         if inside and not any(_overlap(box, other) for other in taken):
-            return label_x, label_y, anchor, box
-    return None
+            free.append((label_x, label_y, anchor, box))
+    return free
 
 
 def _overlap(one: Box, other: Box) -> bool:

@@ -28,15 +28,15 @@ class Caller:
     def __init__(self, world: World, client: TestClient, role: str) -> None:
         with world.one.db.write() as conn:
             self.token_id, self.token = tokens.create(conn, f"{role}-1", role)
-        self._client = client
+        self.client = client
 
     def get(self, path: str, **params: Any):
         """A GET below /api/v1."""
-        return self._client.get(f"/api/v1{path}", params=params, headers=self.headers)
+        return self.client.get(f"/api/v1{path}", params=params, headers=self.headers)
 
     def post(self, path: str, body: Any = None):
         """A POST below /api/v1."""
-        return self._client.post(f"/api/v1{path}", json=body, headers=self.headers)
+        return self.client.post(f"/api/v1{path}", json=body, headers=self.headers)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from api import tokens
 from api.app import create_app
+from api.errors import TokenRefused
 from api.failures import LIMIT
 from api.login import link
 from api.login.session import COOKIE, Visits
@@ -35,7 +36,7 @@ def test_without_a_token_nothing_is_told(client: TestClient, said: str | None) -
     headers = {} if said is None else {"Authorization": said}
     for route in _routes():
         if route.path.startswith(("/api/", "/metrics")):
-            for method in route.methods:
+            for method in route.methods or ():
                 answer = client.request(method, route.path, headers=headers)
                 assert (answer.status_code, answer.json()["schema"]) == (401, "trunkline.error/1"), route.path
 
@@ -65,9 +66,9 @@ def test_a_revoked_and_an_expired_token_are_refused(world: World, caller) -> Non
         tokens.revoke(conn, viewer.token_id, "admin-1")
         _, short = tokens.create(conn, "night-shift", "viewer", timedelta(hours=8))
     assert viewer.get("/devices").status_code == 401
-    with clock.frozen(clock.now() + timedelta(hours=9)), world.one.db.read() as conn:
-        with pytest.raises(tokens.TokenRefused):
-            tokens.identify(conn, short)
+    later = clock.now() + timedelta(hours=9)
+    with clock.frozen(later), world.one.db.read() as conn, pytest.raises(TokenRefused):
+        tokens.identify(conn, short)
 
 
 def test_a_token_is_kept_only_as_its_hash(world: World, caller) -> None:
