@@ -37,6 +37,15 @@ class UnhealthyAfterCommit(Terminal):
         )
 
 
+class RevertedAgain(Terminal):
+    """A commit was taken back again and again, by the device's timer or by us."""
+
+    def __init__(self, device: str, times: int) -> None:
+        super().__init__(
+            f"{device} took the commit back, {times} tries: it may cut us off from the device; look at its diff"
+        )
+
+
 class NotVerified(Terminal):
     """After the confirmed commit the device still differs from what was rendered."""
 

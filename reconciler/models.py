@@ -113,6 +113,7 @@ position = sa.Table(
     METADATA,
     sa.Column("lane", sa.String(24), primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("generation", sa.String(40), nullable=False),
 )
 
 device_read = sa.Table(

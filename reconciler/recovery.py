@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING
 from drivers.contract import Driver
 from reconciler import device_io
 from reconciler.context import Rendering
+from reconciler.errors import RevertedAgain
 from reconciler.runs import Run
 from reconciler.states import RunState
 
 if TYPE_CHECKING:
     from reconciler.machine import DeviceMachine
+
+
+MAX_TRIES = 3
+"""So often a commit may be found taken back: a change that cuts us off from its device must not go round for ever."""
 
 
 def recover(machine: "DeviceMachine", run: Run) -> Run:
@@ -45,7 +50,7 @@ def _unconfirmed(
         return machine.confirm(run, rendering, driver, run.updated_at)
     if pending:
         driver.rollback()
-        return machine.advance(
-            run, RunState.REVERTED, "taken back after a restart: it was not the wanted state"
-        )
-    return machine.advance(run, RunState.REVERTED, "the device runs its old configuration after a restart")
+    run = machine.advance(run, RunState.REVERTED, "the device runs what it ran before", not_before=None)
+    if run.attempts >= MAX_TRIES:
+        raise RevertedAgain(run.device, run.attempts)
+    return run

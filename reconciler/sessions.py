@@ -25,10 +25,11 @@ from core.errors import TrunklineError
 from drivers import registry
 from drivers.contract import LiveSession
 from intents.index.models import index_change
+from intents.index.position import position as index_position
 from inventory.resolve import resolve_device
 from reconciler import following, receipts
 from reconciler.context import Context
-from reconciler.models import position, session_work
+from reconciler.models import session_work
 from reconciler.targets import target_of
 
 LANE = "sessions"
@@ -123,18 +124,19 @@ def end_session(context: Context, session: Session) -> bool:
 
 def queue(context: Context) -> int:
     """Queue the services whose wanted policy the view changed since our position; returns how many."""
-    with context.db.read() as conn:
-        at = conn.execute(sa.select(position.c.seq).where(position.c.lane == LANE)).scalar()
+    at = following.place(context.db, LANE)
     with context.index_db.read() as conn:
         newest = conn.execute(sa.select(sa.func.max(view_change.c.seq))).scalar() or 0
-        if at == newest:
+        upto = following.Place(newest, index_position(conn).generation)
+        if at == upto:
             return 0
-        seqs = _sweep(context, newest) if at is None or newest < at else _changed(conn, at, newest)
+        again = at is None or at.generation != upto.generation or newest < at.seq
+        seqs = _sweep(context, newest) if again or at is None else _changed(conn, at.seq, newest)
         work = [_row(service, seq, *_cause(conn, service)) for service, seq in sorted(seqs.items())]
     with context.db.write() as conn:
         for start in range(0, len(work), _CHUNK):
             upsert(conn, session_work, work[start : start + _CHUNK], key=["service"])
-        following.moved(conn, LANE, newest)
+        following.moved(conn, LANE, upto)
     faults.point(P_QUEUED)
     return len(work)
 

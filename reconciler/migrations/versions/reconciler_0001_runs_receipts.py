@@ -105,6 +105,7 @@ def upgrade() -> None:
         "lane_position",
         sa.Column("lane", sa.String(24), primary_key=True),
         sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("generation", sa.String(40), nullable=False),
     )
     op.create_table(
         "device_read",
