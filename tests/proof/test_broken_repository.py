@@ -68,6 +68,20 @@ def test_every_mistake_is_listed_with_its_place_as_text(spoilt: Path) -> None:
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_a_revision_tells_the_same_as_the_folder(spoilt: Path) -> None:
+    """From Git's objects and modes, without a work tree: what CI and the indexer see."""
+    for arguments in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "-q", "-m", "Everything wrong"],
+    ):
+        subprocess.run(["git", *arguments], cwd=spoilt, check=True, capture_output=True)
+    folder = json.loads(validate(spoilt, "--json").stdout)
+    revision = validate(spoilt, "--rev", "HEAD", "--json")
+    assert revision.returncode == 1
+    assert json.loads(revision.stdout)["problems"] == folder["problems"]
+
+
 def test_a_nearest_name_is_offered(spoilt: Path) -> None:
     """A key, a reference and a folder that are nearly right."""
     hints = {one["path"]: one["hint"] for one in json.loads(validate(spoilt, "--json").stdout)["problems"]}
