@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from inventory.model import DeviceModel
+from renderers.bundle import File, bundle, origins_of
 from renderers.contract import Rendered, Secrets
 from renderers.environment import environment, rendered
 from renderers.linux_pppd.access import Bng, bng_of
-from renderers.linux_pppd.bundle import File, bundle, origins_of
 from renderers.linux_pppd.dictionary import ATTRIBUTES
 from renderers.linux_pppd.escape import html, plain
 

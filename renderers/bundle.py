@@ -1,4 +1,4 @@
-"""Several files as one text: `=== MODE PATH` before each file. The driver of the same name reads it back."""
+"""Several files as one text: `=== MODE PATH` before each file. The driver of the platform reads it back."""
 
 import msgspec
 
