@@ -4,6 +4,7 @@
 where every key and value stands. Size, depth and the number of nodes are bounded, so that no file can cost much.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ _PLAIN = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=4096)  # `active`, `gpon`, `fibre`: a large network says few words very often
 def plain(text: str) -> Scalar:
     """The value of an unquoted scalar: `12`, `0o14`, `1.5`, `true`, `~`, or the text itself (`NO`, `10:20:30`).
 

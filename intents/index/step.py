@@ -12,6 +12,7 @@ from intents.config.schema import Config
 from intents.guards import Totals
 from intents.index import held, origin, position
 from intents.index.apply import apply, set_quarantine
+from intents.index.contents import Contents
 from intents.index.models import quarantine
 from intents.index.reader import IndexReader
 from intents.index.trial import Bad, Candidate, Good, trial
@@ -19,13 +20,12 @@ from intents.kinds import is_foreign
 from intents.models import index_position
 from intents.overlay import NOTHING
 from intents.reader import Reader
-from intents.repository import REGULAR, Repository
+from intents.repository import Repository
 from intents.treediff import Delta
 
 CLEAN = "clean"
 HOLDS = "holds/"
 """Nothing refers to holds: they mend nobody, so a release is never slowed down by what is in quarantine."""
-_MANY = 500
 BEFORE_APPLY = faults.declare("indexer.before_apply")
 AFTER_CLEAN = faults.declare("indexer.after_clean")
 AFTER_APPLY = faults.declare("indexer.after_apply")
@@ -55,9 +55,10 @@ class Step:
 
     def take_clean(self, commit: str) -> bool:
         """Fill the empty index with a whole tree; False, and nothing written, when anything in it is bad."""
-        whole = [_candidate(delta, commit) for delta in self._repo.diff(None, commit)]
-        candidates = [one for one in whole if not is_foreign(one.path)]
-        outcome = trial(NOTHING, candidates, self._contents(candidates))
+        whole = self._repo.diff(None, commit)
+        candidates = [_candidate(delta, commit) for delta in whole if not is_foreign(delta.path)]
+        del whole
+        outcome = trial(NOTHING, candidates, Contents(self._repo))
         if outcome.bad:
             return False
         self._write(None, commit, outcome.good, [], set())
@@ -93,7 +94,7 @@ class Step:
             and ((why == "problem" and hopeful) or bad.candidate.commit in released)
         ]
         candidates = [one for one in fresh if one.path not in gated] + again
-        outcome = trial(reader, candidates, self._contents(candidates))
+        outcome = trial(reader, candidates, Contents(self._repo))
         bad = [(one, "problem") for one in outcome.bad] + [(one, "guard") for one in parked]
         gone = touched | {one.path for one in again}
         if base is not None and bad and not outside:
@@ -138,12 +139,6 @@ class Step:
         with self._db.read() as conn:
             found = held.states(conn, sorted(set(commits)))
         return {commit for commit, state in found.items() if state == "released"}
-
-    def _contents(self, candidates: Sequence[Candidate]) -> dict[str, bytes]:
-        blobs = {one.blob for one in candidates if one.blob is not None and one.mode == REGULAR}
-        if len(blobs) > _MANY:
-            return dict(self._repo.read_many(sorted(blobs)))
-        return {blob: self._repo.read(blob) for blob in blobs}
 
     def _remember_clean(self, commit: str) -> None:
         """Where a cold build may start when the head has something outside."""
