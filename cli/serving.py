@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from aaa.radius.worker import view_folder
 from cli.installation import Installation
 from core import logs
 from core.errors import TrunklineError
@@ -29,11 +30,12 @@ class Serving:
     def start(self) -> "Serving":
         """Start every role; returns when RADIUS and the API listen."""
         one, roles = self.installation, self.installation.settings.roles
-        one.indexer.run_once()
-        one.view_builder.run_once()
-        if "radius" in roles:
-            one.radius.start()
-            self._has_radius = True
+        if "radius" in roles and self._has_snapshot():
+            self._start_radius()  # it answers from what it knew, before anything else is read
+        if "indexer" in roles:
+            self._index()
+        if "radius" in roles and not self._has_radius:
+            self._start_radius()
         if "committer" in roles:
             self._loop("committer", one.committer.run_once)
             if one.settings.forge_url:
@@ -80,6 +82,13 @@ class Serving:
 
     def _index(self) -> int:
         return len(self.installation.indexer.run_once()) + self.installation.view_builder.run_once()
+
+    def _has_snapshot(self) -> bool:
+        return (view_folder(self.installation.settings) / "view.base").exists()
+
+    def _start_radius(self) -> None:
+        self.installation.radius.start()
+        self._has_radius = True
 
     def _sync_forge(self) -> int:
         """A round with the forge every few seconds; its webhook only makes the next one come sooner."""
