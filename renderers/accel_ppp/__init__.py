@@ -1,0 +1,1 @@
+"""accel-ppp BNG: see README.md."""
