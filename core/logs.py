@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -36,6 +36,16 @@ def _redactor(_logger: Any, _name: str, entry: MutableMapping[str, Any]) -> Muta
     return {key: redact(value, key) for key, value in entry.items()}
 
 
+class _StandardError:
+    """Standard error as it is when a line is written: it may be another one than when the logger was made."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(format_: str = "console", level: str = "INFO") -> None:
     """Write to standard error as `console` lines or one `json` object a line."""
     renderer: Any = (
@@ -53,7 +63,7 @@ def configure(format_: str = "console", level: str = "INFO") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=False,
     )
 
@@ -61,3 +71,6 @@ def configure(format_: str = "console", level: str = "INFO") -> None:
 def get(room: str) -> structlog.stdlib.BoundLogger:
     """The logger of a room; it follows `configure` also when it was made before."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(room=room))
+
+
+configure()  # nothing is ever printed to standard output, also where nobody configures anything

@@ -31,6 +31,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EARLIER_WAVE = "an earlier wave is not through"
+EARLIER_FAILED = "an earlier wave failed; repair it or revert the commit"
 DEVICE_PAUSED = "the device is paused"
 _SOON = timedelta(seconds=2)
 
@@ -47,10 +48,8 @@ def closed(facts: Facts) -> Closed | None:
 
 
 def _wave(facts: Facts) -> Closed | None:
-    if any(state in (RunState.QUARANTINED, RunState.REVERTED) for state in facts.earlier_waves):
-        return Closed(
-            "an earlier wave failed; repair it or revert the commit", facts.now + timedelta(seconds=30)
-        )
+    if RunState.QUARANTINED in facts.earlier_waves:  # one that was taken back is tried again first
+        return Closed(EARLIER_FAILED, facts.now + timedelta(seconds=30))
     if any(
         state not in (RunState.VERIFIED, RunState.OBSERVED, RunState.SUPERSEDED)
         for state in facts.earlier_waves

@@ -11,7 +11,7 @@ from core import clock, events, leases
 from core.db import Database
 from core.ids import new_id
 from reconciler.errors import LeaseLost
-from reconciler.gates import EARLIER_WAVE
+from reconciler.gates import EARLIER_FAILED, EARLIER_WAVE
 from reconciler.models import device_run, device_step
 from reconciler.states import ENDED, ON_DEVICE, RunState, require
 
@@ -128,7 +128,11 @@ def _wake_next_wave(conn: Connection, run: Run) -> None:
     """Runs of the same commit that wait for an earlier wave look again at once."""
     conn.execute(
         sa.update(device_run)
-        .where(device_run.c.commit_id == run.commit_id, device_run.c.open, device_run.c.why == EARLIER_WAVE)
+        .where(
+            device_run.c.commit_id == run.commit_id,
+            device_run.c.open,
+            device_run.c.why.in_([EARLIER_WAVE, EARLIER_FAILED]),
+        )
         .values(not_before=None)
     )
 

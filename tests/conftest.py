@@ -43,7 +43,9 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Golden files are written anew only when somebody says so."""
-    parser.addoption("--regenerate-golden", action="store_true", help="write golden files anew; review the diff")
+    parser.addoption(
+        "--regenerate-golden", action="store_true", help="write golden files anew; review the diff"
+    )
 
 
 @pytest.fixture

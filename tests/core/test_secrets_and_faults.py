@@ -47,7 +47,10 @@ def test_logs_show_no_secret() -> None:
     assert "abc" not in str(shown)
     assert "QUJD" not in str(shown)
     assert "neighbor 1 password" in shown["config"]
-    assert logs.redact("the secret at 'nas.secrets' does not open") == "the secret at 'nas.secrets' does not open"
+    assert (
+        logs.redact("the secret at 'nas.secrets' does not open")
+        == "the secret at 'nas.secrets' does not open"
+    )
 
 
 def test_a_fault_point_kills_only_in_test_mode() -> None:
@@ -101,3 +104,13 @@ def test_a_problem_prints_its_place_and_travels_in_the_envelope() -> None:
     answer = envelope("validate", [problem], ok=False)
     assert answer["schema"] == "trunkline.validate/1"
     assert set(answer["problems"][0]) == {"code", "severity", "path", "line", "column", "message", "hint"}
+
+
+def test_logs_go_to_standard_error_as_it_is_now(capsys: pytest.CaptureFixture[str]) -> None:
+    """A logger outlives the stream that it was configured with: a captured one is closed after its test."""
+    logs.configure()
+    logs.get("t").warning("heard", password="hidden")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "heard" in shown.err
+    assert "hidden" not in shown.err
