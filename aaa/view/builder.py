@@ -27,6 +27,8 @@ ReaderFactory = Callable[[], AbstractContextManager[Reader]]
 _CHUNK = 200
 _SERVICE = "service:"
 _log = structlog.get_logger()
+_TOLD = 5
+"""So many records that cannot be compiled are named; a missing key concerns them all."""
 
 
 class ViewBuilder:
@@ -38,11 +40,14 @@ class ViewBuilder:
         self._db = index_db
         self._reader = reader_factory
         self._secrets = Secrets(open_secret, seal)
+        self._kept = 0
         ensure(index_db)
 
     def run_once(self) -> int:
         """Take over everything that the index has beyond our position; returns how many records changed."""
         with self._db.read() as conn:
+            if conn.scalar(sa.select(index_state.c.commit_id)) is None:
+                return 0  # an index without its first commit knows nobody: no reason to forget everybody
             position, generation = state(conn, "index_seq"), state(conn, "index_generation")
             newest = conn.scalar(sa.select(sa.func.max(index_change.c.seq))) or 0
             now = f"{conn.scalar(sa.select(index_state.c.generation)) or ''}/{self._secrets.seal.fingerprint}"
@@ -102,7 +107,7 @@ class ViewBuilder:
         self, reader: Reader, touched: Affected, digests: dict[tuple[str, str], bytes], newest: int
     ) -> int:
         """Compile in chunks, each its own short transaction; the position moves with the last one."""
-        changed = 0
+        changed, self._kept = 0, 0
         for owners in _chunks(
             [
                 *(f"device:{one}" for one in sorted(touched.devices)),
@@ -112,6 +117,8 @@ class ViewBuilder:
             compiled = self._compiled(reader, owners)
             with self._db.write() as conn:
                 changed += replace(conn, compiled)
+        if self._kept > _TOLD:
+            _log.error("kept at their last good records", owners=self._kept, told=_TOLD)
         faults.point(BEFORE_WRITE)
         with self._db.write() as conn:
             rows = [{"kind": kind, "id": one, "digest": digest} for (kind, one), digest in digests.items()]
@@ -135,7 +142,9 @@ class ViewBuilder:
                 return compile_service(reader, identifier, self._secrets)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
-            _log.error("kept at its last good record", owner=owner, error=str(error), vendors=names())
+            self._kept += 1
+            if self._kept <= _TOLD:
+                _log.error("kept at its last good record", owner=owner, error=str(error), vendors=names())
             return None
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from aaa.accounting.merge import Session
 from aaa.coa import client
@@ -19,7 +20,8 @@ from aaa.view.records import Wanted
 from aaa.view.seal import Seal
 from core import clock
 from core.db import insert_many
-from intents.index.models import index_change
+from intents.index import layout
+from intents.index.models import index_change, index_state
 from tests.aaa.conftest import QUICK, client_of
 from tests.aaa.network import SECRET, Network, open_secret, reading
 from tests.support import eventually
@@ -122,7 +124,9 @@ class Loop:
     def __init__(self, node, network: Network, recorded) -> None:
         self.network, self.recorded = network, recorded
         self.index = open_derived(node)
-        index_change.metadata.create_all(self.index.engine)
+        layout.prepare(self.index)
+        with self.index.write() as conn:
+            conn.execute(sa.update(index_state).values(commit_id="c"))
         self.seal = Seal.of(node.home)
         self.builder = ViewBuilder(self.index, lambda: reading(network), open_secret, self.seal)
         self.server = RadiusServer(node, limits=QUICK, in_process=True)

@@ -25,7 +25,7 @@ from core import clock, faults
 from core.db import Database, insert_many
 from core.settings import Settings
 from intents.index import layout
-from intents.index.models import index_change
+from intents.index.models import index_change, index_state
 from tests.aaa.network import Network, open_secret, reading
 from tests.support import eventually
 
@@ -38,6 +38,8 @@ class Built:
     def __init__(self, db: Database, network: Network) -> None:
         self.db, self.network = db, network
         layout.prepare(db)
+        with db.write() as conn:
+            conn.execute(sa.update(index_state).values(commit_id="c"))
         self.builder = ViewBuilder(self.db, lambda: reading(self.network), open_secret, SEAL)
         self.builder.run_once()
 
@@ -394,3 +396,14 @@ def test_a_busy_index_does_not_keep_a_worker_from_following(node, network):
     follower.join(timeout=10)
     lock.close()
     built.db.close()
+
+
+def test_an_index_without_its_first_commit_makes_nobody_forgotten(built):
+    """A lost index whose rebuilding is stopped at once leaves the view as it was."""
+    with built.db.read() as conn:
+        before = conn.execute(sa.select(view_record.c.key)).all()
+    layout.reset(built.db)
+    assert built.builder.run_once() == 0
+    with built.db.read() as conn:
+        assert conn.execute(sa.select(view_record.c.key)).all() == before
+    assert before

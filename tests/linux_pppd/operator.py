@@ -23,7 +23,7 @@ from core.migrate import upgrade
 from core.settings import Settings
 from drivers.contract import LiveSession
 from intents.index import layout
-from intents.index.models import index_change
+from intents.index.models import index_change, index_state
 from inventory.resolve import resolve_device
 from renderers.linux_pppd.renderer import render
 from tests.linux_pppd import network
@@ -40,6 +40,8 @@ class Operator:
         upgrade(self.db)
         self.index = open_derived(self.settings)
         layout.prepare(self.index)
+        with self.index.write() as conn:
+            conn.execute(sa.update(index_state).values(commit_id="c"))
         self.held: frozenset[str] = frozenset()
         self.server = RadiusServer(self.settings, limits=Limits(reject_delay=0.1), in_process=True)
         self.builder = ViewBuilder(self.index, self._reader, Opens(), Seal.of(folder))
