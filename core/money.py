@@ -1,7 +1,8 @@
 """Money is an integer of minor units and a currency; there are no floats anywhere near it."""
 
+import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ from core.errors import Terminal
 # ISO 4217: minor-unit digits that differ from two.
 _NONE = ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 0)
 _THREE = ("BHD IQD JOD KWD LYD OMR TND", 3)
+# Bounded, without exponents: what is written fits a 64-bit column, and no reading of it rounds or takes long.
+_AMOUNT = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _DIGITS = {code: places for codes, places in (_NONE, _THREE) for code in codes.split()}
 
 
@@ -27,7 +30,7 @@ class AmountNotReadable(Terminal):
 
     def __init__(self, text: str, currency: str) -> None:
         super().__init__(
-            f"'{text}' is no amount of {currency}; write digits with at most {digits(currency)} decimals"
+            f"'{text}' is no amount of {currency}; write up to 15 digits with at most {digits(currency)} decimals"
         )
 
 
@@ -51,11 +54,10 @@ class Money(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str, currency: str) -> "Money":
         """Read "79.00"; more decimals than the currency has is an error, never a rounding."""
-        try:
-            scaled = Decimal(text).scaleb(digits(currency))
-        except InvalidOperation as error:
-            raise AmountNotReadable(text, currency) from error
-        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        if not _AMOUNT.fullmatch(text):
+            raise AmountNotReadable(text, currency)
+        scaled = Decimal(text).scaleb(digits(currency))
+        if scaled != scaled.to_integral_value():
             raise AmountNotReadable(text, currency)
         return cls(int(scaled), currency)
 

@@ -20,8 +20,12 @@ def test_amounts_are_read_with_the_digits_of_their_currency() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "currency"), [("1.001", "AUD"), ("x", "AUD"), ("NaN", "AUD"), ("0.5", "JPY")]
-)
+    ("text", "currency"),
+    [
+        ("1.001", "AUD"), ("x", "AUD"), ("NaN", "AUD"), ("0.5", "JPY"), ("", "AUD"), ("1_0", "AUD"), ("\u0661", "AUD"),
+        ("1e3", "AUD"), ("1e999999999", "AUD"), ("9" * 16, "AUD"), ("1." + "0" * 30 + "1", "AUD"),
+    ],
+)  # fmt: skip
 def test_an_amount_that_its_currency_cannot_hold_is_refused(text: str, currency: str) -> None:
     """Reading never rounds."""
     with pytest.raises(AmountNotReadable, match=currency):
