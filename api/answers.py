@@ -8,6 +8,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from aaa.support import LoginNotKnown
@@ -66,6 +67,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TrunklineError, _ours)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _web)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
+    app.add_exception_handler(DataError, _no_value)
     app.add_exception_handler(Exception, _fault)
 
 
@@ -90,7 +93,8 @@ def _ours(request: Request, error: Exception) -> Response:
     status = status_of(error)
     hint = "trying again may help" if isinstance(error, Retryable) else ""
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}.get(status)
-    return _refusal(request, status, [Mistake(code=code, message=str(error), hint=hint)], headers)
+    told = str(error).encode(errors="replace").decode()  # a sentence may repeat half of a surrogate pair
+    return _refusal(request, status, [Mistake(code=code, message=told, hint=hint)], headers)
 
 
 def _unreadable(request: Request, error: Exception) -> Response:
@@ -111,6 +115,18 @@ def _web(request: Request, error: Exception) -> Response:
         status, str(error)
     )
     return _refusal(request, status, [Mistake(code=f"http.{status}", message=text)])
+
+
+def _no_text(request: Request, _error: Exception) -> Response:
+    """Half of a surrogate pair (`\\ud800`) is JSON, but no text that anything could keep."""
+    return _refusal(request, 422, [Mistake(code="request.invalid", message="a text is not Unicode")])
+
+
+def _no_value(request: Request, error: Exception) -> Response:
+    """PostgreSQL keeps no NUL in a text and no number beyond its column."""
+    logs.get("api").warning("a value was refused", path=request.url.path, error=logs.redact(repr(error)))
+    told = "a value is not one that the database keeps: a NUL character, or a number that is too large"
+    return _refusal(request, 422, [Mistake(code="request.invalid", message=told)])
 
 
 def _fault(request: Request, error: Exception) -> Response:

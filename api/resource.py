@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query
 from api.errors import NotUsable
 
 T = TypeVar("T")
+_MOST_DIGITS = 18
+"""A longer number fits no 64-bit column, and no sequence is that long."""
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 After = Annotated[str, Query(max_length=120, description="`next` of the page before.")]
 
@@ -32,6 +34,6 @@ def page(found: Sequence[T], limit: int, cursor: str) -> tuple[list[T], str | No
 
 def sequence(after: str) -> int | None:
     """A cursor that is a sequence number; None for the first page. Raises NotUsable."""
-    if after and not after.isdecimal():
+    if after and not (after.isascii() and after.isdecimal() and len(after) <= _MOST_DIGITS):
         raise NotUsable(f"cursor '{after}'", "take `next` of the page before as it is")
     return int(after) if after else None

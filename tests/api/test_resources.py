@@ -1,5 +1,9 @@
 """Resources: devices, receipts, held sets, quarantine, each page by page and by role."""
 
+import json
+
+import pytest
+
 from tests.world import GARDEN, World, hold_path
 
 
@@ -51,6 +55,23 @@ def test_receipts_are_found_by_commit_and_by_target(world: World, caller) -> Non
     (found,) = viewer.get("/receipts", commit=held[:10], target="S-1").json()["receipts"]
     assert (found["lane"], found["step"], found["commit_id"]) == (1, "policy", held)
     assert viewer.get("/receipts", target="nothing").json()["receipts"] == []
+
+
+@pytest.mark.parametrize("cursor", ["9" * 30, "-1", "\u0661", "x"])
+@pytest.mark.parametrize("path", ["/events", "/receipts", "/sets"])
+def test_a_cursor_that_is_none_of_ours_is_refused(caller, path: str, cursor: str) -> None:
+    """A number beyond every sequence is the caller's mistake, not a fault of ours."""
+    assert caller("admin").get(path, after=cursor).status_code == 422
+
+
+@pytest.mark.parametrize("amount", ["1e999999999", "NaN", "9" * 20])
+@pytest.mark.parametrize("currency", ["AUD", "\ud800"])
+def test_a_payment_that_nobody_can_read_is_refused(caller, client, amount: str, currency: str) -> None:
+    """Exponents, endless digits and half a surrogate pair are refused with 422 and change nothing."""
+    wanted = json.dumps({"account": "A-1", "amount": amount, "currency": currency})
+    headers = caller("billing").headers | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    told = client.post("/api/v1/payments", content=wanted, headers=headers)
+    assert (told.status_code, told.json()["schema"]) == (422, "trunkline.error/1")
 
 
 def test_what_is_quarantined_is_told_with_its_place(world: World, caller) -> None:
