@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from cli.edge import EXIT_INTERRUPTED, run_at_edge
+from cli.edge import EXIT_INTERRUPTED, EXIT_USAGE, run_at_edge
 from cli.registry import listed, load
 
 OVERVIEW = "Run an Internet service provider from the trunk of a Git repository."
@@ -76,9 +76,18 @@ def _root(
         os.environ["TRUNKLINE_HOME"] = str(home.absolute())
 
 
+def _require_text(argument: str) -> None:
+    """Nothing that we keep or send takes other bytes: end with usage before a command trips over them."""
+    if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
+        print(f"trunkline: argument {argument!a} is not text in UTF-8", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point of the console script: ends the process with 0 done, 1 no, 2 usage, 3 could not answer."""
     given = list(sys.argv[1:] if args is None else args)
+    for one in given:
+        _require_text(one)
     root = get_command(app)
     run_at_edge(lambda: root.main(args=given, prog_name="trunkline"), as_json="--json" in given)
 

@@ -9,6 +9,7 @@ import pytest
 
 from cli.answer import answer
 from cli.edge import run_at_edge
+from cli.main import main
 from cli.registry import listed, load
 from core.errors import Retryable, Terminal
 from core.problems import Problem
@@ -83,6 +84,17 @@ def test_an_unknown_command_is_usage_with_a_suggestion():
     done = trunkline("doctr")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean 'doctor'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [("plan", "\udcff"), ("receipt", "\udcff\udcfe"), ("validate", "\udcff", "--json")]
+)
+def test_an_argument_that_is_no_text_is_usage(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    """Bytes that are not UTF-8 reach no command: status 2 and the argument, readable."""
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    assert ended.value.code == 2
+    assert "argument '\\udcff" in capsys.readouterr().err
 
 
 class LineCut(Retryable):
