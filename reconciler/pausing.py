@@ -18,12 +18,16 @@ from reconciler.models import device_run
 from reconciler.models import pause as pauses
 from reconciler.states import RunState
 
+LONGEST = timedelta(days=30)
+
 
 class PauseNotUsable(Terminal):
-    """A pause that has no length."""
+    """A pause that has no length, or one that nobody would remember."""
 
     def __init__(self, device: str) -> None:
-        super().__init__(f"{device} cannot be paused for no time at all; say how long, such as --for 2h")
+        super().__init__(
+            f"{device} can be paused for more than no time and at most {LONGEST.days} days, such as --for 2h"
+        )
 
 
 class DeviceNotManaged(Terminal):
@@ -59,7 +63,7 @@ def pause(
 
     A run that is on the device already is brought to its end. Raises DeviceMissing, PauseNotUsable.
     """
-    if length <= timedelta(0):
+    if not timedelta(0) < length <= LONGEST:
         raise PauseNotUsable(device)
     if reader.get("device", device) is None:
         raise DeviceMissing(device, reader.revision)

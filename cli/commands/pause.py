@@ -22,13 +22,13 @@ def command(
     from reconciler import pausing
 
     try:
-        seconds = int(Duration.parse(length))
-    except ValueError as error:
+        wanted = timedelta(seconds=int(Duration.parse(length)))
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
             f"'{length}' is no duration; write 30m, 2h or 1d", param_hint="--for"
         ) from error
     with opened() as here, here.reader() as reader, here.db.write() as conn:
-        made = pausing.pause(conn, device, timedelta(seconds=seconds), actor=actor, why=why, reader=reader)
+        made = pausing.pause(conn, device, wanted, actor=actor, why=why, reader=reader)
     until = made.until.astimezone().strftime("%Y-%m-%d %H:%M %Z")
     text = f"{device} is paused until {until}; `trunkline unpause {device}` ends it earlier"
     answer("pause", text=text, as_json=as_json, **plain(made))

@@ -44,6 +44,14 @@ def test_nothing_is_written_to_a_paused_device_and_the_others_go_on(world: World
     assert "77" in world.fleet["core2"].configuration.running
 
 
+@pytest.mark.parametrize("days", [0, -1, 31])
+def test_a_pause_has_a_length_that_somebody_remembers(world: World, days: int) -> None:
+    """None, a negative one and one over thirty days are refused: a device forgotten in a pause never converges."""
+    world.one.settle()
+    with pytest.raises(pausing.PauseNotUsable, match="core1"):
+        _pause(world, "core1", days=days)
+
+
 def test_a_pause_ends_by_itself(world: World) -> None:
     """When its time is over the run goes on without anybody."""
     world.one.settle()
