@@ -85,12 +85,14 @@ class Indexer:
     def _stop(self, found: stopping.Reason, head: str) -> None:
         if self._where().reason == found.code:
             return
-        with self._index_db.write() as conn:
-            position.stop(conn, found.code, found.why)
-        with self._db.write() as conn:
+        with (
+            self._db.write() as conn
+        ):  # first: who dies in between stops again, and the unique key tells it once
             told = {"reason": found.code, "why": found.why, "head": head}
             unique = f"stopped:{found.code}:{head}"
             events.emit(conn, "index.stopped", head, told, actor="indexer", revision=head, unique=unique)
+        with self._index_db.write() as conn:
+            position.stop(conn, found.code, found.why)
 
     def _resume(self) -> None:
         if self.is_stopped():

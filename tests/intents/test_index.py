@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from intents.index import held, step
+from intents.index import held, position, step
 from intents.index.canonical import canonical_dump
 from intents.index.indexer import Indexer
 from intents.index.layout import reset
@@ -147,6 +147,22 @@ def test_a_bad_configuration_stops_and_a_good_one_goes_on(rig: Rig) -> None:
     rig.run()
     assert not rig.indexer.is_stopped()
     assert rig.state(waiting) == "landed" or rig.land("billing", "nonpayment", rig.hold(2)) == "landed"
+
+
+def test_a_stop_is_told_also_when_its_teller_dies(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the index's own mark and the event nothing may be lost: a stop that nobody hears of lasts."""
+    rig.push({"trunkline.yaml": b"schema: 2\n"})
+
+    def dies(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(position, "stop", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rig.indexer.run_once()
+    rig.run()
+    assert rig.indexer.is_stopped()
+    assert [one["reason"] for one in rig.events("index.stopped")] == ["config-bad"]
 
 
 def test_a_data_key_that_is_gone_stops(rig: Rig) -> None:
