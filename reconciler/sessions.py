@@ -236,9 +236,8 @@ def _word(outcome: Outcome) -> str:
 
 
 def _told(sessions: int, open_: list[Outcome], behind: list[str]) -> str:
-    parts = [
-        f"{sessions} live sessions corrected" if not open_ else f"{len(open_)} of {sessions} not corrected"
-    ]
+    told = f"{sessions} live session{'' if sessions == 1 else 's'} corrected"
+    parts = [f"{len(open_)} of {sessions} not corrected" if open_ else told]
     if behind:
         parts.append(f"not acknowledged by {', '.join(behind)}")
     return "; ".join(parts)
