@@ -97,7 +97,7 @@ class Database:
     """An engine and its two ways in: `read()` and `write()`."""
 
     def __init__(self, url: str, schema: str | None = None, durable: bool = True) -> None:
-        self.url = sa.make_url(url)
+        self.url = _url(url)
         self.schema = schema
         self.engine = _engine(self.url, schema, durable)
 
@@ -173,6 +173,13 @@ def _end(conn: Connection, how: str, is_sqlite: bool) -> None:
     raw: Any = conn.connection.dbapi_connection
     if raw.in_transaction:
         raw.execute(how)
+
+
+def _url(text: str) -> sa.URL:
+    try:
+        return sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError) as error:  # the text itself may hold a password
+        raise DatabaseNotUsable("…") from error
 
 
 def _engine(url: sa.URL, schema: str | None, durable: bool) -> Engine:

@@ -76,9 +76,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         values: dict[str, Any] = _defaults(base) | _from_file(base) | _from_environment(env) | given
         values["home"] = base
         try:
-            return msgspec.convert(values, cls, strict=False)
+            made = msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError as error:
             raise SettingNotUsable("settings.toml or environment", str(base), str(error)) from error
+        known = next(field.default for field in msgspec.structs.fields(cls) if field.name == "roles")
+        if not made.roles or not set(made.roles) <= set(known):  # a misspelt role would serve nothing
+            raise SettingNotUsable("roles", ",".join(made.roles), f"name some of {', '.join(known)}")
+        return made
 
 
 def _defaults(home: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from core import clock, migrate
 from core.db import Database, DatabaseNotUsable, UtcDateTime, upsert
 from core.models import event, lease
+from core.settings import SettingNotUsable, Settings
 
 
 def _lease(name: str, epoch: int = 1) -> dict[str, object]:
@@ -75,3 +77,18 @@ def test_an_unknown_kind_of_database_is_named() -> None:
     """One sentence says what a URL may be."""
     with pytest.raises(DatabaseNotUsable, match="neither sqlite"):
         Database("mysql://somewhere/x")
+
+
+@pytest.mark.parametrize("url", ["nonsense hunter2", "", "postgresql+psycopg://u:hunter2@host:port/x"])
+def test_a_text_that_is_no_url_is_refused_without_repeating_it(url: str) -> None:
+    """What is wrong may stand beside a password."""
+    with pytest.raises(DatabaseNotUsable) as refused:
+        Database(url)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("roles", ["nosuch", "api,radios", ""])
+def test_a_role_that_does_not_exist_is_refused(roles: str, tmp_path: Path) -> None:
+    """A node that serves nothing must not say that it serves."""
+    with pytest.raises(SettingNotUsable, match="roles"):
+        Settings.load(tmp_path, {"TRUNKLINE_ROLES": roles})
