@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from core import clock, crypto, logs
 from core.db import Database, insert_many, upsert
 from reconciler.context import Rendering
-from reconciler.models import applied, device_read, drift
+from reconciler.models import applied, device_read, drift, staged
 from reconciler.runs import Run
 
 
@@ -33,6 +33,23 @@ def last_applied(db: Database, device: str, key: crypto.DataKey | None) -> Appli
     return Applied(row.commit_id, row.render_hash, row.running_hash, candidate)
 
 
+def write_staged(db: Database, run: Run, candidate: str) -> None:
+    """Keep what a run is about to commit: after a crash trunk may say something else, the device does not."""
+    with db.write() as conn:
+        upsert(conn, staged, [{"run_id": run.run_id, "candidate": candidate}], key=["run_id"])
+
+
+def read_staged(db: Database, run: Run, key: crypto.DataKey | None) -> str | None:
+    """What the run was about to commit, in clear; None when it had not come so far."""
+    with db.read() as conn:
+        kept: str | None = conn.execute(
+            sa.select(staged.c.candidate).where(staged.c.run_id == run.run_id)
+        ).scalar()
+    if kept is None or key is None:
+        return kept
+    return crypto.open_(key, kept, f"applied/{run.device}", "candidate")
+
+
 def write_applied(conn: Connection, run: Run, rendering: Rendering, running: str, candidate: str) -> None:
     """Remember what runs now. `candidate` is sealed where there is a data key."""
     values = {
@@ -40,6 +57,7 @@ def write_applied(conn: Connection, run: Run, rendering: Rendering, running: str
         "running_hash": running, "candidate": candidate, "at": clock.now(),
     }  # fmt: skip
     upsert(conn, applied, [values], key=["device"])
+    conn.execute(sa.delete(staged).where(staged.c.run_id == run.run_id))
     conn.execute(sa.delete(drift).where(drift.c.device == run.device))
 
 

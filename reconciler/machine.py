@@ -162,6 +162,7 @@ class DeviceMachine:
     def _commit(self, run: Run, rendering: Rendering, driver: Driver) -> Run:
         started, seconds = clock.now(), self._confirm_within()
         revert = registry.capabilities(rendering.model.device.platform).revert
+        baselines.write_staged(self.db, run, self._sealed(run.device, rendering.rendered.config))
         run = self.advance(
             run, RunState.UNCONFIRMED, f"to confirm within {seconds} s, {revert} revert",
             deadline=started + timedelta(seconds=seconds), token=new_id("tok"), attempts=run.attempts + 1,

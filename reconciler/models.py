@@ -88,6 +88,15 @@ pause = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
+staged = sa.Table(
+    "staged",
+    METADATA,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column(
+        "candidate", sa.Text, nullable=False
+    ),  # what a run is about to commit, sealed: it contains secrets
+)
+
 applied = sa.Table(
     "applied",
     METADATA,

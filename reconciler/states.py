@@ -47,7 +47,7 @@ ALLOWED: dict[RunState, frozenset[RunState]] = {
     _S.PLANNED: frozenset({_S.GATED, _S.VERIFIED, _S.OBSERVED}) | _SIDEWAYS,
     _S.UNCONFIRMED: frozenset({_S.UNCONFIRMED, _S.SOAKING, _S.REVERTED, _S.QUARANTINED}),
     _S.SOAKING: frozenset({_S.SOAKING, _S.CONFIRMED, _S.REVERTED, _S.QUARANTINED}),
-    _S.CONFIRMED: frozenset({_S.CONFIRMED, _S.VERIFIED, _S.STALE, _S.QUARANTINED}),
+    _S.CONFIRMED: frozenset({_S.CONFIRMED, _S.VERIFIED, _S.REVERTED, _S.STALE, _S.QUARANTINED}),
     **{state: frozenset({_S.DESIRED, _S.SUPERSEDED, _S.QUARANTINED, state}) for state in WAITING},
     _S.QUARANTINED: frozenset({_S.DESIRED, _S.SUPERSEDED}),
 }

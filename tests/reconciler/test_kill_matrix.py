@@ -19,6 +19,9 @@ from tests.world import BLOCK, World, hold_path, world
 CHILD = "tests.reconciler.child"
 POINTS = sorted(p for p in faults.ALL if p.split(".")[0] in ("machine", "objects", "sessions"))
 LINK = "network/links/core1--core2.yaml"
+_AROUND_THE_COMMIT = {
+    "before_commit", "after_commit", "after_soak", "before_confirm", "after_confirm", "after_receipt",
+}  # fmt: skip
 
 
 def test_the_matrix_covers_every_point_of_the_reconciler() -> None:
@@ -86,3 +89,26 @@ def _is_as_undisturbed(made: World, commit: str) -> None:
         assert sum("cost 77" in text for text in texts[:2]) <= 2
     states_of_ports = {port.onu: port.state for port in made.fleet["olt1"].objects.table.ports.values()}
     assert states_of_ports == {1: "up", 2: "down", 3: "up"}
+
+
+ON_DEVICE = [p for p in POINTS if p.split(".")[1] in _AROUND_THE_COMMIT]
+
+
+@pytest.mark.parametrize("point", ON_DEVICE)
+def test_a_kill_around_the_commit_is_recovered_also_when_trunk_moved_on(tmp_path: Path, point: str) -> None:
+    """The newer commit of the same link is applied on top: our own unfinished one is never taken for a foreign hand."""
+    with world(tmp_path / "home") as made:
+        home = str(tmp_path / "home")
+        assert run_child(CHILD, [home]).returncode == 0
+        made.push({LINK: made.files[LINK].replace("ospf: 10", "ospf: 77")})
+        assert run_child(CHILD, [home], fault=point).returncode == KILLED
+        made.push({LINK: made.files[LINK].replace("ospf: 10", "ospf: 78")})
+        _time_passes(made.one.db)
+        again = run_child(CHILD, [home])
+        assert again.returncode == 0, again.stderr
+        with made.one.db.read() as conn:
+            found = {device: (run.state, run.why) for device, run in runs.latest(conn).items()}
+        assert {state for state, _ in found.values()} == {RunState.VERIFIED}, found
+        for device in ("core1", "core2"):
+            assert "cost 78" in made.fleet[device].configuration.running
+            assert made.fleet[device].configuration.pending is None

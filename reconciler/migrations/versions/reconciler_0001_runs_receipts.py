@@ -86,6 +86,11 @@ def upgrade() -> None:
         sa.Column("until", UtcDateTime, nullable=False),
     )
     op.create_table(
+        "staged",
+        sa.Column("run_id", sa.String(40), primary_key=True),
+        sa.Column("candidate", sa.Text, nullable=False),
+    )
+    op.create_table(
         "applied",
         sa.Column("device", sa.String(63), primary_key=True),
         sa.Column("commit_id", sa.String(64), nullable=False),
@@ -154,6 +159,7 @@ def downgrade() -> None:
         "lane_position",
         "drift",
         "applied",
+        "staged",
         "pause",
         "receipt_attempt",
         "receipt",
