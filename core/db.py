@@ -6,7 +6,7 @@ at once under load) and commits once at exit. Functions that take `conn` never c
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,16 @@ class DatabaseAway(Retryable):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"database {url} is not available: {why}")
+
+
+class DatabaseDamaged(Terminal):
+    """There is something, and it is no database that can be read."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"database {url} cannot be read: {why}; restore it from a backup (an index may be moved away: "
+            "it is built anew from the repository)"
+        )
 
 
 class DatabaseNotUsable(Terminal):
@@ -163,8 +173,18 @@ class Database:
             conn = self.engine.connect()
         except sa.exc.OperationalError as error:
             raise DatabaseAway(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+        except sa.exc.DatabaseError as error:
+            raise DatabaseDamaged(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
         with conn:
             yield conn
+
+
+def _make_private(file: Path) -> None:
+    """A new database is its owner's alone; SQLite gives its -wal and -shm files the same mode."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not file.exists():
+        with suppress(OSError):  # opening it says better what is wrong
+            file.touch(mode=0o600)
 
 
 def _end(conn: Connection, how: str, is_sqlite: bool) -> None:
@@ -193,7 +213,7 @@ def _engine(url: sa.URL, schema: str | None, durable: bool) -> Engine:
 
 def _sqlite_engine(url: sa.URL, durable: bool) -> Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(url.database))
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"timeout": 30})
 
     @sa.event.listens_for(engine, "connect")

@@ -11,7 +11,7 @@ from billing import numbers
 from core import clock, ids
 from core.crypto import DataKey
 from crm import personal
-from crm.errors import CustomerUnknown
+from crm.errors import CustomerUnknown, NameMissing
 from crm.models import customer, location
 
 
@@ -28,7 +28,12 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 def add(
     conn: Connection, key: DataKey | None, name: str, *, email: str = "", phone: str = "", id: str = ""
 ) -> str:
-    """Add a customer and return its id (`C-10001`); `id` keeps one that services in Git already name."""
+    """Add a customer and return its id (`C-10001`); `id` keeps one that services in Git already name.
+
+    Raises NameMissing.
+    """
+    if not name.strip():
+        raise NameMissing
     customer_id = id or _free_id(conn)
     facts = {"name": name, "email": email, "phone": phone}
     text = personal.store(key, f"customer/{customer_id}", facts)

@@ -12,6 +12,13 @@ class CustomerUnknown(Terminal):
         super().__init__(f"there is no customer '{customer}'; 'trunkline customer list' shows them")
 
 
+class NameMissing(Terminal):
+    """A customer without a name could not be told from another."""
+
+    def __init__(self) -> None:
+        super().__init__("a customer needs a name of at least one character")
+
+
 class OrderUnknown(Terminal):
     """No such order."""
 

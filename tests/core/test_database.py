@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core import clock, migrate
-from core.db import Database, DatabaseNotUsable, UtcDateTime, upsert
+from core.db import Database, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, upsert
 from core.models import event, lease
 from core.settings import SettingNotUsable, Settings
 
@@ -92,3 +92,26 @@ def test_a_role_that_does_not_exist_is_refused(roles: str, tmp_path: Path) -> No
     """A node that serves nothing must not say that it serves."""
     with pytest.raises(SettingNotUsable, match="roles"):
         Settings.load(tmp_path, {"TRUNKLINE_ROLES": roles})
+
+
+def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
+    """The home, the file, and what SQLite puts beside it."""
+    db = Database(f"sqlite:///{tmp_path / 'home' / 'trunkline.db'}")
+    migrate.upgrade(db)
+    with db.write() as conn:
+        conn.execute(sa.insert(lease).values(**_lease("a")))
+        modes = {file.name: file.stat().st_mode & 0o077 for file in (tmp_path / "home").iterdir()}
+    assert set(modes) >= {"trunkline.db", "trunkline.db-wal"}
+    assert set(modes.values()) == {0}
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """No fault of ours, but a sentence."""
+    file = tmp_path / "trunkline.db"
+    file.write_bytes(b"this is no database at all, however long it may be" * 100)
+    with (
+        pytest.raises(DatabaseDamaged, match=r"trunkline\.db cannot be read.*backup"),
+        Database(f"sqlite:///{file}").read(),
+    ):
+        pass
