@@ -97,9 +97,9 @@ def _contents(repo: Repository, revision: str, paths: list[str]) -> dict[str, st
 def _nearest(contents: dict[str, str], line: str, device: str) -> list[str]:
     """Files that have words of the line, rare words first; the device's own file always."""
     words = {word for word in _WORD.findall(line) if len(word) > 1}
-    holders = {
-        word: [path for path, text in contents.items() if word in text or word in path] for word in words
-    }
+    # Whole words: a "79" inside a port, a key or a ciphertext says nothing about a cost of 79.
+    theirs = {path: set(_WORD.findall(text)) | set(_WORD.findall(path)) for path, text in contents.items()}
+    holders = {word: [path for path, known in theirs.items() if word in known] for word in words}
     scores: dict[str, float] = {}
     for found in holders.values():
         for path in found:
