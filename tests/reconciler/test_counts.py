@@ -13,6 +13,11 @@ from cli.installation import Installation
 from core.settings import Settings
 from intents import queue
 from intents.repository import Repository
+from reconciler import runs
+from reconciler.context import Rendering
+from reconciler.machine import DeviceMachine
+from reconciler.models import device_run
+from reconciler.runs import Run
 from tests.intents import build
 
 
@@ -37,6 +42,12 @@ def counted(one: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Coun
         counts["git blobs"] += 1
         return read(self, blob)
 
+    def counting_render(self: DeviceMachine, run: Run) -> Rendering:
+        counts["renderings"] += 1
+        return render(self, run)
+
+    render = DeviceMachine.render
+    monkeypatch.setattr(DeviceMachine, "render", counting_render)
     monkeypatch.setattr(Repository, "read", counting_read)
     yield counts
     for name, engine in engines.items():
@@ -81,6 +92,46 @@ def _lanes(one: Installation) -> None:
     one.reconciler.sessions.run_once()
 
 
+def _renderings_of_a_new_name(home: Path, services: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What a site's new name costs: its devices are rendered again, however many services hang on them."""
+    settings = Settings.load(home, {}, radius_auth_port=0, radius_acct_port=0)
+    build.make_sealed(settings, services)
+    one = Installation(settings)
+    one.indexer.run_once()
+    _rendered(one)
+    renamed = queue.Change(path="network/sites/perth1.yaml", content=b"name: Perth One\n")
+    with counted(one, monkeypatch) as counts:
+        with one.db.write() as conn:
+            queue.submit(conn, actor="kim", reason="rename", changes=[renamed], actor_kind="staff")
+        one.committer.run_once()
+        one.indexer.run_once()
+        _rendered(one)
+    one.reconciler.close()
+    one.close()
+    return counts
+
+
+def _rendered(one: Installation) -> None:
+    """Follow, render what is affected, and stop there: these devices are on paper only, nobody logs in to them."""
+    one.reconciler.follow()
+    with one.db.read() as conn:
+        due = runs.due(conn)
+    for run in due:
+        one.reconciler.machine.render(run)
+    with one.db.write() as conn:
+        conn.execute(sa.update(device_run).values(open=False))
+
+
+def test_a_site_renders_the_same_devices_at_200_and_at_2000_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Affected devices come from recorded reads, and nothing of them is a subscriber's."""
+    small = _renderings_of_a_new_name(tmp_path / "small", 200, monkeypatch)
+    large = _renderings_of_a_new_name(tmp_path / "large", 2_000, monkeypatch)
+    assert small["renderings"] == large["renderings"] == 2
+    assert small["git blobs"] == large["git blobs"] <= 3
+
+
 def test_one_hold_costs_the_same_at_1000_and_at_20000_services(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,5 +139,6 @@ def test_one_hold_costs_the_same_at_1000_and_at_20000_services(
     small = _cost_of_a_hold(tmp_path / "small", 1_000, monkeypatch)
     large = _cost_of_a_hold(tmp_path / "large", 20_000, monkeypatch)
     assert small == large
+    assert small["renderings"] == 0
     assert small["git blobs"] <= 3
     assert sum(small.values()) <= 260
