@@ -146,6 +146,18 @@ class Guest:
                 start_new_session=True,
                 env={**os.environ, "TMPDIR": str(self.folder)},
             )
+        self._wait_bound()
+
+    def _wait_bound(self, cap: float = 20) -> None:
+        """Return when the guest's own program runs: from then on it dies with us. Before, it is still `ip` or setpriv,
+        which a kill of ours would leave behind."""
+        name = Path("/proc", str(self.pid), "comm")
+        deadline = time.monotonic() + cap
+        while self.alive and time.monotonic() < deadline:
+            with suppress(OSError):
+                if name.read_text().strip().startswith("linux"):
+                    return
+            time.sleep(0.01)
 
     def wait_up(self, cap: float = 90) -> float:
         """Wait until init says that the guest is up; seconds that it took. Raises GuestFailed."""
