@@ -36,7 +36,6 @@ FORWARD = (
     _S.UNCONFIRMED, _S.SOAKING, _S.CONFIRMED, _S.VERIFIED,
 )  # fmt: skip
 ENDED = frozenset({_S.VERIFIED, _S.OBSERVED, _S.QUARANTINED, _S.SUPERSEDED})
-BEFORE_COMMIT = frozenset(FORWARD[: FORWARD.index(_S.UNCONFIRMED)])
 WAITING = frozenset({_S.UNREACHABLE, _S.STALE, _S.REVERTED, _S.PAUSED})
 ON_DEVICE = frozenset({_S.UNCONFIRMED, _S.SOAKING, _S.CONFIRMED})
 """A crash in one of these: ask the device; if in doubt let its timer revert."""
