@@ -49,8 +49,9 @@ docs: setup  ## Write docs/reference from the code
 bench: setup  ## Times, as tables (B="index" picks some)
 	@$(BIN)/python -m bench $(B)
 
-lock: setup  ## Resolve pyproject.toml into requirements/*.lock (hashes, no addresses)
-	@requirements/compile
+lock:  ## Resolve pyproject.toml into requirements/*.lock (hashes, no addresses)
+	@[ -x $(BIN)/uv ] || deploy/setup
+	requirements/compile
 
 wheel: setup  ## Build dist/*.whl
 	@$(BIN)/python -m pip wheel --quiet --no-index --no-build-isolation --no-deps --wheel-dir dist .

@@ -16,6 +16,7 @@ from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import hide
+from aaa.radius.deferred import Answer
 from aaa.radius.exchange import circuit_attribute
 from aaa.radius.limits import Attempts, Limits
 from aaa.radius.nases import NasEntry, NasTable
@@ -136,7 +137,7 @@ def try_login(view: View, seal: Seal, name: str, device: str = "", password: str
         raise NasNotKnown(nas.device, [])
     clear = password.encode() if password is not None else seal.open(access.credential, key)
     answer = answers.access(_request(key, access, clear, entry.secrets[0]), source)
-    reply = wire.read(answer.reply) if answer else None
+    reply = wire.read(answer.reply) if isinstance(answer, Answer) else None
     told = [] if reply is None else [pair(k, v) for k, v in reply.pairs if k != wire.MESSAGE_AUTHENTICATOR]
     why = seen[0] if seen else None
     return Trial(

@@ -5,7 +5,7 @@ Everything that is dropped returns None with its reason counted; a stranger neve
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -13,6 +13,7 @@ from aaa.accounting.record import AccountingRecord, read_record
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
+from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radius.request import read_request
@@ -30,6 +31,8 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
+Elsewhere = Callable[[str, NasEntry], Handler | None]
+"""(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
 
 
@@ -37,26 +40,29 @@ class Dropped(Exception):
     """The packet gets no answer; the reason is counted."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A reply and when it may go: an Access-Reject waits (`delayed`)."""
-
-    reply: bytes
-    delayed: bool = False
-
-
 class Answers:
     """One worker's answers. `dropped` counts by reason; `refused` is told of every refusal."""
 
-    def __init__(self, view: View, nases: NasTable, authenticator: Authenticator, refused: Refused) -> None:
+    def __init__(
+        self,
+        view: View,
+        nases: NasTable,
+        authenticator: Authenticator,
+        refused: Refused,
+        methods: Mapping[str, Handler] | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._view, self._nases, self._authenticator = view, nases, authenticator
         self._refused = refused
+        self._methods = methods or {}
+        self._elsewhere = elsewhere
         self.dropped: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
         self.logins: Counter[tuple[str, bool]] = Counter()
         """(NAS, accepted?), since `take_logins` was last called."""
 
-    def access(self, datagram: bytes, source: str) -> Answer | None:
-        """Answer what came to the authentication port, or drop it."""
+    def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
+        """Answer what came to the authentication port, leave it to a handler, or drop it."""
         try:
             packet, nas = self._read(datagram, source)
             if packet.code == wire.STATUS_SERVER:
@@ -97,12 +103,18 @@ class Answers:
             raise Dropped("malformed")
         return packet, nas
 
-    def _authenticate(self, packet: Packet, nas: NasEntry) -> Answer:
+    def _authenticate(self, packet: Packet, nas: NasEntry) -> Answer | Deferred:
         secret = self._secret(packet, nas)
         asked = read_request(packet)
         if not (asked.login or asked.circuits):
             raise Dropped("no-login")
+        other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
+        if other is not None:
+            return Deferred(other, Ask(packet, nas, secret, asked))
         if asked.unusual:
+            handler = self._methods.get(asked.unusual)
+            if handler is not None:
+                return Deferred(handler, Ask(packet, nas, secret, asked))
             return self._unusual(packet, nas, secret)
         verdict = self._authenticator.decide(packet, asked, nas, secret)
         self.counted[verdict.reason or "accepted"] += 1
@@ -113,7 +125,7 @@ class Answers:
         return Answer(wire.reply(wire.ACCESS_REJECT, packet, secret), delayed=True)
 
     def _unusual(self, packet: Packet, nas: NasEntry, secret: bytes) -> Answer:
-        """EAP, MS-CHAP, State: the slow path, on pyrad's codec. It knows none of these methods yet and says no."""
+        """A method that nobody here handles: the slow path, on pyrad's codec, says no."""
         slowly = read_slowly(packet.raw, secret)
         if slowly is None:
             raise Dropped("malformed")

@@ -3,6 +3,7 @@ the count of failed attempts.
 """
 
 import hmac
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -24,9 +25,12 @@ Reason = Literal[
     "wrong-port",
     "held",
     "no-address",
+    "too-many-sessions",
     "too-many-attempts",
     "unsupported-method",
 ]
+Proof = Callable[[bytes], bool]
+"""Whether whoever asks has shown that they know this password: how is the method's matter."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -49,9 +53,13 @@ class Authenticator:
     def __init__(self, view: View, seal: Seal, attempts: Attempts) -> None:
         self._view, self._seal, self._attempts = view, seal, attempts
 
-    def decide(self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes) -> Verdict:
-        """Accept or refuse. `secret` is the one that the request was signed or hidden with."""
-        if asked.unusual:
+    def decide(
+        self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
+    ) -> Verdict:
+        """Accept or refuse. `secret` is the one that the request was signed or hidden with. `proof` stands in for
+        PAP and CHAP where another method (MS-CHAP, EAP) has asked for the password in its own way.
+        """
+        if asked.unusual and proof is None:
             return Verdict(b"", "unsupported-method", detail=asked.unusual)
         if self._attempts.exhausted(asked.login, nas.device):
             return Verdict(b"", "too-many-attempts")
@@ -59,7 +67,7 @@ class Authenticator:
         if access is None:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
-        if not self._proven(packet, asked, access, key, secret):
+        if not self._proven(packet, asked, access, key, secret, proof):
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "wrong-credentials", access.service)
         self._attempts.succeeded(asked.login, nas.device)
@@ -79,13 +87,17 @@ class Authenticator:
                 return key, access
         return b"", None
 
-    def _proven(self, packet: Packet, asked: Asked, access: Access, key: bytes, secret: bytes) -> bool:
+    def _proven(
+        self, packet: Packet, asked: Asked, access: Access, key: bytes, secret: bytes, proof: Proof | None
+    ) -> bool:
         if not access.credential:
             return key[:2] != b"u:" or not access.ppp
         try:
             password = self._seal.open(access.credential, key)
         except SecretNotOpenable:
             return False
+        if proof is not None:
+            return proof(password)
         if asked.chap is not None:
             return chap_is_right(asked.chap, asked.challenge, password)
         if asked.hidden is None:
@@ -103,6 +115,8 @@ def _place(asked: Asked, access: Access, nas: NasEntry) -> Verdict:
         return Verdict(b"", "wrong-port", access.service, "another circuit-id")
     if access.macs and _mac(asked) not in access.macs:
         return Verdict(b"", "wrong-port", access.service, "another MAC")
+    if access.status == "full":
+        return Verdict(b"", "too-many-sessions", access.service)
     if access.status != "ok":
         return Verdict(b"", access.status, access.service)
     return Verdict(access.blocks[block], "", access.service)

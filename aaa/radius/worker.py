@@ -24,7 +24,10 @@ from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
+from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
+from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
 from aaa.view.derived import impatient
@@ -66,12 +69,16 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
+        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
         self.answers = Answers(
             self.view,
             NasTable(self.view, seal),
-            Authenticator(self.view, seal, Attempts(self._limits)),
+            authenticator,
             self.refusals.note,
+            methods(settings, authenticator, seal, self.refusals.note),
+            elsewhere(settings, self.view, seal),
         )
+        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
@@ -81,7 +88,13 @@ class Worker:
 
     def run(self) -> None:
         """Serve until stopped."""
-        loops = (self._serve_access, self._serve_accounting, self._send_delayed, self._record)
+        loops = (
+            self._serve_access,
+            self._serve_accounting,
+            self._send_delayed,
+            self._handle_deferred,
+            self._record,
+        )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
         self._follower.start()
@@ -108,13 +121,43 @@ class Worker:
             answer = answers.access(datagram, source[0])
             if answer is None:
                 continue
-            if answer.delayed and self._limits.reject_delay:
+            settle = self._settler(duplicates, key, source)
+            if isinstance(answer, Deferred):
+                duplicates.put(key, Duplicates.PENDING)
+                self._deferred.put((answer, settle))
+            else:
+                settle(answer)
+
+    def _settler(
+        self, duplicates: Duplicates, key: object, source: _Source
+    ) -> Callable[[Answer | None], None]:
+        """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+
+        def settle(answer: Answer | None) -> None:
+            if answer is None:
+                duplicates.forget(key)
+            elif answer.delayed and self._limits.reject_delay:
                 duplicates.put(key, Duplicates.PENDING)
                 due = time.monotonic() + self._limits.reject_delay
-                self._delayed.put((due, _after(duplicates, key, auth, answer.reply, source)))
+                self._delayed.put((due, _after(duplicates, key, self._auth, answer.reply, source)))
             else:
                 duplicates.put(key, answer.reply)
-                send(auth, answer.reply, source)
+                send(self._auth, answer.reply, source)
+
+        return settle
+
+    def _handle_deferred(self) -> None:
+        """What a handler answers, away from the thread that answers everybody else."""
+        while not self._stop.is_set():
+            try:
+                deferred, settle = self._deferred.get(timeout=0.25)
+            except Empty:
+                continue
+            try:
+                deferred.handler.handle(deferred.ask, settle)
+            except Exception as error:  # a bug for one request must not end the thread
+                _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
+                settle(None)
 
     def _send_delayed(self) -> None:
         """Rejects leave in the order of their coming: all wait equally long."""

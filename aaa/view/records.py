@@ -1,6 +1,7 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
-Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id.
+Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
+`r:`realm in lower case.
 """
 
 import ipaddress
@@ -12,10 +13,10 @@ import msgspec
 from aaa.vendors.policy import Policy
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 1
+LAYOUT = 2
 """Version of these records; another one in a file or table means: build again."""
 
-Status = Literal["ok", "held", "no-address"]
+Status = Literal["ok", "held", "no-address", "full"]
 _T = TypeVar("_T")
 
 
@@ -27,13 +28,22 @@ class ViewRecord(msgspec.Struct, frozen=True, order=True):
     record: bytes
 
 
+class Free(msgspec.Struct, frozen=True, array_like=True):
+    """What a restricted service would get without its restrictions: for an override on a node that is alone."""
+
+    policy_hash: str
+    blocks: tuple[bytes, ...]
+
+
 class Access(msgspec.Struct, frozen=True, array_like=True):
     """Behind `u:`, `m:` and `c:`: how to check a request and what to answer it.
 
     `credential` is the sealed password ("" for none to check). `blocks` are reply attributes on the wire, `nas`
     says which of them a NAS gets; a NAS that is not in it does not serve this line. `circuits` and `macs` are
-    the only ones allowed; empty allows all. `ppp` says that PPP sessions are meant: an IPoE line's circuit-id alone
-    never lets a PPP login in.
+    the only ones allowed; empty allows all, and so of `ports` (NAS-Port-Id). `ppp` says that PPP sessions are meant: an
+    IPoE line's circuit-id alone never lets a PPP login in. `pools`: an address of the first of these that has one is
+    given by the node itself. `until`: the session may not last beyond this moment (epoch seconds, 0: no end). `live`:
+    with status "full", where the service's sessions are (circuit-ids, MACs): a login from there replaces a ghost.
     """
 
     service: str
@@ -45,6 +55,11 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
     macs: tuple[bytes, ...]
     nas: dict[str, int]
     blocks: tuple[bytes, ...]
+    ports: tuple[bytes, ...] = ()
+    pools: tuple[str, ...] = ()
+    until: int = 0
+    live: tuple[bytes, ...] = ()
+    free: Free | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
@@ -68,9 +83,23 @@ class Nas(msgspec.Struct, frozen=True, array_like=True):
     coa_port: int
     coa_rate: int
     interim: int
+    moving: Literal["", "shadow", "proxy"] = ""
+    """Its old RADIUS server: compared with us, or still the one that answers; `old` names the realm entry."""
+    old: str = ""
 
 
-def encode(record: Access | Wanted | Nas) -> bytes:
+class Realm(msgspec.Struct, frozen=True, array_like=True):
+    """Behind `r:`: whose logins another RADIUS server answers. `servers` are (address, auth port, acct port,
+    transport "udp" or "radsec"), asked in this order; `secret` is sealed.
+    """
+
+    servers: tuple[tuple[str, int, int, str], ...]
+    secret: bytes
+    mode: Literal["proxy", "shadow"] = "proxy"
+    strip: bool = False
+
+
+def encode(record: Access | Wanted | Nas | Realm) -> bytes:
     """The record's bytes."""
     return msgspec.msgpack.encode(record)
 
@@ -95,6 +124,11 @@ def mac_key(mac: str | bytes) -> bytes | None:
 def circuit_key(circuit: bytes) -> bytes:
     """Key of a circuit-id's octets."""
     return b"c:" + circuit
+
+
+def realm_key(realm: str) -> bytes:
+    """Key of a realm."""
+    return b"r:" + realm.lower().encode()
 
 
 def nas_key(address: str) -> bytes:
