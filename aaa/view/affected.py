@@ -21,10 +21,11 @@ PROJECTED = ("plan", "device", "edge", "pool", "link")
 
 
 class Affected(msgspec.Struct):
-    """Services and devices (NASes) to compile again."""
+    """Services and devices (NASes) to compile again, and whether trunkline.yaml's realms."""
 
     services: set[str] = msgspec.field(default_factory=set)
     devices: set[str] = msgspec.field(default_factory=set)
+    config: bool = False
 
 
 def affected(
@@ -47,6 +48,8 @@ def affected(
             found.services.add(identifier.rpartition(".")[0])
         elif kind == "device":
             found.devices.add(identifier)
+        elif kind == "config":
+            found.config = True
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found

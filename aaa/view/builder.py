@@ -7,6 +7,7 @@ import sqlalchemy as sa
 import structlog
 
 from aaa.vendors.registry import names
+from aaa.view import realms
 from aaa.view.affected import PROJECTED, Affected, affected, projection
 from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service
@@ -75,12 +76,13 @@ class ViewBuilder:
                 for kind in PROJECTED
                 for identifier in reader.ids(kind)
             }
-            everything = Affected(set(reader.ids("service")), set(reader.ids("device")))
+            everything = Affected(set(reader.ids("service")), set(reader.ids("device")), config=True)
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
             for owner in owners:
                 kind, _colon, identifier = owner.partition(":")
-                (everything.services if kind == "service" else everything.devices).add(identifier)
+                if kind != "config":
+                    (everything.services if kind == "service" else everything.devices).add(identifier)
             changed = self._settle(reader, everything, digests, newest)
         with self._db.write() as conn:
             put_state(conn, "index_generation", generation)
@@ -110,6 +112,7 @@ class ViewBuilder:
         changed, self._kept = 0, 0
         for owners in _chunks(
             [
+                *([realms.OWNER] if touched.config else []),
                 *(f"device:{one}" for one in sorted(touched.devices)),
                 *(f"service:{one}" for one in sorted(touched.services)),
             ]
@@ -140,6 +143,8 @@ class ViewBuilder:
         try:
             if kind == "service":
                 return compile_service(reader, identifier, self._secrets)
+            if owner == realms.OWNER:
+                return realms.compile_realms(reader, self._secrets)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
             self._kept += 1
