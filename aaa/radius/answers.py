@@ -14,6 +14,7 @@ from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
+from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radius.request import read_request
@@ -31,8 +32,6 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
-Elsewhere = Callable[[str, NasEntry], Handler | None]
-"""(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
 
 
@@ -92,7 +91,7 @@ class Answers:
     def take_logins(self) -> Counter[tuple[str, bool]]:
         """The counts so far; counting starts anew."""
         taken, self.logins = self.logins, Counter()
-        return taken
+        return taken + self._elsewhere.take_logins() if self._elsewhere is not None else taken
 
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
@@ -165,9 +164,11 @@ class Answers:
         if record is None:
             raise Dropped("no-status-type")
         self.counted["accounting"] += 1
-        return self._belonging(record, packet, nas), Answer(
-            wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
-        )
+        record, through = self._belonging(record, packet, nas), None
+        if self._elsewhere is not None:
+            record, through = self._elsewhere.account(packet, nas, record)
+        reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
+        return record, Answer(reply, through=through)
 
     def _belonging(self, record: AccountingRecord, packet: Packet, nas: NasEntry) -> AccountingRecord:
         """Whose session it is: by the Class that we gave; for a NAS that loses Class, by login, circuit or MAC."""

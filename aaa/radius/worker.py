@@ -70,13 +70,14 @@ class Worker:
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
         authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         self.answers = Answers(
             self.view,
             NasTable(self.view, seal),
             authenticator,
             self.refusals.note,
             methods(settings, authenticator, seal, self.refusals.note),
-            elsewhere(settings, self.view, seal),
+            self.elsewhere,
         )
         self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
         self._db = accounting_database(settings)
@@ -97,6 +98,7 @@ class Worker:
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
+        self.elsewhere.start()
         self._follower.start()
         for thread in threads:
             thread.start()
@@ -104,6 +106,7 @@ class Worker:
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
         self.commit.stop()
+        self.elsewhere.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
@@ -189,7 +192,8 @@ class Worker:
                 send(acct, answer.reply, source)
                 continue
             duplicates.put(key, Duplicates.PENDING)
-            self.commit.submit(record, _after(duplicates, key, acct, answer.reply, source))
+            settled = _after(duplicates, key, acct, answer.reply, source)
+            self.commit.submit(record, answer.through(settled) if answer.through else settled)
 
     def _record(self) -> None:
         """What may be late: refusals into the database, and once a minute (one worker a node) the silent sessions."""
@@ -198,6 +202,7 @@ class Worker:
             rounds += 1
             try:
                 self.refusals.flush(self._db)
+                self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:

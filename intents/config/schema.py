@@ -35,7 +35,7 @@ class RadiusServer(Intent, frozen=True, kw_only=True):
 
 
 class Realm(Intent, frozen=True, kw_only=True):
-    """The part of a login after `@`. With `proxy` these servers answer it, asked in this order; `moving` says how far it
+    """The part of a login after `@`. With `proxy` these servers answer it, asked in order; `moving` says how far it
     has come from `aaa.old` to us: `proxy` (the old one answers), `shadow` (it answers, we are compared), `none`.
     """
 
