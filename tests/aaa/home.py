@@ -16,6 +16,7 @@ libdir = /usr/lib/freeradius
 pidfile = %(folder)s/pid
 max_request_time = 10
 cleanup_delay = 2
+max_requests = 16384
 hostname_lookups = no
 log {
   destination = stdout

@@ -64,7 +64,8 @@ def home(tmp_path) -> Iterator[FreeRadius]:
 def ask(server, *attributes: str, kind: str = "auth") -> str:
     """radclient's words and its output; it verifies the reply itself."""
     port = server.acct_port if kind == "acct" else server.auth_port
-    return radclient(port, kind, "\n".join((*attributes, "")), retries=1, patience=10).stdout
+    told: str = radclient(port, kind, "\n".join((*attributes, "")), retries=1, patience=10).stdout
+    return told
 
 
 MA = "Message-Authenticator = 0x00"
