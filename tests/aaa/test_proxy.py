@@ -104,7 +104,7 @@ def test_a_reseller_sets_no_more_than_it_may(anew, network, home):
 def test_proxy_states_of_others_come_back_in_order_and_ours_is_last_there(anew, network, home):
     """The home server sees theirs, then ours; the NAS gets back its own and nothing else."""
     network.put("config", "trunkline", proxied(home.address, more=", strip: true"))
-    server, client = anew(network)
+    _server, client = anew(network)
     mine = [b"first", b"second"]
     reply = client.login("ann@guest.example", "tea", attributes=b"".join(pair(33, one) for one in mine))
     assert reply is not None
@@ -204,7 +204,7 @@ def test_accounting_of_a_proxied_realm_is_ours_and_theirs(anew, network, home, r
     from aaa.models import session
 
     network.put("config", "trunkline", proxied(home.address))
-    server, client = anew(network)
+    _server, client = anew(network)
     for kind in (1, 3, 2):
         body = pair(40, struct.pack(">I", kind)) + pair(44, b"call-1") + pair(1, b"ann@guest.example")
         assert client.account(body + pair(25, b"TL1:p:S-1")) is not None
