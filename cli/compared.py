@@ -1,4 +1,4 @@
-"""What `trunkline radius compare` prints: agreement by realm and NAS, kinds of difference, logins, and what is ready."""
+"""What `trunkline radius compare` prints: agreement by realm and NAS, what differs, and what is ready."""
 
 from collections.abc import Iterator
 from typing import Any

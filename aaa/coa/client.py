@@ -77,7 +77,9 @@ def change(
 def identity_of(nas: NasEntry, acct_session_id: bytes, login: str = "", framed_address: str = "") -> bytes:
     """NAS and session identification (RFC 5176 section 3): the session by Acct-Session-Id, the rest to be sure."""
     address = nas.source
-    found = wire.pair(4, socket.inet_pton(socket.AF_INET, address)) if ":" not in address else b""
+    found = b""
+    if ":" not in address and not address.startswith("@"):  # `@`: it comes by RadSec, from any address
+        found = wire.pair(4, socket.inet_pton(socket.AF_INET, address))
     found += wire.pair(95, socket.inet_pton(socket.AF_INET6, address)) if ":" in address else b""
     if login:
         found += wire.pair(1, login.encode()[:253])
@@ -92,6 +94,8 @@ def _ask(code: int, nas: NasEntry, body: bytes, waits: tuple[float, ...]) -> Out
     # Signed once: a retransmission is the same octets, Event-Timestamp too (RFC 5176 section 2.3).
     request = wire.request(code, identifier, nas.secrets[0], body + stamp)
     begun = clock.monotonic()
+    if nas.source.startswith("@"):
+        return Outcome("unreachable")  # RadSec: RFC 8559 (CoA back over its connection) is not built
     family = socket.AF_INET6 if ":" in nas.source else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as port:
         try:

@@ -20,16 +20,17 @@ import structlog
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.store import close_silent
-from aaa.errors import ViewNotThere
+from aaa.errors import CertificateNotUsable, ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.radsec.server import RadSecServer
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
@@ -62,6 +63,7 @@ class Worker:
         stop: threading.Event,
         sockets: tuple[socket.socket, socket.socket],
         limits: Limits | None = None,
+        stream: socket.socket | None = None,
     ) -> None:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
@@ -71,9 +73,10 @@ class Worker:
         self.refusals = Refusals()
         authenticator = Authenticator(self.view, seal, Attempts(self._limits))
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
+        nases = NasTable(self.view, seal)
         self.answers = Answers(
             self.view,
-            NasTable(self.view, seal),
+            nases,
             authenticator,
             self.refusals.note,
             methods(settings, authenticator, seal, self.refusals.note),
@@ -83,9 +86,28 @@ class Worker:
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
+        self._radsec = self._radsec_server(settings, stream, nases)
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+
+    def _radsec_server(
+        self, settings: Settings, stream: socket.socket | None, nases: NasTable
+    ) -> RadSecServer | None:
+        """RADIUS over TLS; certificates that cannot be used are told, and everything else goes on."""
+        if stream is None:
+            return None
+
+        def defer(deferred: Deferred, respond: Respond) -> None:
+            self._deferred.put((deferred, respond))
+
+        try:
+            return RadSecServer(
+                settings.home, stream, self.answers, nases, self.commit, defer, self._limits.reject_delay
+            )
+        except CertificateNotUsable as error:
+            _log.error("no RadSec", why=str(error))
+            return None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -102,7 +124,11 @@ class Worker:
         self._follower.start()
         for thread in threads:
             thread.start()
+        if self._radsec is not None:
+            self._radsec.start()
         self._stop.wait()
+        if self._radsec is not None:
+            self._radsec.stop()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
         self.commit.stop()
@@ -289,6 +315,7 @@ def serve_worker(
     index: int,
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
+    stream: socket.socket | None = None,
 ) -> None:
     """Body of a worker process: serves until SIGTERM, or until the parent is gone.
 
@@ -297,7 +324,7 @@ def serve_worker(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
-    worker = Worker(settings, index, stop, sockets, limits)
+    worker = Worker(settings, index, stop, sockets, limits, stream)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

@@ -32,6 +32,13 @@ def client_context(home: Path) -> ssl.SSLContext:
     return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), home)
 
 
+def load(context: ssl.SSLContext, home: Path) -> None:
+    """Take the certificates of the folder into a context, also one that is in use. Raises ssl.SSLError, OSError."""
+    where = folder(home)
+    context.load_cert_chain(where / "server.pem", where / "server.key")
+    context.load_verify_locations(where / "ca.pem")
+
+
 def names_of(ssl_object: Any) -> list[str]:
     """What a verified peer may be called: its SAN's DNS names and addresses, its common name, its fingerprint."""
     shown: dict[str, Any] = ssl_object.getpeercert() or {}
@@ -48,8 +55,7 @@ def _loaded(context: ssl.SSLContext, home: Path) -> ssl.SSLContext:
         if not (where / name).exists():
             raise CertificateNotUsable(str(where / name), "it is not there")
     try:
-        context.load_cert_chain(where / "server.pem", where / "server.key")
-        context.load_verify_locations(where / "ca.pem")
+        load(context, home)
     except (ssl.SSLError, OSError) as error:
         raise CertificateNotUsable(str(where), str(error)) from error
     return context

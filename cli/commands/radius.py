@@ -165,7 +165,8 @@ def compare(
         text="\n".join(compared(scopes, kinds, found, ready)),
         as_json=as_json,
         since=since.isoformat(),
-        **{by: [scope(one) for one in some] for by, some in scopes.items()},
+        realm=[scope(one) for one in scopes["realm"]],
+        nas=[scope(one) for one in scopes["nas"]],
         kinds=kinds,
         logins=[
             {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -144,7 +145,7 @@ def test_cutting_over_is_a_change_of_the_intent(node, network, old, recorded, by
         with RadiusServer(node, limits=QUICK, in_process=True) as server:
             client = client_of(server)
 
-            def pool() -> str:
+            def pool() -> Any:
                 return next(
                     line
                     for line in client.login("s2@example.net", "pw-2").attributes
