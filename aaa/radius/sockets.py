@@ -27,7 +27,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bind_stream(host: str, port: int, count: int) -> list[socket.socket]:
-    """`count` TCP sockets on one port, not listening yet; port 0 takes a free one. Raises PortNotFree."""
+    """`count` listening TCP sockets on one port; port 0 takes a free one. Raises PortNotFree."""
     made: list[socket.socket] = []
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(count):
@@ -37,6 +37,7 @@ def bind_stream(host: str, port: int, count: int) -> list[socket.socket]:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
             one.bind((host, port))
+            one.listen(512)  # who comes before a worker accepts waits, and is not refused
         except OSError as error:
             one.close()
             raise PortNotFree(host, port, error.strerror or str(error)) from error

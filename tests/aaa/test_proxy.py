@@ -10,11 +10,12 @@ import pytest
 from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
 from aaa.radius.packet import pair
+from tests.aaa.certificates import Authority
 from tests.aaa.conftest import client_of
 from tests.aaa.home import FreeRadius
 from tests.aaa.network import SECRET
 from tests.aaa.test_radclient import radclient
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, need, run
 
 pytestmark = pytest.mark.real
 
@@ -214,3 +215,86 @@ def test_accounting_of_a_proxied_realm_is_ours_and_theirs(anew, network, home, r
     with recorded.read() as conn:
         (row,) = conn.execute(sa.select(session)).all()
     assert (row.service, row.login, row.state, row.policy_hash) == ("", "ann@guest.example", "closed", "")
+
+
+_EAP = """
+  eap {
+    default_eap_type = peap
+    tls-config common {
+      private_key_file = %(certs)s/peer.key
+      certificate_file = %(certs)s/peer.pem
+      ca_file = %(certs)s/ca.pem
+      tls_min_version = "1.2"
+      tls_max_version = "1.2"
+    }
+    peap {
+      tls = common
+      default_eap_type = mschapv2
+      virtual_server = inner
+    }
+    mschapv2 {
+    }
+  }
+"""
+_INNER = """
+server inner {
+  authorize {
+    update control {
+      Proxy-To-Realm := LOCAL
+    }
+    mschap
+    eap
+    files
+  }
+  authenticate {
+    Auth-Type MS-CHAP {
+      mschap
+    }
+    eap
+  }
+}
+"""
+
+
+def test_eap_passes_through_with_its_keys(anew, network, tmp_path):
+    """PEAP from eapol_test over us to the home server: every round is signed anew, and both ends hold the same keys."""
+    program = need("eapol_test", apt="eapoltest")
+    certs = tmp_path / "certs"
+    Authority().issue(certs, "home.example", "peer")
+    home = FreeRadius(
+        tmp_path / "home",
+        USERS,
+        modules=_EAP % {"certs": certs},
+        authorize="    eap",
+        authenticate="    eap",
+        servers=_INNER,
+    )
+    try:
+        network.put("config", "trunkline", proxied(home.address))
+        server, _client = anew(network)
+        conf = tmp_path / "peap.conf"
+        conf.write_text(
+            'network={\n key_mgmt=IEEE8021X\n eap=PEAP\n identity="ann@guest.example"\n password="tea"\n'
+            f' ca_cert="{certs / "ca.pem"}"\n phase2="auth=MSCHAPV2"\n}}\n'
+        )
+        told = run(
+            [
+                program,
+                "-c",
+                conf,
+                "-a",
+                "127.0.0.1",
+                "-p",
+                str(server.auth_port),
+                "-s",
+                "testing123",
+                "-t",
+                "10",
+            ],
+            check=False,
+        ).stdout
+        assert "MPPE keys OK: 1" in told, told[-3000:] + home.log()
+        assert told.rstrip().endswith("SUCCESS")
+        assert server.worker.elsewhere.errands.counted["answered"] > 5
+    finally:
+        home.kill()
