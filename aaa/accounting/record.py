@@ -81,7 +81,10 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
 
 def clean(value: bytes | None) -> str:
     """Text of a stranger: what is no UTF-8 is replaced, NUL (which PostgreSQL refuses) is taken out."""
-    return (value or b"").decode("utf-8", "replace").replace("\x00", "")
+    if not value:
+        return ""
+    text = value.decode("utf-8", "replace")
+    return text.replace("\x00", "") if b"\x00" in value else text
 
 
 def _integer(value: bytes | None) -> int:

@@ -16,7 +16,8 @@ from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
-from aaa.radius.request import read_request
+from aaa.radius.quick import Quick, read_quickly
+from aaa.radius.request import Asked, read_request
 from aaa.radius.slow import read_slowly, reply_slowly
 from aaa.view.lookup import View
 from aaa.view.records import (
@@ -31,9 +32,12 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
+Observer = Callable[[NasEntry, str, float], None]
+"""Is told of every decision: the NAS, the outcome ("accepted" or a refusal's reason), seconds that it took."""
 Elsewhere = Callable[[str, NasEntry], Handler | None]
 """(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
+_BODY = wire.MAX_LENGTH - 38
 
 
 class Dropped(Exception):
@@ -60,9 +64,22 @@ class Answers:
         self.counted: Counter[str] = Counter()
         self.logins: Counter[tuple[str, bool]] = Counter()
         """(NAS, accepted?), since `take_logins` was last called."""
+        self.observers: list[Observer] = []
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
+        nas = self._nases.at(source)
+        try:
+            answer = self._quickly(datagram, nas) if nas is not None else None
+        except Dropped as drop:
+            self.dropped[str(drop)] += 1
+            return None
+        return self.carefully(datagram, source) if answer is None else answer
+
+    def carefully(self, datagram: bytes, source: str) -> Answer | Deferred | None:
+        """The same for every packet, and the one who says why something is dropped. What `access` answers by itself
+        is what this answers, octet for octet.
+        """
         try:
             packet, nas = self._read(datagram, source)
             if packet.code == wire.STATUS_SERVER:
@@ -94,6 +111,25 @@ class Answers:
         taken, self.logins = self.logins, Counter()
         return taken
 
+    def _quickly(self, datagram: bytes, nas: NasEntry) -> Answer | None:
+        """The fast path: PAP, CHAP, circuit and MAC in a plain, rightly signed Access-Request. None for all else."""
+        quick = read_quickly(datagram)
+        if quick is None:
+            return None
+        asked = quick.asked
+        if asked.unusual or not (asked.login or asked.circuits):
+            return None
+        secret = _quick_secret(datagram, quick, nas)
+        if secret is None or (self._elsewhere is not None and self._elsewhere(asked.login, nas) is not None):
+            return None
+        verdict = self._judged(asked, nas, secret, quick.authenticator)
+        body = verdict.block + quick.proxied
+        if len(body) > _BODY:
+            raise Dropped("no-room-for-a-reply")
+        code = wire.ACCESS_REJECT if verdict.reason else wire.ACCESS_ACCEPT
+        reply = wire.sealed(code, datagram[1], quick.authenticator, secret, body)
+        return Answer(reply, code == wire.ACCESS_REJECT)
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -116,25 +152,37 @@ class Answers:
             if handler is not None:
                 return Deferred(handler, Ask(packet, nas, secret, asked))
             return self._unusual(packet, nas, secret)
-        verdict = self._authenticator.decide(packet, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
-        if verdict.accepted:
-            return Answer(wire.reply(wire.ACCESS_ACCEPT, packet, secret, verdict.block))
-        self._refused(asked.login or asked.calling, nas, verdict)
-        return Answer(wire.reply(wire.ACCESS_REJECT, packet, secret), delayed=True)
+        return self._settled(self._judged(asked, nas, secret, packet.authenticator), packet, secret)
 
     def _unusual(self, packet: Packet, nas: NasEntry, secret: bytes) -> Answer:
         """A method that nobody here handles: the slow path, on pyrad's codec, says no."""
         slowly = read_slowly(packet.raw, secret)
         if slowly is None:
             raise Dropped("malformed")
-        asked = read_request(slowly)
-        verdict = self._authenticator.decide(slowly, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
-        self._refused(asked.login or asked.calling, nas, verdict)
+        self._judged(read_request(slowly), nas, secret, packet.authenticator)
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
+
+    def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
+        """The verdict, counted; a refusal is told to support."""
+        begun = time.perf_counter() if self.observers else 0.0
+        verdict = self._authenticator.judge(asked, nas, secret, authenticator)
+        outcome = verdict.reason or "accepted"
+        self.counted[outcome] += 1
+        self.logins[nas.device, not verdict.reason] += 1
+        if verdict.reason:
+            self._refused(asked.login or asked.calling, nas, verdict)
+        if begun:
+            for observer in self.observers:
+                observer(nas, outcome, time.perf_counter() - begun)
+        return verdict
+
+    @staticmethod
+    def _settled(verdict: Verdict, packet: Packet, secret: bytes) -> Answer:
+        code = wire.ACCESS_ACCEPT if verdict.accepted else wire.ACCESS_REJECT
+        reply = wire.reply(code, packet, secret, verdict.block)
+        if len(reply) > wire.MAX_LENGTH:  # Proxy-State that fills a packet leaves no room for an answer
+            raise Dropped("no-room-for-a-reply")
+        return Answer(reply, not verdict.accepted)
 
     def _secret(self, packet: Packet, nas: NasEntry) -> bytes:
         """The NAS's secret that this request uses. See RFC 3579 section 3.2 and the 2024 forgery
@@ -211,6 +259,17 @@ class Answers:
             if wire.message_authenticator_is_right(packet, secret):
                 return Answer(wire.reply(code, packet, secret))
         raise Dropped("wrong-message-authenticator")
+
+
+def _quick_secret(datagram: bytes, quick: Quick, nas: NasEntry) -> bytes | None:
+    """The secret of a request that is beyond doubt; None leaves it to `_secret`, which also counts drops."""
+    if quick.ma_at:
+        for secret in nas.secrets:
+            if wire.is_signed(datagram, quick.ma_at, secret):
+                return secret
+        return None
+    doubtful = nas.require_ma or len(nas.secrets) > 1 or quick.proxied
+    return None if doubtful else nas.secrets[0]
 
 
 def _fitting(hidden: bytes, packet: Packet, secrets: tuple[bytes, ...]) -> bytes:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from aaa.accounting.journal import Journal
 from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred
@@ -42,6 +44,7 @@ _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
+_SWITCH = 0.0005
 # libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
 _IMPATIENT = {
     "connect_timeout": "2",
@@ -107,26 +110,30 @@ class Worker:
         self._db.close()
 
     def _serve_access(self) -> None:
-        duplicates, answers, auth = Duplicates(self._limits), self.answers, self._auth
-        while not self._stop.is_set():
-            received = receive(auth)
-            if received is None:
+        """One blocking socket and one pass a request: what every login pays for is in here and in `Answers.access`."""
+        duplicates, access, auth = Duplicates(self._limits), self.answers.access, self._auth
+        stopped, receive_from = self._stop.is_set, auth.recvfrom
+        while not stopped():
+            try:
+                datagram, source = receive_from(wire.MAX_LENGTH)
+            except (BlockingIOError, ConnectionError):
                 continue
-            datagram, source = received
             key = (source, datagram[1:2], datagram[4:20])
             known = duplicates.get(key)
             if known is not None:
                 send(auth, known, source)
                 continue
-            answer = answers.access(datagram, source[0])
+            answer = access(datagram, source[0])
             if answer is None:
                 continue
-            settle = self._settler(duplicates, key, source)
             if isinstance(answer, Deferred):
                 duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put((answer, settle))
+                self._deferred.put((answer, self._settler(duplicates, key, source)))
+            elif answer.delayed:
+                self._settler(duplicates, key, source)(answer)
             else:
-                settle(answer)
+                duplicates.put(key, answer.reply)
+                send(auth, answer.reply, source)
 
     def _settler(
         self, duplicates: Duplicates, key: object, source: _Source
@@ -233,7 +240,7 @@ def _after(
 def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
     """The next datagram, or None after a quarter second of silence."""
     try:
-        datagram, source = port.recvfrom(65535)
+        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
     except (BlockingIOError, ConnectionError):
         return None
     return datagram, source
@@ -289,6 +296,8 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
+    sys.setswitchinterval(_SWITCH)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when

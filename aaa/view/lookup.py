@@ -15,6 +15,8 @@ from core import clock
 from core.db import Database, upsert
 
 _BATCH = 2000
+_UNCHANGED = b"in the base"
+"""Known by identity; no record looks like it."""
 Listener = Callable[[bytes, bytes | None], None]
 
 
@@ -43,10 +45,10 @@ class View:
 
     def lookup(self, key: bytes) -> bytes | None:
         """The record behind a key, or None."""
-        try:
-            return self._over[key]
-        except KeyError:
-            return self._base.get(key) if self._base else None
+        changed = self._over.get(key, _UNCHANGED)
+        if changed is not _UNCHANGED:
+            return changed
+        return self._base.get(key) if self._base else None
 
     def items(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every (key, record) whose key begins with `prefix`; for NAS tables and tools, not for requests."""
