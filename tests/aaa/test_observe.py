@@ -86,7 +86,7 @@ def test_whoever_listens_gets_every_event(tmp_path):
     sender = Tail(tmp_path)
     with listening(tmp_path) as one, listening(tmp_path) as other:
         sender.look()
-        assert len(sender.listeners) == 2
+        assert len([*sender.listeners]) == 2
         sender.tell(event(login="s1@example.net", microseconds=31))
         assert next(one) == next(other) == event(login="s1@example.net", microseconds=31)
         assert all(os.stat(path).st_mode & 0o777 == 0o600 for path in sender.listeners)
