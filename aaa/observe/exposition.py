@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from aaa.errors import MetricsPortNotFree
-from aaa.observe.counts import BUCKETS, KINDS, Latency
+from aaa.observe.latency import BUCKETS, KINDS, Latency
 from aaa.observe.publish import Published, published
 from core.settings import Settings
 
@@ -31,7 +31,8 @@ class RadiusMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family, also those without a sample: dashboards then know them."""
         said = published(self._home)
-        yield _outcomes(said)
+        yield _answered("trunkline_radius_logins", "Logins by accepted or reason of refusal.", said, "logins")
+        yield _answered("trunkline_radius_records", "Accounting records read, by kind.", said, "records")
         yield _dropped(said)
         yield _repeated(said)
         yield _latency(said)
@@ -67,41 +68,30 @@ def serve(settings: Settings) -> Callable[[], None] | None:
     return stop
 
 
-def _outcomes(said: Iterable[Published]) -> Metric:
-    told = CounterMetricFamily(
-        "trunkline_radius_answers",
-        "Requests that were decided: accepted or the reason of refusal; for accounting the record's kind.",
-        labels=("worker", "kind", "nas", "outcome"),
-    )
+def _answered(name: str, help_: str, said: list[Published], which: str) -> Metric:
+    told = CounterMetricFamily(name, help_, labels=("worker", "nas", "outcome"))
     for one in said:
-        for kind in KINDS:
-            for nas, outcome, count in one.outcomes.get(kind, ()):
-                told.add_metric((one.worker, kind, nas, outcome), count)
+        for nas, outcome, count in getattr(one, which):
+            told.add_metric((one.worker, nas, outcome), count)
     return told
 
 
 def _dropped(said: Iterable[Published]) -> Metric:
     told = CounterMetricFamily(
-        "trunkline_radius_dropped",
-        "Packets that got no answer, by reason.",
-        labels=("worker", "kind", "reason"),
+        "trunkline_radius_dropped", "Packets that got no answer, by reason.", labels=("worker", "reason")
     )
     for one in said:
-        for kind in KINDS:
-            for reason, count in sorted(one.dropped.get(kind, {}).items()):
-                told.add_metric((one.worker, kind, reason), count)
+        for reason, count in sorted(one.dropped.items()):
+            told.add_metric((one.worker, reason), count)
     return told
 
 
 def _repeated(said: Iterable[Published]) -> Metric:
     told = CounterMetricFamily(
-        "trunkline_radius_repeated",
-        "Retransmissions that got the same reply again.",
-        labels=("worker", "kind"),
+        "trunkline_radius_repeated", "Retransmissions that got the same reply again.", labels=("worker",)
     )
     for one in said:
-        for kind, count in sorted(one.repeated.items()):
-            told.add_metric((one.worker, kind), count)
+        told.add_metric((one.worker,), one.repeated)
     return told
 
 
@@ -114,7 +104,8 @@ def _latency(said: Iterable[Published]) -> Metric:
     for one in said:
         for kind in KINDS:
             if kind in one.latency:
-                told.add_metric((one.worker, kind), _buckets(one.latency[kind]), one.latency[kind].seconds)
+                latency = one.latency[kind]
+                told.add_metric((one.worker, kind), _buckets(latency), latency.nanoseconds / 1e9)
     return told
 
 

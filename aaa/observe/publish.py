@@ -1,19 +1,27 @@
 """From workers to whoever is asked for metrics: one small file a worker, replaced in one step every few seconds.
 
-Workers are processes of their own and may be many; the process that answers `/metrics` reads what they left.
+Workers are processes of their own and may be many; the process that answers `/metrics` reads what they left. Labels are
+bounded sets (NASes of the view, outcomes, reasons), never subscribers.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from aaa.observe.counts import Counts, Kind, Latency
+from aaa.observe.latency import Kind, Latency
 from core import clock
 
 FRESH = 30.0
 """Seconds after which a worker's file is history: it was stopped, or is gone."""
+OTHER = "other"
+"""Stands for the NASes beyond MOST_NASES with the fewest answers: a mistake must not fill a monitoring system."""
+MOST_NASES = 2000
+
+Outcomes = Mapping[tuple[str, str], int]
+"""(NAS, outcome) -> count."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -21,9 +29,10 @@ class Published(msgspec.Struct, frozen=True):
 
     worker: str
     at: float
-    outcomes: dict[Kind, list[tuple[str, str, int]]]
-    dropped: dict[Kind, dict[str, int]]
-    repeated: dict[Kind, int]
+    logins: list[tuple[str, str, int]]
+    records: list[tuple[str, str, int]]
+    dropped: dict[str, int]
+    repeated: int
     latency: dict[Kind, Latency]
     gauges: dict[str, float]
 
@@ -33,22 +42,13 @@ def folder(home: Path) -> Path:
     return home / "radius" / "metrics"
 
 
-def publish(home: Path, worker: str, counts: Counts, gauges: Mapping[str, float]) -> None:
+def publish(home: Path, said: Published) -> None:
     """Leave the counts for others to read. Raises OSError."""
-    said = Published(
-        worker=worker,
-        at=clock.now().timestamp(),
-        outcomes={kind: [(*key, n) for key, n in list(by.items())] for kind, by in counts.outcomes.items()},
-        dropped={kind: dict(by) for kind, by in counts.dropped.items()},
-        repeated=dict(counts.repeated),
-        latency=counts.latency,
-        gauges=dict(gauges),
-    )
     place = folder(home)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = place / f"{worker}.{os.getpid()}.partial"
+    partial = place / f"{said.worker}.{os.getpid()}.partial"
     partial.write_bytes(msgspec.msgpack.encode(said))
-    partial.replace(place / f"{worker}.counts")
+    partial.replace(place / f"{said.worker}.counts")
 
 
 def published(home: Path) -> list[Published]:
@@ -63,3 +63,16 @@ def published(home: Path) -> list[Published]:
         if now - one.at <= FRESH:
             found.append(one)
     return found
+
+
+def bounded(outcomes: Outcomes) -> list[tuple[str, str, int]]:
+    """(NAS, outcome, count), with at most MOST_NASES names and OTHER."""
+    counted = dict(outcomes)  # the answering threads go on counting
+    totals: Counter[str] = Counter()
+    for (nas, _outcome), count in counted.items():
+        totals[nas] += count
+    known = {nas for nas, _count in totals.most_common(MOST_NASES)}
+    told: Counter[tuple[str, str]] = Counter()
+    for (nas, outcome), count in counted.items():
+        told[nas if nas in known else OTHER, outcome] += count
+    return sorted((nas, outcome, count) for (nas, outcome), count in told.items())

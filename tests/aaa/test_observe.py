@@ -1,7 +1,10 @@
 """What a node tells of itself: counts in Prometheus' words, and the live tail."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -10,16 +13,24 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aaa.errors import MetricsPortNotFree
 from aaa.observe import tail
-from aaa.observe.counts import BUCKETS, MOST_NASES, OTHER, Counts, bucket_of
 from aaa.observe.exposition import exposition, serve
-from aaa.observe.publish import folder, publish, published
+from aaa.observe.latency import BUCKETS, Latency, bucket_of
+from aaa.observe.publish import MOST_NASES, OTHER, Published, bounded, folder, publish, published
 from aaa.observe.tail import Event, Tail, listening
+from aaa.radius.packet import pair
+from core import clock
 from core.settings import Settings
-from tests.support import free_port
+from tests.support import eventually, free_port
 
 
 def event(**given):
-    fields: dict[str, Any] = {"at": 1.0, "worker": "node1-0", "kind": "access", "nas": "bng1", "outcome": "accepted"}
+    fields: dict[str, Any] = {
+        "at": 1.0,
+        "worker": "node1-0",
+        "kind": "access",
+        "nas": "bng1",
+        "outcome": "accepted",
+    }
     return Event(**fields | given)
 
 
@@ -42,21 +53,28 @@ def test_a_latency_falls_into_the_bucket_that_holds_it():
     assert bucket_of(10**18) == len(BUCKETS)
 
 
+def said(**given):
+    fields: dict[str, Any] = {
+        "worker": "node1-0", "at": clock.now().timestamp(), "logins": [], "records": [], "dropped": {}, "repeated": 0,
+        "latency": {}, "gauges": {},
+    }  # fmt: skip
+    return Published(**fields | given)
+
+
 def test_workers_add_up_in_prometheus_words(tmp_path):
     """Two workers' counts are told apart; a histogram is cumulative and ends in the number of all answers."""
-    for worker, times in (("node1-0", 3), ("node1-1", 1)):
-        counts = Counts()
-        for _ in range(times):
-            counts.answered("access", "bng1", "accepted", 20_000)
-        counts.answered("access", "bng2", "wrong-credentials", 40_000_000_000)
-        counts.dropped["access"] = {"unknown-nas": 7}
-        publish(tmp_path, worker, counts, {"view_seq": 41})
+    latency = Latency()
+    for nanoseconds in (20_000, 20_000, 20_000, 40_000_000_000):
+        latency.add(nanoseconds)
+    logins = [("bng1", "accepted", 3), ("bng2", "wrong-credentials", 1)]
+    publish(tmp_path, said(logins=logins, dropped={"unknown-nas": 7}, latency={"access": latency}))
+    publish(tmp_path, said(worker="node1-1", logins=[("bng1", "accepted", 1)], gauges={"view_seq": 41}))
     told = samples(tmp_path)
-    name = "trunkline_radius_answers_total"
-    assert told[name, frozenset({"node1-0", "access", "bng1", "accepted"})] == 3
-    assert told[name, frozenset({"node1-1", "access", "bng1", "accepted"})] == 1
-    assert told[name, frozenset({"node1-1", "access", "bng2", "wrong-credentials"})] == 1
-    assert told["trunkline_radius_dropped_total", frozenset({"node1-0", "access", "unknown-nas"})] == 7
+    name = "trunkline_radius_logins_total"
+    assert told[name, frozenset({"node1-0", "bng1", "accepted"})] == 3
+    assert told[name, frozenset({"node1-1", "bng1", "accepted"})] == 1
+    assert told[name, frozenset({"node1-0", "bng2", "wrong-credentials"})] == 1
+    assert told["trunkline_radius_dropped_total", frozenset({"node1-0", "unknown-nas"})] == 7
     assert told["trunkline_radius_view_seq", frozenset({"node1-1"})] == 41
     assert told["trunkline_radius_seconds_bucket", frozenset({"node1-0", "access", str(BUCKETS[1])})] == 3
     assert told["trunkline_radius_seconds_bucket", frozenset({"node1-0", "access", "+Inf"})] == 4
@@ -65,16 +83,78 @@ def test_workers_add_up_in_prometheus_words(tmp_path):
 
 def test_labels_stay_bounded():
     """More NASes than a network has are counted together: nobody can fill the monitoring system."""
-    counts = Counts()
-    for number in range(MOST_NASES + 50):
-        counts.answered("access", f"bng{number}", "accepted", 1000)
-    assert counts.outcomes["access"][OTHER, "accepted"] == 50
-    assert len({nas for nas, _outcome in counts.outcomes["access"]}) == MOST_NASES + 1
+    counted = {(f"bng{number}", "accepted"): 1 + (number < 100) for number in range(MOST_NASES + 50)}
+    told = bounded(counted)
+    assert len(told) == MOST_NASES + 1
+    assert (OTHER, "accepted", 50) in told
+    assert ("bng7", "accepted", 2) in told
+    assert sum(count for _nas, _outcome, count in told) == sum(counted.values())
+
+
+def test_a_server_tells_what_it_does(server, nas, node):
+    """Logins, refusals, a retransmission, accounting and a stranger's packet: all are counted and published."""
+    client = nas()
+    client.login("s1@example.net", "pw-1")
+    client.login("s1@example.net", "wrong")
+    client.account(pair(40, (1).to_bytes(4)) + pair(44, b"a1") + pair(1, b"s1@example.net"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.9", 0))
+        stranger.sendto(bytes(20), ("127.0.0.1", server.auth_port))
+
+    def told():
+        found = samples(node.home)
+        return (
+            found
+            if found.get(("trunkline_radius_dropped_total", frozenset({"node1-0", "unknown-nas"})))
+            else None
+        )
+
+    found = eventually(told, cap=10)
+    logins = "trunkline_radius_logins_total"
+    assert found[logins, frozenset({"node1-0", "bng1", "accepted"})] == 1
+    assert found[logins, frozenset({"node1-0", "bng1", "wrong-credentials"})] == 1
+    assert found["trunkline_radius_records_total", frozenset({"node1-0", "bng1", "start"})] == 1
+    assert found["trunkline_radius_seconds_count", frozenset({"node1-0", "access"})] == 1
+    assert found["trunkline_radius_seconds_count", frozenset({"node1-0", "accounting"})] == 1
+
+
+def test_tail_shows_what_the_nas_never_sees(server, nas, node):
+    """A refusal with its reason, an accept with its service, an accounting start: never a password. A login before
+    anybody watched costs nothing and is not shown.
+    """
+    client = nas()
+    client.login("s2@example.net", "pw-2")
+    with listening(node.home) as events:
+        eventually(lambda: server.worker.watched.is_tailed, cap=5)
+        client.login("s1@example.net", "secret-guess")
+        client.login("s1@example.net", "pw-1")
+        client.account(pair(40, (1).to_bytes(4)) + pair(44, b"a1") + pair(1, b"s1@example.net"))
+        got = [one for one in (next(events) for _ in range(3)) if one is not None]
+    assert [(one.kind, one.outcome, one.login, one.service) for one in got] == [
+        ("access", "wrong-credentials", "s1@example.net", "S-1"),
+        ("access", "accepted", "s1@example.net", "S-1"),
+        ("accounting", "start", "s1@example.net", "S-1"),
+    ]
+    assert all(one.nas == "bng1" and one.microseconds > 0 for one in got)
+    assert "secret-guess" not in repr(got)
+
+
+def test_the_command_tails_and_ends_by_itself(server, nas, node):
+    """`trunkline radius tail --count 1 --refused --json`: one object for the first refusal, and status 0."""
+    program = [sys.executable, "-m", "cli.main", "radius", "tail", "--count", "1", "--refused", "--json"]
+    env = {**os.environ, "TRUNKLINE_HOME": str(node.home)}
+    with subprocess.Popen(program, env=env, stdout=subprocess.PIPE, text=True) as running:
+        eventually(lambda: server.worker.watched.is_tailed, cap=15)
+        nas().login("s1@example.net", "pw-1")
+        nas().login("s1@example.net", "wrong")
+        told, _ = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert json.loads(told)["outcome"] == "wrong-credentials"
 
 
 def test_a_worker_that_is_gone_is_told_no_longer(tmp_path, monkeypatch):
     """A file that nobody renews for half a minute is history; a damaged one is passed over."""
-    publish(tmp_path, "node1-0", Counts(), {})
+    publish(tmp_path, said())
     (folder(tmp_path) / "node1-1.counts").write_bytes(b"\xc1 torn")
     assert [one.worker for one in published(tmp_path)] == ["node1-0"]
     monkeypatch.setattr("aaa.observe.publish.FRESH", -1.0)
@@ -141,7 +221,7 @@ def test_a_folder_with_a_long_name_can_be_listened_in(tmp_path):
 
 def test_a_node_has_metrics_of_its_own(tmp_path):
     """With a port in its settings a node answers Prometheus without any API; a taken port is told in a sentence."""
-    publish(tmp_path, "node1-0", Counts(), {"view_seq": 9})
+    publish(tmp_path, said(gauges={"view_seq": 9}))
     port = free_port()
     settings = Settings.load(tmp_path, env={}, radius_metrics_port=port)
     stop = serve(settings)
