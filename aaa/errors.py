@@ -73,3 +73,10 @@ class CertificateNotUsable(Terminal):
         super().__init__(
             f"RADIUS certificate {path} is not usable: {why}; put ca.pem, server.pem and server.key there"
         )
+
+
+class MetricsPortNotFree(Terminal):
+    """The port of a node's metrics is taken by somebody else."""
+
+    def __init__(self, address: str, port: int, why: str) -> None:
+        super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")

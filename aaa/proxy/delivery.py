@@ -46,6 +46,11 @@ class Delivery:
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    @property
+    def segments(self) -> int:
+        """How many segments wait."""
+        return sum(1 for _ in self._folder.glob("r-*/*.spool"))
+
     def start(self) -> None:
         """Go on with what is in the spool."""
         for name in routes_in(self._folder):

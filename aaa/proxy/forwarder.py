@@ -24,8 +24,6 @@ class Beside(msgspec.Struct, frozen=True):
 
     decide: Callable[[Ask], Verdict]
     compare: Callable[[Ask, Packet | None], None]
-    answered: Callable[[str, bool], None]
-    """(NAS, accepted?)."""
 
 
 class Forwarder:
@@ -68,7 +66,6 @@ class Forwarder:
         if (state := reply.packet.first(_STATE)) and reply.packet.code == wire.ACCESS_CHALLENGE:
             self._errands.remember(state, reply.home)
             return
-        self._beside.answered(ask.nas.device, reply.packet.code == wire.ACCESS_ACCEPT)
         if self._route.shadow:
             self._beside.compare(ask, reply.packet)
 
@@ -92,7 +89,6 @@ class Forwarder:
             return None
         verdict = self._beside.decide(ask)
         self._errands.counted["fallback"] += 1
-        self._beside.answered(ask.nas.device, verdict.accepted)
         if verdict.accepted:
             return Answer(wire.reply(wire.ACCESS_ACCEPT, ask.packet, ask.secret, verdict.block))
         return Answer(wire.reply(wire.ACCESS_REJECT, ask.packet, ask.secret), delayed=True)

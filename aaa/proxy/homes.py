@@ -171,7 +171,7 @@ class HomeServer:
         if errand is None:
             return True  # late: it was given up, or answered already
         if packet.code not in errand.codes or not self._is_right(packet, errand):
-            self._errands.counted["wrong-reply"] += 1
+            self._errands.counted["wrong_reply"] += 1
             return False
         if errand.timer is not None:
             errand.timer.cancel()

@@ -28,6 +28,17 @@ from core.db import Database
 from core.settings import Settings
 
 Settle = Callable[[bool], None]
+_TOLD = (
+    "forwarded",
+    "answered",
+    "unanswered",
+    "failover",
+    "filtered",
+    "loop",
+    "fallback",
+    "full",
+    "wrong_reply",
+)
 
 
 class Elsewhere:
@@ -44,8 +55,7 @@ class Elsewhere:
         """The same on all our nodes: a request that carries it has been here before."""
         self._authenticator = Authenticator(view, seal, Attempts(Limits()))
         self.shadow = Shadow(self._decide_to_compare)
-        self._logins: Counter[tuple[str, bool]] = Counter()
-        self._beside = Beside(self._decide, self.shadow.compare, self._answered)
+        self._beside = Beside(self._decide, self.shadow.compare)
         self.delivery = Delivery(
             settings.home / "radius" / "spool", worker, self.routes, self.errands, self._proxy_state
         )
@@ -79,10 +89,14 @@ class Elsewhere:
             record = _not_ours(record, route)
         return record, lambda settle: self.delivery.after(entry, settle)
 
-    def take_logins(self) -> Counter[tuple[str, bool]]:
-        """Logins answered elsewhere by (NAS, accepted?), since last time."""
-        taken, self._logins = self._logins, Counter()
-        return taken
+    def gauges(self) -> dict[str, float]:
+        """For metrics: what was passed on, how it went, and how the other servers are doing."""
+        states = Counter(self.errands.states().values())
+        return {
+            **{f"proxy_{what}": self.errands.counted[what] for what in _TOLD},
+            **{f"proxy_servers_{state}": states[state] for state in ("alive", "suspect", "dead")},
+            "proxy_spool_segments": self.delivery.segments,
+        }
 
     def start(self) -> None:
         """Deliver what an earlier run left in the spool."""
@@ -99,9 +113,6 @@ class Elsewhere:
         """Sync the spool; what is under way is given up, what is spooled waits for the next run."""
         self.delivery.stop()
         self.errands.stop()
-
-    def _answered(self, nas: str, accepted: bool) -> None:
-        self._logins[nas, accepted] += 1
 
     def _decide(self, ask: Ask) -> Verdict:
         assert ask.asked is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from aaa.accounting.commit import GroupCommit
+from aaa.accounting.record import AccountingRecord
 from aaa.proxy.thread import LoopThread
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
@@ -34,7 +34,9 @@ _log = structlog.get_logger()
 
 
 class RadSecServer:
-    """Serves one listening socket on a thread of its own. `defer` hands over what a handler answers later."""
+    """Serves one listening socket on a thread of its own. `submit` makes accounting durable and then settles it;
+    `defer` hands over what a handler answers later.
+    """
 
     def __init__(
         self,
@@ -42,12 +44,12 @@ class RadSecServer:
         listener: socket.socket,
         answers: Answers,
         nases: NasTable,
-        commit: GroupCommit,
+        submit: Callable[[AccountingRecord, Answer, Callable[[bool], None]], None],
         defer: Callable[[Deferred, Respond], None],
         reject_delay: float,
     ) -> None:
         self._home, self._listener, self._context = home, listener, server_context(home)
-        self._answers, self._nases, self._commit, self._defer = answers, nases, commit, defer
+        self._answers, self._nases, self._submit, self._defer = answers, nases, submit, defer
         self._reject_delay = reject_delay
         self._thread = LoopThread("radsec")
         self.connections = 0
@@ -129,7 +131,7 @@ class RadSecServer:
         def settled(durable: bool) -> None:
             respond(answer if durable else None)
 
-        self._commit.submit(record, answer.through(settled) if answer.through else settled)
+        self._submit(record, answer, settled)
 
     def _respond(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> Respond:
         """What answers one request of a connection, from any thread."""
