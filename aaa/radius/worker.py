@@ -102,7 +102,7 @@ class Worker:
             return None
 
         def defer(deferred: Deferred, respond: Respond) -> None:
-            self._deferred.put((deferred, self._timed(deferred, respond, time.perf_counter_ns())))
+            self._defer(deferred, self._timed(deferred, respond, time.perf_counter_ns()))
 
         def submit(record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
             self._submit(record, answer, self._recorded(settle, record, time.perf_counter_ns()))
@@ -163,9 +163,7 @@ class Worker:
                 continue
             if isinstance(answer, Deferred):
                 duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put(
-                    (answer, self._timed(answer, self._settler(duplicates, key, source), begun))
-                )
+                self._defer(answer, self._timed(answer, self._settler(duplicates, key, source), begun))
             elif answer.delayed:
                 self._settler(duplicates, key, source)(answer)
             else:
@@ -209,11 +207,20 @@ class Worker:
                 deferred, settle = self._deferred.get(timeout=0.25)
             except Empty:
                 continue
-            try:
-                deferred.handler.handle(deferred.ask, settle)
-            except Exception as error:  # a bug for one request must not end the thread
-                _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
-                settle(None)
+            self._handle(deferred, settle)
+
+    def _defer(self, deferred: Deferred, settle: Callable[[Answer | None], None]) -> None:
+        if deferred.quick:
+            self._handle(deferred, settle)
+        else:
+            self._deferred.put((deferred, settle))
+
+    def _handle(self, deferred: Deferred, settle: Callable[[Answer | None], None]) -> None:
+        try:
+            deferred.handler.handle(deferred.ask, settle)
+        except Exception as error:  # a bug for one request must not end the thread
+            _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
+            settle(None)
 
     def _send_delayed(self) -> None:
         """Rejects leave in the order of their coming: all wait equally long."""
