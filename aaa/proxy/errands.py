@@ -8,7 +8,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from aaa.proxy.errand import Errand
-from aaa.proxy.homes import HomeServer, Patience, Target
+from aaa.proxy.homes import HomeServer
+from aaa.proxy.target import Patience, Target
 from aaa.proxy.thread import LoopThread
 
 _STATES = 10_000

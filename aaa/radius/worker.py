@@ -24,7 +24,7 @@ from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import close_silent
-from aaa.errors import CertificateNotUsable, ViewNotThere
+from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.observe.worker import Watched
 from aaa.radius import packet as wire
@@ -36,7 +36,8 @@ from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
-from aaa.radsec.server import RadSecServer
+from aaa.radius.sockets import receive, send
+from aaa.radsec.server import radsec_server
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
@@ -87,33 +88,14 @@ class Worker:
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
-        self._radsec = self._radsec_server(settings, stream, nases)
+        self._radsec = radsec_server(
+            settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
+        )
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
         self._counted: Counter[tuple[str, str]] = Counter()
-
-    def _radsec_server(
-        self, settings: Settings, stream: socket.socket | None, nases: NasTable
-    ) -> RadSecServer | None:
-        """RADIUS over TLS; certificates that cannot be used are told, and everything else goes on."""
-        if stream is None:
-            return None
-
-        def defer(deferred: Deferred, respond: Respond) -> None:
-            self._defer(deferred, self._timed(deferred, respond, time.perf_counter_ns()))
-
-        def submit(record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
-            self._submit(record, answer, self._recorded(settle, record, time.perf_counter_ns()))
-
-        try:
-            return RadSecServer(
-                settings.home, stream, self.answers, nases, submit, defer, self._limits.reject_delay
-            )
-        except CertificateNotUsable as error:
-            _log.error("no RadSec", why=str(error))
-            return None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -257,6 +239,16 @@ class Worker:
             settle = _after(duplicates, key, acct, answer.reply, source)
             self._submit(record, answer, self._recorded(settle, record, begun))
 
+    def _by_stream(self, read: Deferred | tuple[AccountingRecord, Answer], settle: Respond) -> None:
+        """What came by RadSec and is answered later: by a handler, or when its record is durable."""
+        begun = time.perf_counter_ns()
+        if isinstance(read, Deferred):
+            self._defer(read, self._timed(read, settle, begun))
+            return
+        record, answer = read
+        settled = self._recorded(lambda durable: settle(answer if durable else None), record, begun)
+        self._submit(record, answer, settled)
+
     def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
         """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
         self.commit.submit(record, answer.through(settle) if answer.through else settle)
@@ -331,25 +323,6 @@ def _after(
             duplicates.forget(key)
 
     return settled
-
-
-def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
-    """The next datagram, or None after a quarter second of silence."""
-    try:
-        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
-    except (BlockingIOError, ConnectionError):
-        return None
-    return datagram, source
-
-
-def send(port: socket.socket, reply: bytes, source: _Source) -> None:
-    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
-    if not reply:
-        return
-    try:
-        port.sendto(reply, source)
-    except OSError as error:
-        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
 
 
 def tidy(db: Database, up_since: datetime) -> None:

@@ -13,7 +13,7 @@ from aaa.enforcement import corrections
 from aaa.models import moving_difference, session
 from aaa.radius.packet import pair
 from aaa.view.derived import open_derived
-from aaa.view.records import Wanted
+from aaa.view.records import Wanted, decode
 from tests.aaa.conftest import client_of
 from tests.aaa.home import FreeRadius
 from tests.aaa.test_proxy import realms
@@ -127,6 +127,19 @@ def test_shadow_compares_by_meaning_and_says_what_is_ready(anew, network, old, n
     assert done.stdout.endswith("ready to cut over: realm example.net, nas bng1\n")
 
 
+def given(recorded) -> str:
+    """The policy hash of the only session."""
+    with recorded.read() as conn:
+        return str(conn.execute(sa.select(session.c.policy_hash)).scalar_one())
+
+
+def hash_wanted(server) -> str:
+    """What the view wants for S-2."""
+    found = decode(server.worker.view.lookup(b"s:S-2"), Wanted)
+    assert found is not None
+    return found.policy_hash
+
+
 @pytest.mark.parametrize("by", ["nas", "realm"])
 def test_cutting_over_is_a_change_of_the_intent(node, network, old, recorded, by):
     """From the old server to ours by NAS or realm, and back, while we serve: the view is all that changes."""
@@ -160,7 +173,13 @@ def test_cutting_over_is_a_change_of_the_intent(node, network, old, recorded, by
                 eventually(lambda: pool() == f"Framed-Pool = {answered}", cap=5)
 
             eventually(lambda: pool() == "Framed-Pool = old-cgn", cap=5)
+            start = pair(40, struct.pack(">I", 1)) + pair(44, b"lives") + pair(1, b"s2@example.net")
+            assert client.account(start) is not None
+            assert given(recorded) == ""
             now(plain, old_server(old), "west-cgn")
+            interim = start.replace(struct.pack(">I", 1), struct.pack(">I", 3))
+            assert client.account(interim) is not None
+            assert given(recorded) == hash_wanted(server)  # ours from now on, and what it should be
             now(*there, "old-cgn")
             client.close()
         built.db.close()
