@@ -93,7 +93,7 @@ class Errands:
         home = self._choose(errand)
         if home is None or self.thread.loop.time() >= errand.deadline:
             self.counted["unanswered"] += not errand.probe
-            errand.done(None)
+            errand.finish(None)
             return
         if errand.asked:
             self.counted["failover"] += 1

@@ -48,7 +48,8 @@ class HomeServer:
 
     def carry(self, errand: Errand) -> None:
         """Send an errand; it comes back to `Errands.next` when it is not answered."""
-        self._used = self._loop.time()
+        if not errand.probe:
+            self._used = self._loop.time()
         lane = self._lane()
         if lane is None:
             self._wait(errand)
@@ -59,7 +60,7 @@ class HomeServer:
         if made is None:
             lane.release(identifier)
             self._errands.counted["unsendable"] += 1
-            errand.done(None)
+            errand.finish(None)
             return
         errand.datagram, errand.authenticator = made
         errand.home, errand.lane, errand.identifier, errand.tries = self, lane, identifier, 1
@@ -67,7 +68,8 @@ class HomeServer:
 
     def idle_since(self, now: float) -> float:
         """Seconds since it was last asked; 0 while something is under way."""
-        return 0.0 if any(lane.pending for lane in self._lanes) else now - self._used
+        busy = any(not errand.probe for lane in self._lanes for errand in lane.pending.values())
+        return 0.0 if busy or self._waiting else now - self._used
 
     def close(self) -> None:
         """Close the lanes; what is under way is given up."""
@@ -148,7 +150,7 @@ class HomeServer:
         lane.release(errand.identifier)
         self._lives()
         self._errands.counted["answered"] += not errand.probe
-        errand.done(Reply(packet, self.target.secret, errand.authenticator, self))
+        errand.finish(Reply(packet, self.target.secret, errand.authenticator, self))
         self._go_on()
         return True
 

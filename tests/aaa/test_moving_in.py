@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from aaa.accounting.store import session_of
 from aaa.enforcement import corrections
 from aaa.models import moving_difference, session
+from aaa.proxy.preview import sections
 from aaa.radius.packet import pair
 from aaa.view.derived import open_derived
 from aaa.view.records import Wanted, decode
+from core.preview import Comparison
 from tests.aaa.conftest import client_of
 from tests.aaa.home import FreeRadius
 from tests.aaa.test_proxy import realms
@@ -216,3 +218,20 @@ def test_after_the_cut_over_the_old_server_may_have_a_copy(anew, network, old, r
         (row,) = conn.execute(sa.select(session)).all()
     assert row.service == "S-1"
     assert row.policy_hash != ""
+
+
+def test_a_cut_over_is_previewed(network):
+    """The pull request says who answers before and after, for realms and NASes, and that nobody is dropped."""
+    text = 'old: {servers: [192.0.2.1], secret: "enc:v1:eA=="}\nrealms: {example.net: {%s}}'
+    network.put("config", "trunkline", realms(text % "moving: shadow"))
+    moving(network, "proxy")
+    base = network.reader()
+    network.put("config", "trunkline", realms(text % ""))
+    network.bng("bng1", "mikrotik", "127.0.0.1")
+    changed = frozenset({("config", "trunkline"), ("device", "bng1"), ("device", "bng2")})
+    (section,) = sections(Comparison(base=base, head=network.reader(), changed=changed))
+    assert section.markdown.splitlines()[:2] == [
+        "- realm example.net: the old server answers, we are compared → we answer",
+        "- NAS bng1: the old server answers → we answer",
+    ]
+    assert [one["name"] for one in section.data["moved"]] == ["example.net", "bng1"]
