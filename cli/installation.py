@@ -93,7 +93,8 @@ class Installation:
     @cached_property
     def view_builder(self) -> ViewBuilder:
         """Follows the index with what RADIUS answers."""
-        return ViewBuilder(self.index_db, self.reader, self.open_secret, Seal.of(self.settings.home))
+        seal = Seal.of(self.settings.home)
+        return ViewBuilder(self.index_db, self.reader, self.open_secret, seal, self.db)
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -1,7 +1,7 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
 Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
-`r:`realm in lower case.
+`r:`realm in lower case · `v:`keyed hash of a voucher's code.
 """
 
 import ipaddress
@@ -29,7 +29,9 @@ class ViewRecord(msgspec.Struct, frozen=True, order=True):
 
 
 class Free(msgspec.Struct, frozen=True, array_like=True):
-    """What a restricted service would get without its restrictions: for an override on a node that is alone."""
+    """What a restricted service would get without its restrictions, for an override. Blocks stand where Access has
+    them: `Access.nas` finds both.
+    """
 
     policy_hash: str
     blocks: tuple[bytes, ...]
@@ -60,16 +62,23 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
     until: int = 0
     live: tuple[bytes, ...] = ()
     free: Free | None = None
+    released: int = 0
+    """A recorded override: until this moment (epoch seconds) the answer is `free`, whatever the status."""
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
-    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked."""
+    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked. `limits` are
+    causes of recorded limits; `metered`: its octets are counted against a quota; `released` is an override's end.
+    """
 
     policy_hash: str
     policy: Policy | None
     holds: tuple[str, ...]
     limit: int
     over: Literal["replace", "reject"]
+    limits: tuple[str, ...] = ()
+    metered: bool = False
+    released: int = 0
 
 
 class Nas(msgspec.Struct, frozen=True, array_like=True):
@@ -129,6 +138,11 @@ def circuit_key(circuit: bytes) -> bytes:
 def realm_key(realm: str) -> bytes:
     """Key of a realm."""
     return b"r:" + realm.lower().encode()
+
+
+def voucher_key(digest: bytes) -> bytes:
+    """Key of a voucher: the code itself is nowhere."""
+    return b"v:" + digest
 
 
 def nas_key(address: str) -> bytes:
