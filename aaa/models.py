@@ -129,6 +129,8 @@ usage_change = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("up_octets", sa.BigInteger, nullable=False),
     sa.Column("down_octets", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.BigInteger, nullable=False),
+    sa.Column("ended", sa.Boolean, nullable=False),  # the session is over: what is left is what it is
 )
 
 quota_use = sa.Table(
@@ -140,6 +142,7 @@ quota_use = sa.Table(
     sa.Column("period_end", UtcDateTime),
     sa.Column("up_octets", sa.BigInteger, nullable=False),
     sa.Column("down_octets", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.BigInteger, nullable=False),
     sa.Column("told", sa.Integer, nullable=False),  # per cent that an event was emitted for: 0, 80, 100
 )
 
@@ -182,7 +185,7 @@ voucher = sa.Table(
     sa.Column("first_use", UtcDateTime),
     sa.Column("ends", UtcDateTime),
     sa.Column("macs", Json, nullable=False),
-    sa.Column("state", sa.String(10), nullable=False),  # fresh | active | used | cancelled
+    sa.Column("state", sa.String(10), nullable=False),  # early | fresh | active | used | cancelled | gone
     sa.Column("actor", sa.String(80), nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )

@@ -1,7 +1,7 @@
 """What support asks: may this login in, what does it get, why was it refused, which sessions are there."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,9 @@ class NasNotKnown(Terminal):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Everything that the view says of one key. `replies` are the reply attributes by NAS."""
+    """Everything that the view says of one key. `replies` are the reply attributes by NAS; `limits` the causes of
+    recorded limits; `override` and `until` are moments in epoch seconds (0: none).
+    """
 
     key: str
     service: str
@@ -68,6 +70,10 @@ class Explained(msgspec.Struct, frozen=True):
     limit: int
     bound_circuits: list[str]
     bound_macs: list[str]
+    bound_ports: list[str]
+    limits: list[str]
+    override: int
+    until: int
     has_password: bool
     replies: dict[str, list[str]]
 
@@ -87,9 +93,18 @@ def explain(view: View, name: str) -> Explained:
         limit=wanted.limit if wanted else 0,
         bound_circuits=[_shown(one) for one in access.circuits],
         bound_macs=[_shown(one) for one in access.macs],
+        bound_ports=[_shown(one) for one in access.ports],
+        limits=list(wanted.limits) if wanted else [],
+        override=access.released,
+        until=access.until,
         has_password=bool(access.credential),
         replies={device: text_of(access.blocks[index]) for device, index in sorted(access.nas.items())},
     )
+
+
+def service_of(view: View, name: str) -> str:
+    """The service behind a login, MAC, circuit-id or service id. Raises LoginNotKnown."""
+    return _find(view, name)[1].service
 
 
 def _find(view: View, name: str) -> tuple[bytes, Access]:
@@ -118,8 +133,16 @@ class Trial(msgspec.Struct, frozen=True):
     attributes: list[str]
 
 
-def try_login(view: View, seal: Seal, name: str, device: str = "", password: str | None = None) -> Trial:
-    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket.
+def try_login(
+    view: View,
+    seal: Seal,
+    name: str,
+    device: str = "",
+    password: str | None = None,
+    override: Callable[[str], int] = lambda _service: 0,
+) -> Trial:
+    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `override`
+    tells of this node's overrides.
 
     Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
     """
@@ -131,7 +154,7 @@ def try_login(view: View, seal: Seal, name: str, device: str = "", password: str
         seen.append(verdict)
 
     table = NasTable(view, seal)
-    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits())), noted)
+    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits()), override), noted)
     entry = table.at(source)
     if entry is None:
         raise NasNotKnown(nas.device, [])
@@ -159,6 +182,8 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
         body += circuit_attribute(circuit)
     if access.macs:
         body += pair(31, access.macs[0])
+    if access.ports:
+        body += pair(87, access.ports[0])
     return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
 
 

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from functools import cached_property
 
+from aaa.limits.keeper import LimitKeeper
 from aaa.radius.server import RadiusServer
 from aaa.view.builder import ViewBuilder
 from aaa.view.derived import open_derived
@@ -95,6 +96,11 @@ class Installation:
         """Follows the index with what RADIUS answers."""
         seal = Seal.of(self.settings.home)
         return ViewBuilder(self.index_db, self.reader, self.open_secret, seal, self.db)
+
+    @cached_property
+    def limit_keeper(self) -> LimitKeeper:
+        """Lifts limits whose time is over, turns schedules, counts quotas."""
+        return LimitKeeper(self.db, self.reader, self.settings.node)
 
     @cached_property
     def reconciler(self) -> Reconciler:

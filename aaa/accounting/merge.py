@@ -43,6 +43,7 @@ class Session(msgspec.Struct, frozen=True):
     down_octets: int
     gigawords: bool
     interim: int
+    circuit: bytes = b""
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
         framed_address=record.framed_address or session.framed_address,
         framed_prefix=record.framed_prefix or session.framed_prefix,
         delegated_prefix=record.delegated_prefix or session.delegated_prefix,
+        circuit=session.circuit or record.circuit,
         source=record.source if newer else session.source,
         updated_at=max(moment, session.updated_at),
         session_time=max(session.session_time, record.session_time),
@@ -146,6 +148,7 @@ def _new(record: AccountingRecord) -> Session:
         down_octets=0,
         gigawords=False,
         interim=record.interim,
+        circuit=record.circuit,
     )
 
 

@@ -16,7 +16,8 @@ _CAUSES = {
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
-    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now.
+    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
+    `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.
     """
 
     kind: int
@@ -41,6 +42,10 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     nas_port_id: str = ""
     cause: str = ""
     interim: int = 600
+    circuit: bytes = b""
+    most: int = 1
+    reject: bool = False
+    metered: bool = False
 
     @property
     def started(self) -> float:

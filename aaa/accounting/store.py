@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session, find, merge
 from aaa.accounting.record import OFF, ON, AccountingRecord
+from aaa.limits.noted import Noted
 from aaa.models import session, usage_day
 from core.db import insert_many
 
@@ -27,6 +28,7 @@ class _Work:
         self.new: set[str] = set()
         self.changed: dict[str, Session] = {}
         self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
+        self.noted = Noted()
 
     def take(self, record: AccountingRecord) -> None:
         """Merge one record."""
@@ -40,6 +42,7 @@ class _Work:
         self.sessions[key] = [one for one in self.sessions[key] if one is not before] + [after]
         if after != before:
             self.changed[after.session_ref] = after
+            self.noted.take(record, before, after, merged.up, merged.down)
         if merged.up or merged.down:
             octets = self.usage[after.service, datetime.fromtimestamp(record.at, UTC).date()]
             octets[0] += merged.up
@@ -71,10 +74,10 @@ def apply(conn: Connection, records: Sequence[AccountingRecord]) -> None:
     for record in plain:
         work.take(record)
     _write(conn, work)
-    _mark_crowded(conn, work)
     for record in records:
         if record.kind in (ON, OFF):
             close_all(conn, record.nas, datetime.fromtimestamp(record.at, UTC))
+    work.noted.settle(conn)  # last: its feed has one writer at a time
 
 
 def close_all(conn: Connection, nas: str, moment: datetime) -> None:
@@ -131,6 +134,7 @@ def session_of(row: sa.Row[tuple[object, ...]]) -> Session:
     """A row of table `session` as a Session."""
     fields = dict(row._mapping)
     fields["acct_session_id"] = bytes(fields["acct_session_id"])
+    fields["circuit"] = bytes(fields["circuit"])
     return Session(**fields)
 
 
@@ -150,17 +154,6 @@ def _write(conn: Connection, work: _Work) -> None:
             ],
         )
     _add_usage(conn, work)
-
-
-def _mark_crowded(conn: Connection, work: _Work) -> None:
-    """A session more of a service that has one: the enforcement lane looks whether that is over its limit."""
-    services = sorted({work.changed[ref].service for ref in work.new} - {""})
-    for start in range(0, len(services), 300):
-        live = sa.and_(session.c.state == "open", session.c.service.in_(services[start : start + 300]))
-        counted = sa.select(session.c.service).where(live).group_by(session.c.service)
-        crowded = conn.scalars(counted.having(sa.func.count() > 1)).all()
-        if crowded:
-            conn.execute(sa.update(session).where(live, session.c.service.in_(crowded)).values(stale=True))
 
 
 def _add_usage(conn: Connection, work: _Work) -> None:

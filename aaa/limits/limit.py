@@ -13,6 +13,8 @@ credit: a prepaid service has something left · full: as many sessions as may be
 FAIR_USE, PREPAID, FULL, OVERRIDE, VOUCHER = "fair-use", "prepaid", "full", "override", "voucher"
 PLAN = "plan:"
 """Before a plan's id: the limit is the slot of its schedule, and the cause is the time zone."""
+OPERATOR = "operator"
+"""Instead of a time zone: the operator's, where a site does not say its own."""
 VOUCHER_ID = "voucher-"
 """How the id of a voucher begins, where a service's would stand."""
 
@@ -43,8 +45,8 @@ class Limits(msgspec.Struct, frozen=True):
         return next((limit for limit in self.of(service) if limit.cause == cause), None)
 
     def slot(self, plan: str, zone: str) -> Limit | None:
-        """The slot of the plan's schedule that is open in this time zone."""
-        return self.one(PLAN + plan, zone)
+        """The slot of the plan's schedule that is open in this time zone; "": the operator's."""
+        return self.one(PLAN + plan, zone or OPERATOR)
 
 
 NONE = Limits()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.limits.limit import Limit
+from aaa.limits.limit import VOUCHER, Limit
 from aaa.models import service_limit, service_limit_change
 from core import clock
 from core.db import insert_many, upsert
@@ -47,10 +47,17 @@ def lift(conn: Connection, keys: Iterable[Key]) -> list[Key]:
 
 
 def expire(conn: Connection, now: datetime, at_most: int = 2000) -> list[Key]:
-    """Lift what has reached its end; returns it. Call again while there is any."""
-    due = sa.select(service_limit.c.service, service_limit.c.cause).where(service_limit.c.until <= now)
+    """Lift what has reached its end; returns it. Call again while there is any. Vouchers end in their own table."""
+    due = sa.select(service_limit.c.service, service_limit.c.cause)
+    due = due.where(service_limit.c.until <= now, service_limit.c.cause != VOUCHER)
     rows = conn.execute(due.order_by(service_limit.c.until).limit(at_most)).all()
     return lift(conn, [(str(service), str(cause)) for service, cause in rows]) if rows else []
+
+
+def is_due(conn: Connection, now: datetime) -> bool:
+    """Whether there is anything to lift."""
+    due = sa.select(service_limit.c.service).where(service_limit.c.until <= now)
+    return conn.execute(due.where(service_limit.c.cause != VOUCHER).limit(1)).first() is not None
 
 
 def read(conn: Connection, services: Iterable[str]) -> list[Limit]:

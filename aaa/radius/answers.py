@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import AccountingRecord, read_record
+from aaa.accounting.record import START, AccountingRecord, read_record
+from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -175,12 +176,19 @@ class Answers:
         if not service and record.kind not in (7, 8):
             service = self._service_of(packet, record)
         wanted = decode(self._view.lookup(service_key(service)), Wanted) if service else None
+        circuit = next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b""
         return msgspec.structs.replace(
             record,
             service=service,
             policy_hash=policy,
             wanted_hash=wanted.policy_hash if wanted else "gone" if service else "",
             interim=nas.interim,
+            # A voucher's code is kept nowhere: its sessions are named by its id.
+            login=service if service.startswith(VOUCHER_ID) else record.login,
+            circuit=circuit,
+            most=wanted.limit if wanted else 1,
+            reject=wanted is not None and wanted.over == "reject",
+            metered=wanted is not None and wanted.metered,
         )
 
     @staticmethod

@@ -3,19 +3,21 @@ the count of failed attempts.
 """
 
 import hmac
+import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from aaa.errors import SecretNotOpenable
+from aaa.radius.admission import out_of_place, refusal, released, with_timeout
 from aaa.radius.credentials import chap_is_right, reveal
 from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
 from aaa.radius.request import Asked
 from aaa.view.lookup import View
-from aaa.view.records import Access, circuit_key, decode, login_key, mac_key
+from aaa.view.records import Access, circuit_key, decode, login_key, mac_key, voucher_key
 from aaa.view.seal import Seal
 
 Reason = Literal[
@@ -50,8 +52,17 @@ class Verdict(msgspec.Struct, frozen=True):
 class Authenticator:
     """Decides over a View; one for each worker."""
 
-    def __init__(self, view: View, seal: Seal, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        view: View,
+        seal: Seal,
+        attempts: Attempts,
+        override: Callable[[str], int] = lambda _service: 0,
+        digest: Callable[[str], bytes | None] = lambda _code: None,
+    ) -> None:
+        """`override` says until when (epoch seconds) this node frees a service; `digest` hashes a voucher's code."""
         self._view, self._seal, self._attempts = view, seal, attempts
+        self._override, self._digest = override, digest
 
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
@@ -71,14 +82,36 @@ class Authenticator:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "wrong-credentials", access.service)
         self._attempts.succeeded(asked.login, nas.device)
-        return _place(asked, access, nas)
+        return self._admitted(asked, access, nas)
+
+    def _admitted(self, asked: Asked, access: Access, nas: NasEntry) -> Verdict:
+        now = time.time()
+        misplaced = out_of_place(asked, access, nas.device)
+        free = None if misplaced else released(access, self._override, now)
+        if free is not None:
+            block = free[0].blocks[access.nas[nas.device]]
+            return Verdict(with_timeout(block, free[1], now), "", access.service)
+        refused = misplaced or refusal(asked, access, nas.device, now)
+        if refused is not None:
+            return Verdict(b"", cast(Reason, refused[0]), access.service, refused[1])
+        block = access.blocks[access.nas[nas.device]]
+        timed = with_timeout(block, access.until, now) if access.until else block
+        return Verdict(timed, "", access.service)
 
     def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
-        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""
+        """By login; by a voucher's code; by circuit-id or MAC where the record is meant for that (an IPoE line never
+        lets PPP in).
+        """
         key = login_key(asked.login)
         access = decode(self._view.lookup(key), Access)
         if access is not None:
             return key, access
+        digest = self._digest(asked.login)
+        if digest is not None:
+            key = voucher_key(digest)
+            access = decode(self._view.lookup(key), Access)
+            if access is not None:
+                return key, access
         keys = [circuit_key(circuit) for circuit in asked.circuits]
         mac = mac_key(asked.login) or mac_key(asked.calling)
         for key in [*keys, *([mac] if mac else [])]:
@@ -104,24 +137,3 @@ class Authenticator:
             return False
         given = reveal(asked.hidden, secret, packet.authenticator)
         return given is not None and hmac.compare_digest(given, password)
-
-
-def _place(asked: Asked, access: Access, nas: NasEntry) -> Verdict:
-    """The right subscriber: at the right place, not held, with an address to get?"""
-    block = access.nas.get(nas.device)
-    if block is None:
-        return Verdict(b"", "wrong-port", access.service, f"{nas.device} does not serve this line")
-    if access.circuits and not set(access.circuits) & set(asked.circuits):
-        return Verdict(b"", "wrong-port", access.service, "another circuit-id")
-    if access.macs and _mac(asked) not in access.macs:
-        return Verdict(b"", "wrong-port", access.service, "another MAC")
-    if access.status == "full":
-        return Verdict(b"", "too-many-sessions", access.service)
-    if access.status != "ok":
-        return Verdict(b"", access.status, access.service)
-    return Verdict(access.blocks[block], "", access.service)
-
-
-def _mac(asked: Asked) -> bytes:
-    key = mac_key(asked.calling) or mac_key(asked.login)
-    return key[2:] if key else b""

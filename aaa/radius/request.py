@@ -20,6 +20,8 @@ class Asked(msgspec.Struct, frozen=True):
     calling: str
     circuits: tuple[bytes, ...]
     unusual: str
+    port: bytes = b""
+    """NAS-Port-Id (RFC 2869 section 5.17)."""
 
 
 def read_request(packet: Packet) -> Asked:
@@ -39,6 +41,7 @@ def read_request(packet: Packet) -> Asked:
         calling=clean(found.get(31)),
         circuits=circuits,
         unusual=methods,
+        port=found.get(87, b""),
     )
 
 

@@ -22,6 +22,8 @@ from aaa.accounting.journal import Journal
 from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.limits.codes import Codes
+from aaa.limits.overrides import Overrides, drain
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred
@@ -69,7 +71,8 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        overrides, codes = Overrides(settings.home), Codes.of(settings.home)
+        authenticator = Authenticator(self.view, seal, Attempts(self._limits), overrides.until, codes.digest)
         self.answers = Answers(
             self.view,
             NasTable(self.view, seal),
@@ -82,7 +85,7 @@ class Worker:
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
-        self._keeper, self._began = index == 0, clock.now()
+        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
 
@@ -200,6 +203,8 @@ class Worker:
                 self.refusals.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
+                if self._keeper:
+                    drain(self._home, self._db, int(time.time()))
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:

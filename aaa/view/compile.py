@@ -152,7 +152,7 @@ def compile_voucher(
     """The records of a voucher: its NASes are the hotspots, its reply is its plan's. None for one that is gone.
 
     Before its first use `data.seconds` is how long it will last; afterwards `until` is its end. `data.over` says that
-    it is used up or cancelled: it is still known, so that support reads `held` and not `unknown`.
+    it is too early, used up or cancelled: it is still known, so that support reads `held` and not `unknown`.
     """
     limit = limits.one(voucher_id, VOUCHER)
     if limit is None:
@@ -162,7 +162,7 @@ def compile_voucher(
     spent = bool(told.get("over")) or plan is None
     policy = None if spent else Policy(
         down=int(rate.down) if rate else 0, up=int(rate.up) if rate else 0,
-        timeout=0 if limit.until else int(told.get("seconds", 0)),
+        timeout=0 if told.get("begun") else int(told.get("seconds", 0)),
     )  # fmt: skip
     full = limits.one(voucher_id, FULL)
     found = Entitled(

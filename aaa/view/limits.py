@@ -96,11 +96,11 @@ def known(derived: Connection, services: Sequence[str]) -> Limits:
     """What the copy says of these services, and the open slots of all plans."""
     # ':' is followed by ';' in ASCII: the range holds exactly the `plan:` rows.
     slots = sa.and_(view_limit.c.service >= PLAN, view_limit.c.service < "plan;")
-    rows = derived.execute(sa.select(view_limit.c.body).where(slots)).all()
+    rows = list(derived.scalars(sa.select(view_limit.c.body).where(slots)))
     for start in range(0, len(services), _CHUNK):
         which = view_limit.c.service.in_(services[start : start + _CHUNK])
-        rows += derived.execute(sa.select(view_limit.c.body).where(which)).all()
-    return limits_of(_DECODER.decode(bytes(row.body)) for row in rows)
+        rows += derived.scalars(sa.select(view_limit.c.body).where(which))
+    return limits_of(_DECODER.decode(bytes(body)) for body in rows)
 
 
 def limits_of(limits: Iterable[Limit]) -> Limits:

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
+from cli.radius import override, quota, voucher
 
 if TYPE_CHECKING:
     from aaa.view.lookup import View
     from core.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app.command("override")(override.override)
+app.command("limits")(quota.limits)
+app.command("grant")(quota.grant)
+app.add_typer(voucher.app, name="voucher")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
@@ -31,10 +36,12 @@ def try_login(
 ) -> None:
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
 
     with _view(home) as (settings, view):
-        trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
+        freed = Overrides(settings.home).until
+        trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
     answer(
@@ -51,12 +58,14 @@ def try_login(
 def explain(name: Name, as_json: Json = False, home: Home = None) -> None:
     """Explain a login: its service, holds, policy, reply by NAS, and its last refusals."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.radius.refusals import last_refusals
     from core.db import Database, DatabaseAway
 
     refusals: list[dict[str, Any]] = []
     with _view(home) as (settings, view):
         found = support.explain(view, name)
+        until = max(found.override, Overrides(settings.home).until(found.service))
         db = Database(settings.database_url)
         try:
             with db.read() as conn:
@@ -71,8 +80,11 @@ def explain(name: Name, as_json: Json = False, home: Home = None) -> None:
     lines = [
         f"{found.key}: service {found.service}, {found.status}, policy {found.policy_hash}",
         *(f"  held by {hold}" for hold in found.holds),
+        *(f"  limited by {cause}" for cause in found.limits if cause != "override"),
+        *([f"  overridden until {override.shown(until)}"] if until else []),
         *(f"  only from circuit {one}" for one in found.bound_circuits),
         *(f"  only from MAC {one}" for one in found.bound_macs),
+        *(f"  only from port {one}" for one in found.bound_ports),
     ]
     for device, attributes in found.replies.items():
         lines += [f"  {device} gets", *(f"    {line}" for line in attributes)]

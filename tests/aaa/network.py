@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from aaa.limits.limit import NONE, VOUCHER_ID, Limits
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
 from aaa.view.records import ViewRecord
@@ -156,13 +157,13 @@ class Network:
             documents.append(loaded)
         return MemoryReader(documents)
 
-    def records(self, seal: Seal) -> list[ViewRecord]:
+    def records(self, seal: Seal, limits: Limits = NONE) -> list[ViewRecord]:
         """The whole view, compiled cold."""
         reader, secrets = self.reader(), Secrets(open_secret, seal)
         found = [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
-        found += [
-            one for service in reader.ids("service") for one in compile_service(reader, service, secrets)
-        ]
+        vouchers = [name for name in limits.known if name.startswith(VOUCHER_ID)]
+        for service in [*reader.ids("service"), *vouchers]:
+            found += compile_service(reader, service, secrets, limits)
         return sorted(found)
 
 
@@ -171,7 +172,9 @@ def settings_in(home: Path, **given: Any) -> Settings:
     return Settings.load(home, env={}, radius_auth_port=0, radius_acct_port=0, **given)
 
 
-def write_snapshot(network: Network, settings: Settings, seq: int = 1) -> None:
+def write_snapshot(
+    network: Network, settings: Settings, seq: int = 1, limits: Limits = NONE
+) -> None:
     """Put the network's view into the node's base file: what a node has when everything else is away."""
     records = {one.key: one.record for one in network.records(Seal.of(settings.home))}
     write_base(settings.home / "radius" / "view" / "view.base", sorted(records.items()), seq, "test")

@@ -52,6 +52,8 @@ def _quota() -> None:
         sa.Column("at", UtcDateTime, nullable=False),
         sa.Column("up_octets", sa.BigInteger, nullable=False),
         sa.Column("down_octets", sa.BigInteger, nullable=False),
+        sa.Column("seconds", sa.BigInteger, nullable=False),
+        sa.Column("ended", sa.Boolean, nullable=False),
     )
     op.create_table(
         "quota_use",
@@ -61,6 +63,7 @@ def _quota() -> None:
         sa.Column("period_end", UtcDateTime),
         sa.Column("up_octets", sa.BigInteger, nullable=False),
         sa.Column("down_octets", sa.BigInteger, nullable=False),
+        sa.Column("seconds", sa.BigInteger, nullable=False),
         sa.Column("told", sa.Integer, nullable=False),
     )
     op.create_table(
