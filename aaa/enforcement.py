@@ -16,6 +16,7 @@ from aaa.accounting.store import session_of
 from aaa.coa import client
 from aaa.coa.client import Outcome, Pace
 from aaa.coa.decide import Action, decide
+from aaa.limits.crowd import same_place
 from aaa.models import enforcement, session
 from aaa.radius.nases import NasEntry
 from aaa.vendors.policy import Policy
@@ -88,9 +89,19 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
     for service, held in by_service.items():
         target = wanted_by_service.get(service)
         if target is not None and len(held) > target.limit:
-            extra = held[: -target.limit] if target.over == "replace" else held[target.limit :]
+            extra = held[: -target.limit] if target.over == "replace" else _refused(held, target.limit)
             gone |= {one.session_ref for one in extra}
     return gone
+
+
+def _refused(held: list[Session], limit: int) -> list[Session]:
+    """`over: reject` ends the newest; but before that, older ones at the place of a newer: its ghosts."""
+    ghosts = [
+        one for index, one in enumerate(held) if any(same_place(one, later) for later in held[index + 1 :])
+    ]
+    ghosts = ghosts[: len(held) - limit]
+    rest = [one for one in held if one not in ghosts]
+    return [*ghosts, *rest[limit:]]
 
 
 def stale_sessions(

@@ -4,6 +4,7 @@ Called by accounting in the transaction that writes the sessions, set-based: two
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import sqlalchemy as sa
@@ -12,6 +13,9 @@ from sqlalchemy.engine import Connection
 from aaa.limits import store
 from aaa.limits.limit import FULL, Limit
 from aaa.models import service_limit, session
+
+if TYPE_CHECKING:
+    from aaa.accounting.merge import Session
 
 _CHUNK = 300
 
@@ -137,6 +141,12 @@ def mac_of(calling: str) -> bytes:
     """Twelve hex digits of a Calling-Station-Id that is a MAC; b"" for anything else."""
     digits = "".join(char for char in calling.lower() if char in "0123456789abcdef")
     return digits.encode() if len(digits) == 12 and len(calling) <= 17 else b""
+
+
+def same_place(one: "Session", other: "Session") -> bool:
+    """Whether two sessions are of one circuit or MAC."""
+    mac, circuit = mac_of(one.calling), one.circuit
+    return bool((mac and mac == mac_of(other.calling)) or (circuit and circuit == other.circuit))
 
 
 def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:

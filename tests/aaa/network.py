@@ -89,6 +89,7 @@ class Network:
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
+        self._loaded: dict[tuple[str, str, str], Any] = {}
         self.put(
             "site", "west", "name: West\nlocation: {lat: -31.9, lon: 115.8}\ntimezone: Australia/Perth\n"
         )
@@ -131,7 +132,7 @@ class Network:
     ) -> str:
         """A line and a PPPoE service s<number>@example.net with password pw-<number>; returns the service id."""
         line, service = f"L-{number}", f"S-{number}"
-        self.put("line", line, LINE % {"onu": number})
+        self.put("line", line, LINE % {"onu": number % 1000})
         words: dict[str, Any] = {
             "plan": plan,
             "line": line,
@@ -152,7 +153,10 @@ class Network:
         """All documents, loaded strictly."""
         documents = []
         for (kind, identifier), text in sorted(self.texts.items()):
-            loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+            loaded = self._loaded.get((kind, identifier, text))
+            if loaded is None:  # a text gives the same document: it is loaded once
+                loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+                self._loaded[kind, identifier, text] = loaded
             assert not isinstance(loaded, list), loaded
             documents.append(loaded)
         return MemoryReader(documents)
@@ -172,11 +176,9 @@ def settings_in(home: Path, **given: Any) -> Settings:
     return Settings.load(home, env={}, radius_auth_port=0, radius_acct_port=0, **given)
 
 
-def write_snapshot(
-    network: Network, settings: Settings, seq: int = 1, limits: Limits = NONE
-) -> None:
+def write_snapshot(network: Network, settings: Settings, seq: int = 1, limits: Limits = NONE) -> None:
     """Put the network's view into the node's base file: what a node has when everything else is away."""
-    records = {one.key: one.record for one in network.records(Seal.of(settings.home))}
+    records = {one.key: one.record for one in network.records(Seal.of(settings.home), limits)}
     write_base(settings.home / "radius" / "view" / "view.base", sorted(records.items()), seq, "test")
 
 
