@@ -155,7 +155,7 @@ def test_a_login_elsewhere_is_refused_and_one_from_the_same_place_is_not(anew, n
 
     def login(mac: str, circuit: bytes = b"") -> bool:
         more = pair(31, mac.encode()) + (circuit_attribute(circuit) if circuit else b"")
-        return client.login("s1@example.net", "pw-1", attributes=more).accepted
+        return bool(client.login("s1@example.net", "pw-1", attributes=more).accepted)
 
     assert not login(B)
     assert not login(B, b"olt1 xpon 0/1/0:2")
