@@ -123,13 +123,14 @@ class Installation:
         return RadiusServer(self.settings, in_process=True)
 
     def settle(self, rounds: int = 50) -> int:
-        """Run commit -> index -> view -> lanes -> jobs in this thread until nothing is left to do.
+        """Run commit -> index -> limits -> view -> lanes -> jobs in this thread until nothing is left to do.
 
         Returns how much was done.
         """
         total = 0
         for _ in range(rounds):
-            done = self.committer.run_once() + len(self.indexer.run_once()) + self.view_builder.run_once()
+            done = self.committer.run_once() + len(self.indexer.run_once())
+            done += self.limit_keeper.run_once() + self.view_builder.run_once()
             done += self.reconciler.run_once() + self.worker.run_once()
             total += done
             if not done:

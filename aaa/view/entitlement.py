@@ -53,8 +53,8 @@ def entitled(
     its own; holds and limits restrict what is left, the strictest first; a full service keeps its policy.
     """
     by_cause = {one.cause: one for one in limits}
-    credit = by_cause.get(PREPAID)
-    restriction = softened(_with_limits(holds, plan, limits, credit), service.on_hold)
+    credit = by_cause.get(PREPAID) if plan is not None and plan.prepaid is not None else None
+    restriction = restricted(service, plan, holds, limits)
     free = policy_of(service, _rate(plan, slot, None), pools, UNRESTRICTED)
     policy = policy_of(service, _rate(plan, slot, by_cause.get(FAIR_USE)), pools, restriction)
     full = by_cause.get(FULL)
@@ -74,18 +74,19 @@ def entitled(
     )
 
 
-def _with_limits(
-    holds: Restriction, plan: Any, limits: tuple[Limit, ...], credit: Limit | None
-) -> Restriction:
+def restricted(service: Any, plan: Any, holds: Restriction, limits: tuple[Limit, ...]) -> Restriction:
+    """Holds and recorded limits as one; a prepaid service without credit is restricted as its plan says."""
+    credit = next((one for one in limits if one.cause == PREPAID), None)
     found = [holds, *(Restriction(one.effect, one.down, one.up) for one in limits if one.effect in _STRENGTH)]
     if plan is not None and plan.prepaid is not None and credit is None:
         found.append(Restriction(plan.prepaid.exhausted))
-    return Restriction(
+    together = Restriction(
         effect=max((one.effect for one in found), key=lambda word: _STRENGTH.get(word, 0)),
         down=min((one.down for one in found if one.down), default=0),
         up=min((one.up for one in found if one.up), default=0),
         holds=holds.holds,
     )
+    return softened(together, service.on_hold)
 
 
 def _rate(plan: Any, slot: Limit | None, fair_use: Limit | None) -> tuple[int, int]:

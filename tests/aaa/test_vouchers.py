@@ -63,7 +63,12 @@ class Shop:
 
     def session(self, made: Made, kind: int, after: int = 0, calling: str = MAC, **more: Any) -> None:
         """Accounting of the voucher's session, as a worker reads it."""
-        given = {"service": made.voucher, "calling": calling, "reject": True, "session_id": calling.encode()}
+        given: dict[str, Any] = {
+            "service": made.voucher,
+            "calling": calling,
+            "reject": True,
+            "session_id": calling.encode(),
+        }
         write(
             self.limited.recorded,
             record(kind, after, at=clock.now().timestamp(), session_time=after, **given | more),
@@ -72,8 +77,8 @@ class Shop:
 
     def state(self, made: Made) -> str:
         with self.limited.recorded.read() as conn:
-            found: str = conn.scalar(sa.select(voucher.c.state).where(voucher.c.voucher == made.voucher))
-        return found
+            found = conn.scalar(sa.select(voucher.c.state).where(voucher.c.voucher == made.voucher))
+        return str(found)
 
 
 @pytest.fixture
