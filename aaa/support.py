@@ -33,6 +33,7 @@ from aaa.view.records import (
     login_key,
     mac_key,
     service_key,
+    voucher_key,
 )
 from aaa.view.seal import Seal
 from core import clock
@@ -78,13 +79,22 @@ class Explained(msgspec.Struct, frozen=True):
     replies: dict[str, list[str]]
 
 
-def explain(view: View, name: str) -> Explained:
-    """By login, MAC, circuit-id or service id. Raises LoginNotKnown."""
-    key, access = _find(view, name)
+Digest = Callable[[str], bytes | None]
+"""The hash of a voucher's code; None for what is no code."""
+
+
+def no_code(_name: str) -> bytes | None:
+    """Nobody looks for vouchers."""
+    return None
+
+
+def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
+    """By login, MAC, circuit-id, voucher's code or id, or service id. Raises LoginNotKnown."""
+    key, access = _find(view, name, digest)
     wanted = decode(view.lookup(service_key(access.service)), Wanted)
     policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
     return Explained(
-        key=_shown(key[2:]),
+        key=access.service if key[:2] == b"v:" else _shown(key[2:]),
         service=access.service,
         status=access.status,
         policy_hash=access.policy_hash,
@@ -107,15 +117,18 @@ def service_of(view: View, name: str) -> str:
     return _find(view, name)[1].service
 
 
-def _find(view: View, name: str) -> tuple[bytes, Access]:
+def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Access]:
     keys = [login_key(name), circuit_key(name.encode()), mac_key(name)]
+    hashed = digest(name)
+    if hashed is not None:
+        keys.append(voucher_key(hashed))
     if name.startswith("hex:"):
         keys.append(circuit_key(bytes.fromhex(name[4:])))
     for key in keys:
         access = decode(view.lookup(key), Access) if key else None
         if key and access is not None:
             return key, access
-    for prefix in (b"u:", b"c:", b"m:"):
+    for prefix in (b"u:", b"c:", b"m:", b"v:"):
         for key, raw in view.items(prefix):
             access = decode(raw, Access)
             if access is not None and access.service == name:

@@ -109,7 +109,11 @@ def cancel(conn: Connection, ids: Sequence[str], actor: str) -> int:
 
 
 def begun(conn: Connection, logins: Mapping[str, tuple[datetime, str]]) -> None:
-    """Sessions of vouchers began: voucher -> (moment, MAC). The first sets the end; devices are bound as they come."""
+    """Sessions of vouchers began: voucher -> (moment, MAC). The first sets the end; devices are bound as they come.
+
+    Whoever touches a voucher has the feed's turn first: two that touch the same never wait in a circle.
+    """
+    store.take_turn(conn)
     changed = []
     for row in _rows(conn, logins):
         moment, mac = logins[row.voucher]
@@ -143,6 +147,7 @@ def spend(conn: Connection, octets: Mapping[str, int]) -> None:
 
 def tidy(conn: Connection, now: datetime, at_most: int = 1000) -> int:
     """Vouchers whose time is over are used; those over for thirty days leave the view. Returns how many."""
+    store.take_turn(conn)
     passed = sa.or_(voucher.c.ends <= now, voucher.c.valid_until <= now)
     alive = voucher.c.state.in_(_ALIVE)
     _awake(conn, now, at_most)
@@ -170,6 +175,7 @@ def publish(conn: Connection, ids: Sequence[str]) -> None:
 
 
 def _end(conn: Connection, ids: Sequence[str], state: str) -> list[str]:
+    store.take_turn(conn)
     ended = [row.voucher for row in _rows(conn, ids) if row.state in _ALIVE]
     for start in range(0, len(ended), _CHUNK):
         mine = voucher.c.voucher.in_(ended[start : start + _CHUNK])

@@ -10,11 +10,6 @@ Refusal = tuple[str, str]
 """(reason, detail) for support."""
 
 
-def refusal(asked: Asked, access: Access, device: str, now: float) -> Refusal | None:
-    """Why an Access-Request of this NAS (device id) is refused; None: it is not. `now` in epoch seconds."""
-    return out_of_place(asked, access, device) or _restricted(asked, access, now)
-
-
 def out_of_place(asked: Asked, access: Access, device: str) -> Refusal | None:
     """Another NAS, circuit, MAC or port than the service's. No override helps: it is somebody else's place."""
     if device not in access.nas:
@@ -28,7 +23,8 @@ def out_of_place(asked: Asked, access: Access, device: str) -> Refusal | None:
     return None
 
 
-def _restricted(asked: Asked, access: Access, now: float) -> Refusal | None:
+def restricted(asked: Asked, access: Access, now: float) -> Refusal | None:
+    """Why a login from the right place is refused; None: it is not. `now` in epoch seconds."""
     if access.status == "full":
         # From where it already is: the NAS lost that session without a Stop, and this one replaces its ghost.
         if {*asked.circuits, mac_of(asked)} & set(access.live):

@@ -29,6 +29,7 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    voucher_key,
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
@@ -200,8 +201,10 @@ class Answers:
 
     def _service_of(self, packet: Packet, record: AccountingRecord) -> str:
         circuits = read_request(packet).circuits
+        digest = self._authenticator.digest(record.login)
         keys = [
             login_key(record.login),
+            voucher_key(digest) if digest else None,
             *map(circuit_key, circuits),
             mac_key(record.login),
             mac_key(record.calling),

@@ -10,7 +10,7 @@ from typing import Literal, cast
 import msgspec
 
 from aaa.errors import SecretNotOpenable
-from aaa.radius.admission import out_of_place, refusal, released, with_timeout
+from aaa.radius.admission import out_of_place, released, restricted, with_timeout
 from aaa.radius.credentials import chap_is_right, reveal
 from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
@@ -62,7 +62,7 @@ class Authenticator:
     ) -> None:
         """`override` says until when (epoch seconds) this node frees a service; `digest` hashes a voucher's code."""
         self._view, self._seal, self._attempts = view, seal, attempts
-        self._override, self._digest = override, digest
+        self._override, self.digest = override, digest
 
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
@@ -85,18 +85,19 @@ class Authenticator:
         return self._admitted(asked, access, nas)
 
     def _admitted(self, asked: Asked, access: Access, nas: NasEntry) -> Verdict:
-        now = time.time()
-        misplaced = out_of_place(asked, access, nas.device)
-        free = None if misplaced else released(access, self._override, now)
-        if free is not None:
-            block = free[0].blocks[access.nas[nas.device]]
-            return Verdict(with_timeout(block, free[1], now), "", access.service)
-        refused = misplaced or refusal(asked, access, nas.device, now)
+        refused = out_of_place(asked, access, nas.device)
         if refused is not None:
             return Verdict(b"", cast(Reason, refused[0]), access.service, refused[1])
-        block = access.blocks[access.nas[nas.device]]
-        timed = with_timeout(block, access.until, now) if access.until else block
-        return Verdict(timed, "", access.service)
+        index, now = access.nas[nas.device], time.time()
+        freed = released(access, self._override, now)
+        if freed is not None:
+            free, until = freed
+            return Verdict(with_timeout(free.blocks[index], until, now), "", access.service)
+        refused = restricted(asked, access, now)
+        if refused is not None:
+            return Verdict(b"", cast(Reason, refused[0]), access.service, refused[1])
+        block = access.blocks[index]
+        return Verdict(with_timeout(block, access.until, now) if access.until else block, "", access.service)
 
     def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
         """By login; by a voucher's code; by circuit-id or MAC where the record is meant for that (an IPoE line never
@@ -106,7 +107,7 @@ class Authenticator:
         access = decode(self._view.lookup(key), Access)
         if access is not None:
             return key, access
-        digest = self._digest(asked.login)
+        digest = self.digest(asked.login)
         if digest is not None:
             key = voucher_key(digest)
             access = decode(self._view.lookup(key), Access)
@@ -124,7 +125,8 @@ class Authenticator:
         self, packet: Packet, asked: Asked, access: Access, key: bytes, secret: bytes, proof: Proof | None
     ) -> bool:
         if not access.credential:
-            return key[:2] != b"u:" or not access.ppp
+            # A voucher's code is all there is to know, and MS-CHAP and EAP cannot show that somebody knows it.
+            return proof is None if key[:2] == b"v:" else key[:2] != b"u:" or not access.ppp
         try:
             password = self._seal.open(access.credential, key)
         except SecretNotOpenable:

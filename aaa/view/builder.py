@@ -103,10 +103,11 @@ class ViewBuilder:
             return 0
         try:
             with self._db.read() as conn:
-                after = recorded_limits.position(conn)
-                if after is None or state(conn, "index_seq") is None:
+                if state(conn, "index_seq") is None:
                     return 0  # the first build reads them all
-            news = recorded_limits.news(self._recorded, after) or self._all_limits()
+                after = recorded_limits.position(conn)
+            news = None if after is None else recorded_limits.news(self._recorded, after)
+            news = news or self._all_limits()
             self._away = False
         except _AWAY as error:
             if not self._away:
@@ -115,7 +116,7 @@ class ViewBuilder:
             return 0
         return self._take_over(news, after)
 
-    def _take_over(self, news: recorded_limits.News, after: int) -> int:
+    def _take_over(self, news: recorded_limits.News, after: int | None) -> int:
         if news.upto == after and not news.services:
             return 0
         services = [one for one in sorted(news.services) if not one.startswith(PLAN)]

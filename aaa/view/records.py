@@ -13,7 +13,7 @@ import msgspec
 from aaa.vendors.policy import Policy
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 2
+LAYOUT = 3
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]

@@ -21,7 +21,7 @@ app.command("grant")(quota.grant)
 app.add_typer(voucher.app, name="voucher")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 @app.command("test-login")
@@ -58,13 +58,14 @@ def try_login(
 def explain(name: Name, as_json: Json = False, home: Home = None) -> None:
     """Explain a login: its service, holds, policy, reply by NAS, and its last refusals."""
     from aaa import support
+    from aaa.limits.codes import Codes
     from aaa.limits.overrides import Overrides
     from aaa.radius.refusals import last_refusals
     from core.db import Database, DatabaseAway
 
     refusals: list[dict[str, Any]] = []
     with _view(home) as (settings, view):
-        found = support.explain(view, name)
+        found = support.explain(view, name, Codes.of(settings.home).digest)
         until = max(found.override, Overrides(settings.home).until(found.service))
         db = Database(settings.database_url)
         try:
