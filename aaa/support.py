@@ -1,7 +1,7 @@
 """What support asks: may this login in, what does it get, why was it refused, which sessions are there."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +152,10 @@ def try_login(
     name: str,
     device: str = "",
     password: str | None = None,
-    override: Callable[[str], int] = lambda _service: 0,
+    overrides: Mapping[str, float] | None = None,
 ) -> Trial:
-    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `override`
-    tells of this node's overrides.
+    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `overrides`
+    are this node's.
 
     Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
     """
@@ -167,7 +167,7 @@ def try_login(
         seen.append(verdict)
 
     table = NasTable(view, seal)
-    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits()), override), noted)
+    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits()), overrides=overrides), noted)
     entry = table.at(source)
     if entry is None:
         raise NasNotKnown(nas.device, [])

@@ -7,7 +7,7 @@ file and at the clock; when the recorded database is back, the node brings the o
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
@@ -101,21 +101,31 @@ def fold(lines: Iterator[Line]) -> dict[str, Override]:
     return found
 
 
-class Overrides:
-    """What a worker asks: `until(service)`. The file is looked at when somebody asks, ten times a second at most."""
+class Overrides(Mapping[str, float]):
+    """What a worker asks: service -> epoch seconds until which it is free here. The file is looked at when somebody
+    asks, ten times a second at most.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home, self._path = home, path_of(home)
         self._looked, self._seen = -1.0, (0, 0, 0)
         self._until: dict[str, int] = {}
 
-    def until(self, service: str) -> int:
-        """Epoch seconds until which the service is free; 0: it is not overridden here."""
+    def __getitem__(self, service: str) -> float:
+        return self._now()[service]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def _now(self) -> dict[str, int]:
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._looked = now
             self._refresh()
-        return self._until.get(service, 0)
+        return self._until
 
     def _refresh(self) -> None:
         try:

@@ -9,7 +9,7 @@ from aaa.limits.limit import FULL, NONE, VOUCHER, VOUCHER_ID, Limits
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
 from aaa.view.access import Attachment, attachment
-from aaa.view.entitlement import UNRESTRICTED, Entitled, Restriction, combine, entitled, pools_of
+from aaa.view.entitlement import UNRESTRICTED, Entitled, Restriction, combine, entitled, pools_of, softened
 from aaa.view.records import (
     Access,
     Free,
@@ -60,7 +60,7 @@ def compile_service(
         return []
     place, plan = attachment(reader, service), reader.get("plan", service.plan)
     found = entitled(
-        service, plan, pools_of(reader, place.edge), holds_of(reader, service_id),
+        service, plan, pools_of(reader, place.edge), restriction_of(reader, service_id, service),
         limits.of(service_id), limits.slot(service.plan, place.zone),
     )  # fmt: skip
     session = service.session
@@ -77,11 +77,11 @@ def compile_service(
     return sorted(records)
 
 
-def holds_of(reader: Reader, service_id: str) -> Restriction:
+def restriction_of(reader: Reader, service_id: str, service: Any) -> Restriction:
     """The service's holds as one restriction."""
     names = [hold_id for kind, hold_id in reader.referrers("service", service_id) if kind == "hold"]
     holds = [(name, reader.get("hold", name)) for name in names]
-    return combine((name, hold) for name, hold in holds if hold is not None)
+    return softened(combine((name, hold) for name, hold in holds if hold is not None), service.on_hold)
 
 
 def compile_nas(reader: Reader, device_id: str, secrets: Secrets) -> list[ViewRecord]:

@@ -1,1 +1,1 @@
-"""Parts of `trunkline radius`."""
+"""The larger commands of `trunkline radius`, a file each; cli/commands/radius.py puts them together."""
