@@ -143,11 +143,12 @@ def level(used: int, allowed: int) -> int:
 def _prepaid(conn: Connection, by_service: Mapping[str, list[Change]], now: datetime) -> None:
     if not by_service:
         return
-    held, used = quota.grants(conn, by_service, PREPAID, now), quota.uses(conn, by_service, PREPAID)
+    held = quota.grants(conn, by_service, PREPAID, now)
+    used = quota.apart(quota.uses(conn, by_service, PREPAID))
     changed: dict[tuple[str, datetime], Use] = {}
     ended = []
     for name, found in sorted(by_service.items()):
-        own = {start: use for (service, start), use in used.items() if service == name}
+        own = used.get(name, {})
         for one in found:
             quota.spend(held.get(name, []), own, (one.up, one.down), one.seconds, now)
         changed |= {(name, start): use for start, use in own.items()}

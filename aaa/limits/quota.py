@@ -134,6 +134,14 @@ def uses(conn: Connection, services: Iterable[str], kind: str) -> dict[tuple[str
     return found
 
 
+def apart(used: Mapping[tuple[str, datetime], Use]) -> dict[str, dict[datetime, Use]]:
+    """What was used, service by service. Pure."""
+    found: dict[str, dict[datetime, Use]] = {}
+    for (service, start), use in used.items():
+        found.setdefault(service, {})[start] = use
+    return found
+
+
 def keep_uses(conn: Connection, kind: str, changed: Mapping[tuple[str, datetime], Use]) -> None:
     """Write what was used."""
     rows = [
@@ -158,10 +166,7 @@ def left(held: Sequence[Grant], used: Mapping[datetime, Use], now: datetime) -> 
 def renew_credit(conn: Connection, services: Sequence[str], actor: str = "aaa") -> list[str]:
     """Make the `prepaid` limit of these services say whether they have credit; returns those that lost it."""
     now = clock.now()
-    held, used = grants(conn, services, PREPAID, now), uses(conn, services, PREPAID)
-    by_service: dict[str, dict[datetime, Use]] = {}
-    for (service, start), use in used.items():
-        by_service.setdefault(service, {})[start] = use
+    held, by_service = grants(conn, services, PREPAID, now), apart(uses(conn, services, PREPAID))
     credits, without = [], []
     for service in sorted(set(services)):
         remaining = left(held.get(service, []), by_service.get(service, {}), now)

@@ -1,5 +1,6 @@
 """ViewBuilder: follow index_change and the recorded limits, compile what they touch, append what really changed."""
 
+import bisect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -55,6 +56,7 @@ class ViewBuilder:
     ) -> None:
         self._db, self._recorded = index_db, recorded
         self._away = False
+        self._sweeping: tuple[str, list[str]] = "", []
         self._reader = reader_factory
         self._secrets = Secrets(open_secret, seal)
         self._kept = 0
@@ -151,8 +153,12 @@ class ViewBuilder:
             return 0
         plan, after = found
         with self._reader() as reader:
-            of_plan = (one for _kind, one in reader.referrers("plan", plan, "service"))
-            services = sorted(one for one in of_plan if one > after)[:_PORTION]
+            if self._sweeping[0] != plan or not after:
+                named = reader.referrers("plan", plan, "service")
+                self._sweeping = plan, sorted(one for _kind, one in named)
+            # Whoever joins the plan meanwhile is compiled for that, with the slot that is open.
+            first = bisect.bisect_right(self._sweeping[1], after)
+            services = self._sweeping[1][first : first + _PORTION]
             for some in _chunks([f"{_SERVICE}{one}" for one in services]):
                 self._write(reader, some)
         with self._db.write() as conn:
