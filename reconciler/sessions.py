@@ -96,6 +96,11 @@ class SessionLane:
         self._woken.wait(min(seconds, 0.005) if busy else seconds)
         self._woken.clear()
 
+    @property
+    def counted(self) -> Counter[str]:
+        """Datagrams of the CoA engine: sent, retransmitted, forged, passed-over."""
+        return self._engine.counted
+
     def close(self) -> None:
         """Let the threads go."""
         self._engine.stop()
