@@ -18,7 +18,7 @@ from rich.table import Table
 
 from aaa.enforcement import wanted
 from aaa.models import enforcement, session
-from aaa.view.models import view_change, view_position
+from aaa.view.models import newest, view_change, view_position
 from aaa.view.records import service_key
 from cli.installation import Installation
 from cli.serving import Serving
@@ -60,9 +60,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The mass run: (seconds after the commit, services settled), what receipts say, what the fleet says."""
+    """The mass run: (seconds after the commit, services in the view, settled), what receipts and the fleet say."""
 
-    settled: list[tuple[float, int]]
+    settled: list[tuple[float, int, int]]
     seconds: float
     datagrams: Counter[str]
     attempts: Counter[str]
@@ -174,16 +174,18 @@ class Bench:
         self._fleet()
         for one in self.playing:
             one.faults(self.size.loss, self.size.nak)
+        with self.one.index_db.read() as conn:
+            seen = newest(conn)
         sent = self.one.reconciler.sessions.counted
         with self.one.db.read() as conn:
             after = conn.scalar(sa.select(sa.func.max(enforcement.c.seq))) or 0
         set_id = self._hold(list(range(count)))
         _wait(lambda: self._landed(set_id), cap=120)
         begun, commit = time.perf_counter(), self._commit(set_id)
-        settled = [(0.0, 0)]
-        while settled[-1][1] < count and settled[-1][0] < 120:
+        settled = [(0.0, 0, 0)]
+        while settled[-1][2] < count and settled[-1][0] < 120:
             time.sleep(0.25)
-            settled.append((time.perf_counter() - begun, self._settled(commit)))
+            settled.append((time.perf_counter() - begun, self._in_view(seen), self._settled(commit)))
         seconds = settled[-1][0]
         counts, redials = self._quiet()
         datagrams = self.one.reconciler.sessions.counted
@@ -201,9 +203,10 @@ class Bench:
     def told(self, seen: Seen) -> list[Table]:
         """The mass run as tables."""
         title = f"{self.size.holds:,} holds in one commit, {self.size.nases} NASes of {RATE}/s"
-        over_time = Table("seconds after the commit", "services settled", title=title)
+        over_time = Table("seconds after the commit", "in the view", "settled", title=title)
         for second in range(1, int(seen.seconds) + 2):
-            over_time.add_row(str(second), f"{max(n for at, n in seen.settled if at <= second):,}")
+            until = [one for one in seen.settled if one[0] <= second][-1]
+            over_time.add_row(str(second), f"{until[1]:,}", f"{until[2]:,}")
         words = Table("what", "count", title=f"all settled after {seen.seconds:.1f} s")
         for what, counted in (
             ("datagrams", seen.datagrams),
@@ -258,6 +261,11 @@ class Bench:
         where = sa.and_(receipt.c.target == service, receipt.c.step == "policy", receipt.c.outcome == "acked")
         with self.one.db.read() as conn:
             return conn.execute(sa.select(receipt.c.seq).where(where)).first() is not None
+
+    def _in_view(self, after: int) -> int:
+        of = sa.and_(view_change.c.seq > after, view_change.c.key >= b"s:", view_change.c.key < b"s;")
+        with self.one.index_db.read() as conn:
+            return int(conn.scalar(sa.select(sa.func.count()).where(of)) or 0)
 
     def _settled(self, commit: str) -> int:
         of = sa.and_(receipt.c.commit_id == commit, receipt.c.step == "policy", receipt.c.outcome == "acked")

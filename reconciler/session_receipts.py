@@ -67,12 +67,12 @@ def write(
             if not looked.settled
         ],
     )
-    for looked in own:
-        if looked.settled:
-            events.emit(
-                conn, "service.settled", looked.work.service, {"sessions": looked.asked},
-                actor="reconciler", revision=looked.work.commit_id,
-            )  # fmt: skip
+    proven = [
+        (looked.work.service, {"sessions": looked.asked}, looked.work.commit_id)
+        for looked in own
+        if looked.settled
+    ]
+    events.emit_many(conn, "service.settled", proven, actor="reconciler")
 
 
 def _of_session(looked: Looked, correction: Correction, outcome: Outcome) -> Step:

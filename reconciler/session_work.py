@@ -48,7 +48,11 @@ class Cause(NamedTuple):
     at: datetime
 
 
-def queue(context: Context) -> set[str]:
+Kept = dict[tuple[str, int, int], tuple[dict[str, Cause], Cause | None]]
+"""What was indexed lately, read once while the view takes over a large commit piece by piece."""
+
+
+def queue(context: Context, kept: Kept) -> set[str]:
     """Queue the services whose wanted policy the view changed since our position; returns them."""
     at = following.place(context.db, LANE)
     with context.index_db.read() as conn:
@@ -57,7 +61,7 @@ def queue(context: Context) -> set[str]:
             return set()
         again = at is None or at.generation != upto.generation or upto.seq < at.seq
         services = _sweep(context) if again or at is None else _changed(conn, at.seq, upto.seq)
-        causes = _causes(conn, services, _known(context, upto.generation))
+        causes = _causes(conn, services, _known(context, upto.generation), kept)
         # The builder moves its position after its records: what it is in the middle of stays in reach.
         built = following.Place(int(state(conn, "index_seq") or 0), upto.generation)
     work = [_row(service, upto.seq, causes[service]) for service in sorted(services)]
@@ -109,11 +113,12 @@ def _known(context: Context, generation: str) -> int | None:
     return at.seq if at is not None and at.generation == generation else None
 
 
-def _causes(conn: Connection, services: set[str], after: int | None) -> dict[str, Cause]:
+def _causes(conn: Connection, services: set[str], after: int | None, kept: Kept) -> dict[str, Cause]:
     """Of what was indexed since: the service's or its hold's own commit, else the newest (a plan, a pool); where
     nothing was (a counter, the clock), the service's last.
     """
-    own, newest_cause = _recent(conn, last_seq(conn) if after is None else after)
+    recent, newest_cause = _recent(conn, last_seq(conn) if after is None else after, kept)
+    own = {service: recent[service] for service in services & recent.keys()}
     missing = services - own.keys()
     if newest_cause is None and missing:
         if len(missing) <= _ALONE:
@@ -122,7 +127,16 @@ def _causes(conn: Connection, services: set[str], after: int | None) -> dict[str
     return {service: own.get(service) or newest_cause or Cause("", clock.now()) for service in services}
 
 
-def _recent(conn: Connection, after: int) -> tuple[dict[str, Cause], Cause | None]:
+def _recent(conn: Connection, after: int, kept: Kept) -> tuple[dict[str, Cause], Cause | None]:
+    key = (index_position(conn).generation, after, last_seq(conn))
+    if key not in kept:
+        found = _read_recent(conn, after)
+        kept.clear()
+        kept[key] = found
+    return kept[key]
+
+
+def _read_recent(conn: Connection, after: int) -> tuple[dict[str, Cause], Cause | None]:
     own: dict[str, Cause] = {}
     last: Cause | None = None
     columns = (index_change.c.kind, index_change.c.id, index_change.c.commit_id, index_change.c.changed_at)

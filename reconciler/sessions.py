@@ -38,6 +38,8 @@ _CAP = 0.5
 _LOOK = 250
 _WRITE = 200
 _GATHER = 0.05
+_GATHER_MANY = 0.2
+_MANY = 200
 _AGAIN = 0.5
 _FEW = 5
 _DRIVERS = 16
@@ -71,6 +73,7 @@ class SessionLane:
         self._since = 0.0
         self._next_read = 0.0
         self._patience: dict[str, tuple[int, float]] = {}
+        self._kept: session_work.Kept = {}
         self._woken = threading.Event()
 
     def run_once(self) -> int:
@@ -84,7 +87,7 @@ class SessionLane:
 
     def step(self) -> int:
         """What can be done now, without waiting for anybody; returns how much that was."""
-        fresh = session_work.queue(self.context)
+        fresh = session_work.queue(self.context, self._kept)
         self._withdraw(fresh)
         self._take_due(at_once=bool(fresh))
         self._take_marked()
@@ -225,7 +228,8 @@ class SessionLane:
         if not self._settled and not self._closing:
             return 0
         under_way = len(self._looked) - len(self._closing)
-        if under_way and len(self._settled) < _WRITE and clock.monotonic() < self._since + _GATHER:
+        until = self._since + (_GATHER_MANY if under_way > _MANY else _GATHER)
+        if under_way and len(self._settled) < _WRITE and clock.monotonic() < until:
             return 0
         faults.point(P_CORRECTED)
         settled, closing = self._settled, self._closing
