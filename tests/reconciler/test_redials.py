@@ -177,7 +177,9 @@ class Redials(RuleBasedStateMachine):
             self.follow(worker)
         self.restart_lane()
         self.lane.step()
-        self.dialling = list(SERVICES)
+        for service in SERVICES:
+            self.login(self.workers[0], service)
+        self.everything_arrives()
 
     # What engineers and billing do
 
@@ -301,6 +303,26 @@ class Redials(RuleBasedStateMachine):
     def lose_reply(self, what: int) -> None:
         if self.air.replies:
             del self.air.replies[what % len(self.air.replies)]
+
+    @rule(lost=st.sampled_from(["requests", "replies"]))
+    def silence(self, lost: str) -> None:
+        """Nothing comes through for longer than anybody sends again: performed or not, nobody hears of it."""
+        for _transmission in range(8):
+            self.step()
+            while self.air.requests:
+                if lost == "requests":
+                    self.lose_request(0)
+                else:
+                    self.deliver_request(0, 0)
+            self.air.replies = []
+            self.time.move(0.7)
+
+    @rule()
+    def all_is_well(self) -> None:
+        """For a moment everything works."""
+        self.build()
+        self.everything_arrives()
+        self.everything_is_answered()
 
     @rule()
     def restart_lane(self) -> None:
@@ -446,8 +468,9 @@ class Redials(RuleBasedStateMachine):
 
     def everything_arrives(self) -> None:
         for each in self.workers:
-            self.follow(each)
-            for event in self.acct:
+            if each.alive:
+                self.follow(each)
+            for event in self.acct if each.alive else ():
                 self.received(each, event)
         self.acct = []
         for index in range(len(self.workers)):
