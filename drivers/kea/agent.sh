@@ -18,7 +18,7 @@ check_set() {
     said=$(kea-dhcp4 -t "$CHECK" 2>&1)
     status=$?
     rm -f "$CHECK"
-    [ "$status" = 0 ] || echo "$said" | grep -E 'ERROR|rror' | sed "s,$CHECK,$CONF,g" | head -n 3
+    [ "$status" = 0 ] || echo "$said" | grep -vE ' (DEBUG|INFO|WARN) ' | sed "s,$CHECK,$CONF,g" | grep . | head -n 3
     return $status
 }
 

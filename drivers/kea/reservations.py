@@ -29,7 +29,7 @@ def unusable(op: ObjectOp) -> str:
 
 def _unusable_values(op: ObjectOp) -> str:
     named, address = op.attributes.get("class", ""), op.attributes.get("address", "")
-    if named and not _CLASS.fullmatch(str(named)):
+    if op.op == "put" and not _CLASS.fullmatch(str(named)):
         return f"'{named}' is no name of a client class"
     try:
         ipaddress.IPv4Address(address or "0.0.0.0")
@@ -43,7 +43,7 @@ def operation(op: ObjectOp) -> dict[str, Any]:
     [(name, value)] = op.key.items()
     # Kea: octets in hex are written without quotes of their own; a text in quotes would be taken literally.
     reservation: dict[str, Any] = {_NAMES[name]: value}
-    if op.attributes.get("class"):
+    if op.op == "put":
         reservation["client-classes"] = [op.attributes["class"]]
     if op.attributes.get("address"):
         reservation["ip-address"] = op.attributes["address"]

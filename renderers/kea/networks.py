@@ -64,7 +64,6 @@ def server_of(model: DeviceModel) -> Server:
     leases = _seconds(model, "lease", LEASE), _seconds(model, "garden-lease", GARDEN_LEASE)
     networks = tuple(_network(model, group, leases) for group in _groups(model.dhcp))
     every = [subnet for network in networks for subnet in network.subnets]
-    _check_once(model, every)
     return Server(
         name=model.id,
         interfaces=tuple(str(model.device.options.get("listen", "*")).replace(",", " ").split()),
@@ -142,13 +141,6 @@ def _ranges(network: ipaddress.IPv4Network, gateway: str) -> Iterator[str]:
     for low, high in ((first, middle - 1), (middle + 1, last)):
         if low <= high:
             yield f"{ipaddress.IPv4Address(low)}-{ipaddress.IPv4Address(high)}"
-
-
-def _check_once(model: DeviceModel, subnets: list[Subnet]) -> None:
-    numbers = [subnet.number for subnet in subnets]
-    twice = [subnet.prefix for subnet in subnets if numbers.count(subnet.number) > 1]
-    if twice:
-        raise CannotRender(model.id, f"{twice[0]} is in it twice; a prefix is of one pool")
 
 
 def _unknown(model: DeviceModel, subnets: list[Subnet]) -> frozenset[str]:

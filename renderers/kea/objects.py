@@ -2,7 +2,7 @@
 
 A service is known by its circuit-id, or by its MAC where it is bound to one. The reservation's client class is the
 pool; a fixed address stands in it. In the walled garden the class is the garden's. A blocked service keeps a
-reservation without a class: it is known, and no subnet is open to it. A throttle is the BNG's matter.
+reservation of a class that no subnet is open to. A throttle is the BNG's matter.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ def _reservation(on_line: ServiceOnLine) -> Iterator[WantedObject]:
     key = _key(on_line)
     if key:
         pool, address = _place(on_line)
-        attributes = {"class": class_of(pool) if pool else "", "address": address}
+        attributes = {"class": class_of(pool), "address": address}
         yield WantedObject(kind="reservation", key=key, attributes=attributes, owner=on_line.service_id)
 
 

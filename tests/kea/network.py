@@ -27,7 +27,7 @@ role: bng
 platform: accel_ppp
 state: active
 loopback: {v4: 198.51.100.11/32}
-nas: {vendor: accel, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto}
+nas: {vendor: accel-ppp, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto}
 """
 
 KEA = """\

@@ -18,7 +18,7 @@ CIRCUITS = tuple(
     for name, attributes in (
         ("a", {"class": "tl-perth-cgn", "address": ""}),
         ("b", {"class": "tl-perth-public", "address": "203.0.113.9"}),
-        ("c", {"class": "", "address": ""}),
+        ("c", {"class": "tl.nothing"}),
     )
 )
 
@@ -86,7 +86,7 @@ def test_an_address_is_reserved_once_and_the_others_of_the_batch_go_on(lab: Ipoe
         ({"mac": "02-00"}, {}, "aa:bb"),
         ({"circuit": "61", "mac": "02:00:00:00:00:01"}, {}, "named by circuit or mac"),
         ({"circuit": "61"}, {"class": 'x", "evil'}, "client class"),
-        ({"circuit": "61"}, {"address": "1.2.3.400"}, "no IPv4 address"),
+        ({"circuit": "61"}, {"class": "a", "address": "1.2.3.400"}, "no IPv4 address"),
         ({"circuit": "61"}, {"colour": "blue"}, "no attribute colour"),
     ],
 )
