@@ -5,6 +5,7 @@ import pytest
 from cli.lab.ipoe import IpoeLab
 from drivers import registry
 from drivers.contract import CommitFailed, LiveSession, ObjectOp
+from drivers.kea.driver import KeaDriver
 from inventory.resolve import resolve_device
 from renderers.kea.renderer import render
 from tests.drivers.contract_suite import DriverContract, Subject
@@ -35,6 +36,7 @@ class TestKea(DriverContract):
 
         def lease() -> LiveSession:
             with registry.opened(lab.target) as driver:
+                assert isinstance(driver, KeaDriver)
                 lease = {"ip-address": "100.64.0.9", "hw-address": "02:00:00:00:00:09", "subnet-id": CGN}
                 add = f"kea.command('lease4-add', **{lease})"
                 asked = f"import sys; sys.path.insert(0, '/etc/trunkline'); import kea; print({add})"

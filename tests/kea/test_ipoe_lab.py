@@ -13,6 +13,8 @@ from cli.lab.bng import INTERNET, INTERNET_SAYS
 from cli.lab.ipoe import PAGE_SAYS, IpoeLab
 from core import crypto
 from core.settings import Settings
+from drivers import registry
+from drivers.kea.driver import KeaDriver
 from intents.init import init_repository
 from inventory.resolve import resolve_device
 from reconciler import receipts, runs
@@ -140,10 +142,9 @@ def test_a_circuit_that_nobody_reserved_gets_nothing(lab: IpoeLab, operator: Ope
 
 def test_the_device_is_configured_and_the_sessions_are_seen(online: IpoeLab, operator: Operator):
     """Lane 3 verified the configuration; the driver sees the lease under the subscriber's MAC."""
-    from drivers import registry
-
     assert operator.runs()["kea1"] is RunState.VERIFIED
     with registry.opened(online.target) as driver:
+        assert isinstance(driver, KeaDriver)
         seen = driver.observe().sessions or ()
         assert online.address() in {one.address for one in seen}
         table = driver._run("cat /etc/kea/trunkline-reservations.json").output
@@ -158,8 +159,9 @@ class Flow:
 
     def __init__(self, lab: IpoeLab) -> None:
         within = ["ip", "netns", "exec", lab.cpe, sys.executable, "-I", "-c", TALK]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self._talk = subprocess.Popen(within, text=True, **pipes)
+        self._talk = subprocess.Popen(
+            within, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         assert self._talk.stdout is not None
         assert self._talk.stdout.readline() == "open\n"
 
