@@ -6,7 +6,6 @@ import msgspec
 
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
-from aaa.view.access import Attachment, attachment
 from aaa.view.entitlement import Restriction, combine, lacks_address, policy_of, pools_of, softened
 from aaa.view.records import (
     Access,
@@ -25,6 +24,7 @@ from aaa.view.records import (
 from aaa.view.seal import OpenSecret, Seal
 from intents.kinds import path_of
 from intents.reader import Reader
+from inventory.access import Attachment, attachment
 
 _COA_PORT, _COA_RATE = 3799, 50
 
