@@ -94,6 +94,13 @@ class Answers:
         taken, self.logins = self.logins, Counter()
         return taken
 
+    def settle(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
+        """Count a decision, whoever made it, and tell of a refusal."""
+        self.counted[verdict.reason or "accepted"] += 1
+        self.logins[nas.device, verdict.accepted] += 1
+        if not verdict.accepted:
+            self._refused(login, nas, verdict)
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -117,11 +124,9 @@ class Answers:
                 return Deferred(handler, Ask(packet, nas, secret, asked))
             return self._unusual(packet, nas, secret)
         verdict = self._authenticator.decide(packet, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
+        self.settle(asked.login or asked.calling, nas, verdict)
         if verdict.accepted:
             return Answer(wire.reply(wire.ACCESS_ACCEPT, packet, secret, verdict.block))
-        self._refused(asked.login or asked.calling, nas, verdict)
         return Answer(wire.reply(wire.ACCESS_REJECT, packet, secret), delayed=True)
 
     def _unusual(self, packet: Packet, nas: NasEntry, secret: bytes) -> Answer:
@@ -131,9 +136,7 @@ class Answers:
             raise Dropped("malformed")
         asked = read_request(slowly)
         verdict = self._authenticator.decide(slowly, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
-        self._refused(asked.login or asked.calling, nas, verdict)
+        self.settle(asked.login or asked.calling, nas, verdict)
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
 
     def _secret(self, packet: Packet, nas: NasEntry) -> bytes:

@@ -30,7 +30,7 @@ Reason = Literal[
     "unsupported-method",
 ]
 Proof = Callable[[bytes], bool]
-"""Whether whoever asks has shown that they know this password: how is the method's matter."""
+"""Whether whoever asks has shown that they know this password (b"" when none is stored): how is the method's matter."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Authenticator:
             return Verdict(b"", "unsupported-method", detail=asked.unusual)
         if self._attempts.exhausted(asked.login, nas.device):
             return Verdict(b"", "too-many-attempts")
-        key, access = self._find(asked)
+        key, access = self._find(asked, by_login=proof is not None)
         if access is None:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
@@ -73,11 +73,13 @@ class Authenticator:
         self._attempts.succeeded(asked.login, nas.device)
         return _place(asked, access, nas)
 
-    def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
-        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""
+    def _find(self, asked: Asked, by_login: bool) -> tuple[bytes, Access | None]:
+        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in), but
+        not for who brought a proof: it is the login's.
+        """
         key = login_key(asked.login)
         access = decode(self._view.lookup(key), Access)
-        if access is not None:
+        if access is not None or by_login:
             return key, access
         keys = [circuit_key(circuit) for circuit in asked.circuits]
         mac = mac_key(asked.login) or mac_key(asked.calling)
@@ -90,7 +92,7 @@ class Authenticator:
     def _proven(
         self, packet: Packet, asked: Asked, access: Access, key: bytes, secret: bytes, proof: Proof | None
     ) -> bool:
-        if not access.credential:
+        if not access.credential and proof is None:
             return key[:2] != b"u:" or not access.ppp
         try:
             password = self._seal.open(access.credential, key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from aaa.mschap.handler import MsChap
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.deferred import Handler
 from aaa.radius.nases import NasEntry
@@ -10,10 +11,11 @@ from core.settings import Settings
 
 
 def methods(
-    settings: Settings,  # noqa: ARG001
-    authenticator: Authenticator,  # noqa: ARG001
-    seal: Seal,  # noqa: ARG001
-    refused: Callable[[str, NasEntry, Verdict], None],  # noqa: ARG001
+    settings: Settings,
+    worker: str,
+    authenticator: Authenticator,
+    seal: Seal,
+    settled: Callable[[str, NasEntry, Verdict], None],
 ) -> Mapping[str, Handler]:
-    """The handlers of one worker."""
-    return {}
+    """The handlers of one worker. `settled` is told of every decision: (login, NAS, verdict)."""
+    return {"MS-CHAP": MsChap(authenticator, settled)}

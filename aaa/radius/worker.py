@@ -23,12 +23,12 @@ from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
-from aaa.radius.authenticate import Authenticator
+from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.deferred import Answer, Deferred
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
-from aaa.radius.nases import NasTable
+from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
@@ -75,7 +75,7 @@ class Worker:
             NasTable(self.view, seal),
             authenticator,
             self.refusals.note,
-            methods(settings, authenticator, seal, self.refusals.note),
+            methods(settings, self.name, authenticator, seal, self._settle),
             elsewhere(settings, self.view, seal),
         )
         self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
@@ -85,6 +85,9 @@ class Worker:
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+
+    def _settle(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
+        self.answers.settle(login, nas, verdict)
 
     def run(self) -> None:
         """Serve until stopped."""
