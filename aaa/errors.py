@@ -64,3 +64,7 @@ class PortNotFree(Terminal):
         super().__init__(
             f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
         )
+
+
+class CertificateNotMade(Terminal):
+    """A certificate for EAP or RadSec cannot be made or taken back."""

@@ -24,11 +24,13 @@ def refusal(reason: Reason, detail: str, login: str = "") -> Done:
 
 
 class Judge:
-    """Decides logins for the request at hand; remembers the password that the last proof saw, for its fingerprint."""
+    """Decides logins for the request at hand; remembers what it refused, and the password
+    that the last proof saw, for its fingerprint."""
 
     def __init__(self, authenticator: Authenticator, ask: Ask) -> None:
         self._authenticator, self._ask = authenticator, ask
         self.password = b""
+        self.refused: Done | None = None
 
     @property
     def identity(self) -> str:
@@ -46,4 +48,6 @@ class Judge:
         if asked is None:  # accounting has no EAP
             return Verdict(b"", "unknown")
         asked = msgspec.structs.replace(asked, login=login)
-        return self._authenticator.decide(self._ask.packet, asked, self._ask.nas, self._ask.secret, seen)
+        verdict = self._authenticator.decide(self._ask.packet, asked, self._ask.nas, self._ask.secret, seen)
+        self.refused = None if verdict.accepted else Done(verdict, login)
+        return verdict

@@ -1,8 +1,11 @@
 """EAP packets (RFC 3748 section 4) and how RADIUS carries them (RFC 3579 section 3.1). Pure."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from aaa.radius.packet import Packet, pair
+from core.settings import SettingNotUsable
 
 REQUEST, RESPONSE, SUCCESS, FAILURE = 1, 2, 3, 4
 IDENTITY, NAK, MD5, TLS, TTLS, PEAP, MSCHAPV2, EXTENSIONS = 1, 3, 4, 13, 21, 25, 26, 33
@@ -51,6 +54,17 @@ def attributes(raw: bytes) -> bytes:
     return b"".join(pair(EAP_MESSAGE, raw[at : at + _CHUNK]) for at in range(0, len(raw), _CHUNK))
 
 
+def offered(names: Iterable[str]) -> tuple[int, ...]:
+    """The numbers of methods by name. Raises SettingNotUsable for a name that there is not."""
+    chosen = tuple(names)
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown or not chosen:
+        raise SettingNotUsable("radius_eap_methods", ",".join(chosen), f"name some of {', '.join(NAMES)}")
+    return tuple(NAMES[name] for name in chosen)
+
+
 def told(kind: int) -> str:
     """A method's name for people."""
-    return next((f"EAP-{name.upper()}" for name, number in NAMES.items() if number == kind), f"EAP type {kind}")
+    return next(
+        (f"EAP-{name.upper()}" for name, number in NAMES.items() if number == kind), f"EAP type {kind}"
+    )

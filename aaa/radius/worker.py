@@ -24,11 +24,12 @@ from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasEntry, NasTable
+from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals, forget_refusals
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
@@ -78,7 +79,9 @@ class Worker:
             methods(settings, self.name, authenticator, seal, self._settle),
             elsewhere(settings, self.view, seal),
         )
-        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
+        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._duplicates = Duplicates(self._limits)
+        self._neighbours = Neighbours(settings.home / "radius", self.name)
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
@@ -96,47 +99,60 @@ class Worker:
             self._serve_accounting,
             self._send_delayed,
             self._handle_deferred,
+            self._take_passed,
             self._record,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
         self._follower.start()
+        self._neighbours.listen()
         for thread in threads:
             thread.start()
         self._stop.wait()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
+        self._neighbours.close()
         self.commit.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
-        duplicates, answers, auth = Duplicates(self._limits), self.answers, self._auth
+        auth = self._auth
         while not self._stop.is_set():
             received = receive(auth)
-            if received is None:
-                continue
-            datagram, source = received
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                send(auth, known, source)
-                continue
-            answer = answers.access(datagram, source[0])
-            if answer is None:
-                continue
-            settle = self._settler(duplicates, key, source)
-            if isinstance(answer, Deferred):
-                duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put((answer, settle))
-            else:
-                settle(answer)
+            if received is not None:
+                self._access(*received)
 
-    def _settler(
-        self, duplicates: Duplicates, key: object, source: _Source
-    ) -> Callable[[Answer | None], None]:
+    def _take_passed(self) -> None:
+        """Conversations that we hold, whose NAS changed its source port to another worker's share."""
+        while not self._stop.is_set():
+            self._neighbours.take(self._access)
+
+    def _access(self, datagram: bytes, source: _Source) -> None:
+        duplicates = self._duplicates
+        key = (source, datagram[1:2], datagram[4:20])
+        known = duplicates.get(key)
+        if known is not None:
+            send(self._auth, known, source)
+            return
+        answer = self.answers.access(datagram, source[0])
+        if answer is None:
+            return
+        settle = self._settler(key, datagram, source)
+        if isinstance(answer, Deferred):
+            duplicates.put(key, Duplicates.PENDING)
+            self._deferred.put((answer, settle))
+        else:
+            settle(answer)
+
+    def _settler(self, key: object, datagram: bytes, source: _Source) -> Respond:
         """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+        duplicates = self._duplicates
 
-        def settle(answer: Answer | None) -> None:
+        def settle(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Pass):
+                # Whoever gets it remembers it: a retransmission goes the same way.
+                passed = self._neighbours.pass_on(answer.worker, datagram, source)
+                answer = None if passed else answer.otherwise
             if answer is None:
                 duplicates.forget(key)
             elif answer.delayed and self._limits.reject_delay:

@@ -1,6 +1,5 @@
 """Logins against a running server, from the snapshot alone."""
 
-import struct
 
 import pytest
 
