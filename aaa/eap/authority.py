@@ -49,7 +49,9 @@ class Authority:
             self.certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
             key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
         except FileNotFoundError as error:
-            raise CertificateNotMade(f"{error.filename} is missing; `trunkline radius certificate make`") from error
+            raise CertificateNotMade(
+                f"{error.filename} is missing; `trunkline radius certificate make`"
+            ) from error
         except (OSError, ValueError, TypeError) as error:
             raise CertificateNotMade(f"the CA in {folder} cannot be read: {error}") from error
         if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != self.certificate.public_key():
@@ -60,12 +62,16 @@ class Authority:
     def make(cls, folder: Path, name: str, days: int = AUTHORITY_DAYS) -> "Authority":
         """A new CA, unless there is one: `ca.pem` and `ca.key`."""
         if (folder / "ca.pem").exists():
-            raise CertificateNotMade(f"{folder / 'ca.pem'} is there already; `renew` makes a new server certificate")
+            raise CertificateNotMade(
+                f"{folder / 'ca.pem'} is there already; `renew` makes a new server certificate"
+            )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = rsa.generate_private_key(65537, 3072)
         subject = _name(name)
         made = _builder(subject, subject, key.public_key(), days)
-        made = made.add_extension(x509.BasicConstraints(True, 0), True).add_extension(_authority_usage(), True)
+        made = made.add_extension(x509.BasicConstraints(True, 0), True).add_extension(
+            _authority_usage(), True
+        )
         write(folder / "ca.key", _private(key))
         write(folder / "ca.pem", made.sign(key, SHA256()).public_bytes(Encoding.PEM), 0o644)
         return cls(folder)
@@ -86,7 +92,9 @@ class Authority:
         kept.mkdir(exist_ok=True, mode=0o700)
         write(kept / f"{made.serial_number:x}.pem", made.public_bytes(Encoding.PEM), 0o644)
         protection = serialization.BestAvailableEncryption(password.encode())
-        return pkcs12.serialize_key_and_certificates(login.encode(), key, made, [self.certificate], protection)
+        return pkcs12.serialize_key_and_certificates(
+            login.encode(), key, made, [self.certificate], protection
+        )
 
     def revoke(self, name: str) -> list[str]:
         """Take back every client certificate of a login or serial number; gives their serials."""

@@ -4,6 +4,7 @@ they change. `crl.pem` beside them, when there is one, names revoked client cert
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -82,13 +83,13 @@ def _stamp(folder: Path) -> tuple[object, ...]:
 def load(folder: Path) -> Contexts:
     """Read, compare and check the files. Raises CertificatesNotUsable."""
     chain, authorities = read_certificates(folder / "server.pem"), read_certificates(folder / "ca.pem")
-    check_server(folder, chain[0])
+    key = check_server(folder, chain[0])
     crl = _crl(folder, authorities)
     revoked = frozenset(one.serial_number for one in crl) if crl is not None else frozenset()
     try:
-        tunnel, client = _context(folder), _context(folder)
+        tunnel, client = _context(chain, key), _context(chain, key)
         client.load_verify_locations(str(folder / "ca.pem"))
-        client.set_client_ca_list([crypto.X509.from_cryptography(one).get_subject() for one in authorities])
+        client.load_client_ca(str(folder / "ca.pem").encode())
     except SSL.Error as error:
         raise CertificatesNotUsable(f"{folder} cannot be used for TLS: {reason_of(error)}") from error
     client.set_verify(
@@ -110,8 +111,8 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
         raise CertificatesNotUsable(f"{path} is no certificate in PEM: {error}") from error
 
 
-def check_server(folder: Path, certificate: x509.Certificate) -> None:
-    """Whether certificate and key belong together and it is valid now. Raises CertificatesNotUsable."""
+def check_server(folder: Path, certificate: x509.Certificate) -> Any:
+    """The certificate's key, when they belong together and it is valid now. Raises CertificatesNotUsable."""
     path = folder / "server.key"
     try:
         key = load_pem_private_key(path.read_bytes(), None)
@@ -129,6 +130,7 @@ def check_server(folder: Path, certificate: x509.Certificate) -> None:
             f"{folder / 'server.pem'} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
             f"{certificate.not_valid_after_utc:%Y-%m-%d}: `trunkline radius certificate renew` makes a new one"
         )
+    return key
 
 
 def judged(
@@ -137,10 +139,11 @@ def judged(
     """One certificate of the client's chain, during the handshake; why not goes to the connection for support."""
     why = "" if good else _verdict(code)
     if good and depth == 0 and cert.to_cryptography().serial_number in revoked:
-        why = "certificate revoked"
+        why = "revoked"
     if why and not conn.get_app_data():
         named = next(iter(names.of(cert.to_cryptography())), "without a name")
-        conn.set_app_data(f"client certificate {named}: {why}")
+        whose = "client certificate" if depth == 0 else "client's CA"
+        conn.set_app_data(f"{whose} {named}: {why}")
     return not why
 
 
@@ -158,18 +161,19 @@ def reason_of(error: SSL.Error) -> str:
     return str(queue[-1][-1]) if isinstance(queue, list) and queue else "the connection was closed"
 
 
-def _context(folder: Path) -> SSL.Context:
+def _context(chain: list[x509.Certificate], key: Any) -> SSL.Context:
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(_VERSION)
     made.set_max_proto_version(_VERSION)
     made.set_cipher_list(_CIPHERS)
-    made.set_passwd_cb(lambda *_: b"")  # never ask on a terminal
     made.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     made.set_session_id(b"trunkline-eap")
-    made.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # tickets: the client keeps it, not we
+    made.set_session_cache_mode(SSL.SESS_CACHE_SERVER)  # OpenSSL keeps 20,480 of them at most
     made.set_timeout(_RESUME)
-    made.use_certificate_chain_file(str(folder / "server.pem"))
-    made.use_privatekey_file(str(folder / "server.key"))
+    made.use_certificate(chain[0])
+    for one in chain[1:]:
+        made.add_extra_chain_cert(one)
+    made.use_privatekey(key)
     return made
 
 

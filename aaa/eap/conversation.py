@@ -75,7 +75,9 @@ class Conversation:
             return done
         if not self._resumed:
             self._resumable.remember(self._tunnel.session, done.login, self._password)
-        return msgspec.structs.replace(done, msk=self._tunnel.exported(self._phase.label, _KEYS)[:64])
+        msk = self._tunnel.exported(self._phase.label, _KEYS)[:64]
+        self._tunnel.keep()
+        return msgspec.structs.replace(done, msk=msk)
 
     def _break(self, why: str, mtu: int, identity: str) -> bytes | Done:
         """The peer gets our alert first, so that it can say what it did not like."""

@@ -29,7 +29,7 @@ class TlsPhase(Phase):
             return refusal("wrong-credentials", "no client certificate", identity)
         named = ", ".join(names.of(certificate)) or "nobody"
         if certificate.serial_number in self._revoked:
-            return refusal("wrong-credentials", f"client certificate {named}: certificate revoked", identity)
+            return refusal("wrong-credentials", f"client certificate {named}: revoked", identity)
         if certificate.not_valid_after_utc < clock.now():
             return refusal("wrong-credentials", f"client certificate {named}: expired", identity)
         login = names.login_of(certificate, identity)

@@ -59,6 +59,10 @@ class Tunnel:
         """Keying material (RFC 5705)."""
         return self._tls.export_keying_material(label, size)
 
+    def keep(self) -> None:
+        """Let the session be resumed: OpenSSL forgets those of connections that were not shut down."""
+        self._tls.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
+
     @property
     def session(self) -> bytes:
         """Names the session: a resumed one has the master secret of the first (TLS 1.2)."""

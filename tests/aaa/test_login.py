@@ -1,6 +1,5 @@
 """Logins against a running server, from the snapshot alone."""
 
-
 import pytest
 
 from aaa.radius.exchange import circuit_attribute
