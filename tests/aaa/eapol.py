@@ -11,8 +11,9 @@ NETWORK = """network={
   %s
 }
 """
-PEAP = 'eap=PEAP\n  identity="%s"\n  anonymous_identity="anonymous@example.net"\n  password="%s"\n  phase2="auth=MSCHAPV2"\n  ca_cert="%s"'
-TTLS = 'eap=TTLS\n  identity="%s"\n  anonymous_identity="anonymous@example.net"\n  password="%s"\n  phase2="auth%s"\n  ca_cert="%s"'
+_OUTER = 'identity="%s"\n  anonymous_identity="anonymous@example.net"\n  password="%s"\n  phase2="auth'
+PEAP = "eap=PEAP\n  " + _OUTER + '=MSCHAPV2"\n  ca_cert="%s"'
+TTLS = "eap=TTLS\n  " + _OUTER + '%s"\n  ca_cert="%s"'
 TLS = 'eap=TLS\n  identity="%s"\n  ca_cert="%s"\n  private_key="%s"\n  private_key_passwd="secret"'
 
 
