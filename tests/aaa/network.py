@@ -209,7 +209,8 @@ def settings_in(home: Path, **given: Any) -> Settings:
 
 def write_snapshot(network: Network, settings: Settings, seq: int = 1) -> None:
     """Put the network's view into the node's base file: what a node has when everything else is away."""
-    records = {one.key: one.record for one in network.records(Seal.of(settings.home))}
+    # Of two owners of a key the smaller answers, as in the database.
+    records = {one.key: one.record for one in reversed(network.records(Seal.of(settings.home)))}
     write_base(settings.home / "radius" / "view" / "view.base", sorted(records.items()), seq, "test")
 
 

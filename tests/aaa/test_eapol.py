@@ -11,25 +11,6 @@ from tests.aaa.eapol import PEAP, TLS, TTLS, Client
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """A CA with a server's certificate, made once."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = Authority.make(folder, "Example Net")
-    made.serve("radius.example.net")
-    return made
-
-
-@pytest.fixture
-def certified(node, authority):
-    """The node has the certificates."""
-    folder = node.home / "radius" / "tls"
-    folder.mkdir(parents=True)
-    for name in ("ca.pem", "server.pem", "server.key", "ca.key"):
-        (folder / name).write_bytes((authority.folder / name).read_bytes())
-    return folder
-
-
 @pytest.fixture
 def client(certified, server, tmp_path):
     """eapol_test for the running server."""
