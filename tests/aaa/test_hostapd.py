@@ -64,6 +64,7 @@ def test_a_station_logs_in_is_counted_and_is_dropped(air, node, recorded, certif
     assert len(sessions(recorded)) == 1
 
     nas = entry_at(server.worker.view.lookup, Seal.of(node.home), "127.0.0.1")
+    assert nas is not None
     with namespaces.inside(made.ap):
         outcome = coa.disconnect(nas, coa.identity_of(nas, row.acct_session_id, row.login))
     assert outcome.result == "acked", outcome

@@ -102,7 +102,7 @@ def ask(client, login, password, domain=b""):
     body = pair(1, domain + login) + pair(7, (1).to_bytes(4))
     body += microsoft(11, ours) + microsoft(25, b"\x07\x00" + peer + bytes(8) + response)
     authenticator = secrets.token_bytes(16)
-    reply = client._ask(client._auth, 1, body, authenticator)
+    reply = client.access(body, authenticator)
     found = {k: v for value in reply.packet.all(26) for _n, k, v in vendor_pairs(value) if _n == 311}
     return reply, found, (ours, peer, response, authenticator)
 
@@ -135,7 +135,7 @@ def test_a_damaged_response_gets_no_answer(nas):
     """A response of the wrong length is nothing that can be answered."""
     client = nas(attempts=1, patience=0.3)
     body = pair(1, b"s1@example.net") + microsoft(11, bytes(16)) + microsoft(25, bytes(20))
-    assert client._ask(client._auth, 1, body, secrets.token_bytes(16)) is None
+    assert client.access(body, secrets.token_bytes(16)) is None
 
 
 @pytest.mark.real
