@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aaa.eap.authority import Authority
+from aaa.radius.server import RadiusServer
 from core import clock
+from core.settings import SettingNotUsable, Settings
+from tests.aaa.conftest import QUICK
 from tests.aaa.eapol import PEAP, TLS, TTLS, Client
 
 pytestmark = pytest.mark.real
@@ -84,6 +87,12 @@ def test_a_certificate_of_ours_is_a_login(client, certified, server, authority, 
     assert "names s1@example.net, not s2@example.net" in refusal(server)
 
 
+def held(server):
+    """How many conversations the worker holds."""
+    handler = server.worker.answers._methods["EAP"]
+    return len(handler.conversations)
+
+
 def refusal(server):
     """What support sees of the last refusal."""
     return server.worker.refusals._waiting[-1]["detail"]
@@ -157,3 +166,44 @@ def test_without_certificates_the_reason_is_clear(server, tmp_path):
     client = Client(tmp_path, server.auth_port)
     assert not client.login(PEAP % ("s1@example.net", "pw-1", "/nowhere")).good
     assert "server.pem is missing: `trunkline radius certificate make`" in refusal(server)
+
+
+@pytest.mark.parametrize("method", ["MSCHAPV2", "MD5"])
+def test_without_a_tunnel_any_worker_goes_on(certified, node, tmp_path, method):
+    """EAP-MSCHAPv2 and EAP-MD5, where the setting offers them: State has everything, the worker holds nothing."""
+    settings = Settings.load(
+        node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_eap_methods=[method.lower()]
+    )
+    network = f'eap={method}\n  identity="s1@example.net"\n  password="%s"'
+    options = ["-n"] if method == "MD5" else []
+    with RadiusServer(settings, limits=QUICK, in_process=True) as server:
+        client = Client(tmp_path, server.auth_port)
+        told = client.login(network % "pw-1", *options)
+        assert told.good, told.text
+        assert not client.login(network % "wrong", *options).good
+        assert server.worker.answers.counted == {"accepted": 1, "wrong-credentials": 1}
+        assert held(server) == 0
+
+
+def test_a_client_may_choose_another_offered_method(client, certified, server, authority, tmp_path):
+    """PEAP is proposed; who wants TTLS or TLS gets it after one Nak."""
+    told = client.login(TTLS % ("s1@example.net", "pw-1", "=PAP", certified / "ca.pem"))
+    assert told.good
+    assert "EAP: vendor 0 method 25" in told.text or "method=25" in told.text
+    assert "EAP: Building EAP-Nak" in told.text
+
+
+def test_conversations_are_given_back(client, certified, server):
+    """After logins that went well and badly nothing is held."""
+    for password in ("pw-1", "wrong"):
+        client.login(PEAP % ("s1@example.net", password, certified / "ca.pem"))
+    assert held(server) == 0
+
+
+def test_a_misspelt_method_is_told_at_the_start(node):
+    """The setting names the methods that there are."""
+    settings = Settings.load(
+        node.home, env={"TRUNKLINE_RADIUS_EAP_METHODS": "peap,leap"}, radius_auth_port=0, radius_acct_port=0
+    )
+    with pytest.raises(SettingNotUsable, match="name some of peap, ttls, tls, mschapv2, md5"):
+        RadiusServer(settings)
