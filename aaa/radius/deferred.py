@@ -21,6 +21,15 @@ class Answer(msgspec.Struct, frozen=True):
     delayed: bool = False
 
 
+class Pass(msgspec.Struct, frozen=True):
+    """The conversation is held by another worker of this node: it gets the datagram, and answers it from its own
+    socket of the shared port. `otherwise` goes when it cannot be reached.
+    """
+
+    worker: str
+    otherwise: Answer
+
+
 class Ask(msgspec.Struct, frozen=True):
     """A verified request: its NAS, the secret that signed or hid it, and what it asks (None for accounting)."""
 
@@ -30,7 +39,7 @@ class Ask(msgspec.Struct, frozen=True):
     asked: Asked | None = None
 
 
-Respond = Callable[[Answer | None], None]
+Respond = Callable[[Answer | Pass | None], None]
 """Called once, from any thread; None: no answer, and a retransmission is a new chance."""
 
 

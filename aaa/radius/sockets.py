@@ -1,7 +1,11 @@
 """UDP sockets that several workers share: each has its own, the kernel spreads sources over them (SO_REUSEPORT)."""
 
+import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from aaa.errors import PortNotFree
 
@@ -31,3 +35,13 @@ def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
     first = bind(host, port)
     taken = first.getsockname()[1]
     return [first, *(bind(host, taken) for _ in range(count - 1))]
+
+
+@contextmanager
+def unix_address(folder: Path, name: str) -> Iterator[str]:
+    """A Unix socket's address of at most 107 octets, however deep its folder is: through the folder's descriptor."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)

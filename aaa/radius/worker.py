@@ -30,11 +30,12 @@ from aaa.observe.worker import Watched
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
+from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals, forget_refusals
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
@@ -84,8 +85,10 @@ class Worker:
             self.refusals.note,
             elsewhere(settings, self.view, seal),
         )
-        self.answers.methods = methods(settings, authenticator, seal, self.answers.refuse)
-        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
+        self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
+        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._duplicates = Duplicates(self._limits)
+        self._neighbours = Neighbours(settings.home / "radius", self.name)
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
@@ -93,6 +96,7 @@ class Worker:
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        self._took = self.watched.latency["access"].add
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
@@ -102,68 +106,76 @@ class Worker:
             self._serve_accounting,
             self._send_delayed,
             self._handle_deferred,
+            self._take_passed,
             self._record,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
         self._follower.start()
+        self._neighbours.listen()
         for thread in threads:
             thread.start()
         self._stop.wait()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
+        self._neighbours.close()
         self.commit.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
-        """One blocking socket and one pass a request: what every login pays for is in here and in `Answers.access`."""
-        duplicates, access, auth = Duplicates(self._limits), self.answers.access, self._auth
-        stopped, receive_from, now = self._stop.is_set, auth.recvfrom, time.perf_counter_ns
-        took = self.watched.latency["access"].add
+        """One blocking socket and one pass a request: what every login pays for is `_access` and what it calls."""
+        stopped, receive_from, answer = self._stop.is_set, self._auth.recvfrom, self._access
         while not stopped():
             try:
                 datagram, source = receive_from(wire.MAX_LENGTH)
             except (BlockingIOError, ConnectionError):
                 continue
-            begun = now()
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                self.watched.repeated += 1
-                send(auth, known, source)
-                continue
-            answer = access(datagram, source[0])
-            if answer is None:
-                continue
-            if isinstance(answer, Deferred):
-                duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put(
-                    (answer, self._timed(answer, self._settler(duplicates, key, source), begun))
-                )
-            elif answer.delayed:
-                self._settler(duplicates, key, source)(answer)
-            else:
-                duplicates.put(key, answer.reply)
-                send(auth, answer.reply, source)
-                took(now() - begun)
+            answer(datagram, source)
 
-    def _timed(
-        self, deferred: Deferred, settle: Callable[[Answer | None], None], begun: int
-    ) -> Callable[[Answer | None], None]:
+    def _take_passed(self) -> None:
+        """Conversations that we hold, whose NAS changed its source port to another worker's share."""
+        while not self._stop.is_set():
+            self._neighbours.take(self._access)
+
+    def _access(self, datagram: bytes, source: _Source) -> None:
+        begun, duplicates = time.perf_counter_ns(), self._duplicates
+        key = (source, datagram[1:2], datagram[4:20])
+        known = duplicates.get(key)
+        if known is not None:
+            self.watched.repeated += 1
+            send(self._auth, known, source)
+            return
+        answer = self.answers.access(datagram, source[0])
+        if answer is None:
+            return
+        if isinstance(answer, Deferred):
+            duplicates.put(key, Duplicates.PENDING)
+            self._deferred.put((answer, self._timed(answer, self._settler(key, datagram, source), begun)))
+        elif answer.delayed:
+            self._settler(key, datagram, source)(answer)
+        else:
+            duplicates.put(key, answer.reply)
+            send(self._auth, answer.reply, source)
+            self._took(time.perf_counter_ns() - begun)
+
+    def _timed(self, deferred: Deferred, settle: Respond, begun: int) -> Respond:
         """The same, and what came of it after how long."""
 
-        def settled(answer: Answer | None) -> None:
+        def settled(answer: Answer | Pass | None) -> None:
             settle(answer)
             self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
 
         return settled
 
-    def _settler(
-        self, duplicates: Duplicates, key: object, source: _Source
-    ) -> Callable[[Answer | None], None]:
+    def _settler(self, key: object, datagram: bytes, source: _Source) -> Respond:
         """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+        duplicates = self._duplicates
 
-        def settle(answer: Answer | None) -> None:
+        def settle(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Pass):
+                # Whoever gets it remembers it: a retransmission goes the same way.
+                passed = self._neighbours.pass_on(answer.worker, datagram, source)
+                answer = None if passed else answer.otherwise
             if answer is None:
                 duplicates.forget(key)
             elif answer.delayed and self._limits.reject_delay:

@@ -6,6 +6,7 @@ import msgspec
 
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
+from aaa.view import cpe
 from aaa.view.entitlement import Restriction, combine, lacks_address, policy_of, pools_of, softened
 from aaa.view.records import (
     Access,
@@ -70,7 +71,7 @@ def compile_service(reader: Reader, service_id: str, secrets: Secrets) -> list[V
             blocks=blocks,
         )
         records.append(ViewRecord(key, f"service:{service_id}", encode(access)))
-    return sorted(records)
+    return sorted([*records, *cpe.of_service(reader, service_id, service, records, secrets.moved)])
 
 
 def restriction_of(reader: Reader, service_id: str, service: Any) -> Restriction:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
-from cli.radius import explain, metrics, tail
+from cli.radius import certificate, explain, metrics, tail
 
 if TYPE_CHECKING:
     pass
 
 app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
