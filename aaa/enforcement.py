@@ -65,9 +65,11 @@ def corrections(
 ) -> list[Correction]:
     """Pure: compare open sessions with what is wanted. `vendor_of(device)`, `policies(hash)` -> what it has now.
 
-    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest.
+    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest. A session
+    without a policy hash has its policy from another server (it has not moved in yet): it is not ours to correct.
     """
-    ordered = sorted(sessions, key=lambda one: (one.service, one.started_at, one.session_ref))
+    ours = [one for one in sessions if one.policy_hash]
+    ordered = sorted(ours, key=lambda one: (one.service, one.started_at, one.session_ref))
     found = []
     excess = _excess(ordered, wanted_by_service)
     for one in ordered:

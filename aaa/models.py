@@ -90,3 +90,29 @@ enforcement = sa.Table(
 )
 sa.Index("ix_enforcement_session", enforcement.c.session_ref, enforcement.c.seq)
 sa.Index("ix_enforcement_service", enforcement.c.service, enforcement.c.seq)
+
+# Moving in: what the old server answered beside us.
+moving_tally = sa.Table(
+    "moving_tally",
+    METADATA,
+    sa.Column("day", sa.Date, primary_key=True),  # UTC
+    sa.Column("realm", sa.String(128), primary_key=True),
+    sa.Column("nas", sa.String(63), primary_key=True),
+    sa.Column("what", sa.String(12), primary_key=True),  # agreed | differed | skipped | silent | a kind
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+
+moving_difference = sa.Table(
+    "moving_difference",
+    METADATA,
+    sa.Column("nas", sa.String(63), primary_key=True),
+    sa.Column("login", sa.String(253), primary_key=True),
+    sa.Column("kind", sa.String(12), primary_key=True),  # decision | rate | pool | address | …
+    sa.Column("realm", sa.String(128), nullable=False),
+    sa.Column("ours", sa.String(200), nullable=False),
+    sa.Column("theirs", sa.String(200), nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("first_at", UtcDateTime, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+)
+sa.Index("ix_moving_difference_last_at", moving_difference.c.last_at)

@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Access-Request port (RFC 2865)."""
     radius_acct_port: int = 1813
     """Accounting-Request port (RFC 2866)."""
+    radius_radsec_port: int = 2083
+    """RADIUS over TLS (RFC 6614); nothing listens without `<home>/radius/tls/{ca.pem,server.pem,server.key}`."""
     radius_workers: int = 1
     """RADIUS processes that share the ports."""
     radius_metrics_host: str = "127.0.0.1"

@@ -14,6 +14,7 @@ from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
+from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radius.quick import Quick, read_quickly
@@ -36,8 +37,6 @@ Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
 """Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
 the nanoseconds that it took (0 where nobody measured).
 """
-Elsewhere = Callable[[str, NasEntry], Handler | None]
-"""(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
 _BODY = wire.MAX_LENGTH - 38
 
@@ -223,9 +222,11 @@ class Answers:
         if record is None:
             raise Dropped("no-status-type")
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
-        return self._belonging(record, packet, nas), Answer(
-            wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
-        )
+        record, through = self._belonging(record, packet, nas), None
+        if self._elsewhere is not None:
+            record, through = self._elsewhere.account(packet, nas, record)
+        reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
+        return record, Answer(reply, through=through)
 
     def _belonging(self, record: AccountingRecord, packet: Packet, nas: NasEntry) -> AccountingRecord:
         """Whose session it is: by the Class that we gave; for a NAS that loses Class, by login, circuit or MAC."""

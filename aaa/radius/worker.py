@@ -24,7 +24,7 @@ from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import close_silent
-from aaa.errors import ViewNotThere
+from aaa.errors import CertificateNotUsable, ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.observe.worker import Watched
 from aaa.radius import packet as wire
@@ -37,6 +37,7 @@ from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.radsec.server import RadSecServer
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
@@ -70,6 +71,7 @@ class Worker:
         stop: threading.Event,
         sockets: tuple[socket.socket, socket.socket],
         limits: Limits | None = None,
+        stream: socket.socket | None = None,
     ) -> None:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
@@ -78,13 +80,9 @@ class Worker:
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
         authenticator = Authenticator(self.view, seal, Attempts(self._limits))
-        self.answers = Answers(
-            self.view,
-            NasTable(self.view, seal),
-            authenticator,
-            self.refusals.note,
-            elsewhere(settings, self.view, seal),
-        )
+        self.elsewhere = elsewhere(settings, self.view, seal, self.name)
+        nases = NasTable(self.view, seal)
+        self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
         self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
         self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
         self._duplicates = Duplicates(self._limits)
@@ -92,12 +90,34 @@ class Worker:
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
+        self._radsec = self._radsec_server(settings, stream, nases)
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
         self._took = self.watched.latency["access"].add
         self._counted: Counter[tuple[str, str]] = Counter()
+
+    def _radsec_server(
+        self, settings: Settings, stream: socket.socket | None, nases: NasTable
+    ) -> RadSecServer | None:
+        """RADIUS over TLS; certificates that cannot be used are told, and everything else goes on."""
+        if stream is None:
+            return None
+
+        def defer(deferred: Deferred, respond: Respond) -> None:
+            self._deferred.put((deferred, self._timed(deferred, respond, time.perf_counter_ns())))
+
+        def submit(record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
+            self._submit(record, answer, self._recorded(settle, record, time.perf_counter_ns()))
+
+        try:
+            return RadSecServer(
+                settings.home, stream, self.answers, nases, submit, defer, self._limits.reject_delay
+            )
+        except CertificateNotUsable as error:
+            _log.error("no RadSec", why=str(error))
+            return None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -111,15 +131,21 @@ class Worker:
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
+        self.elsewhere.start()
         self._follower.start()
         self._neighbours.listen()
         for thread in threads:
             thread.start()
+        if self._radsec is not None:
+            self._radsec.start()
         self._stop.wait()
+        if self._radsec is not None:
+            self._radsec.stop()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
         self._neighbours.close()
         self.commit.stop()
+        self.elsewhere.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
@@ -234,7 +260,11 @@ class Worker:
                 continue
             duplicates.put(key, Duplicates.PENDING)
             settle = _after(duplicates, key, acct, answer.reply, source)
-            self.commit.submit(record, self._recorded(settle, record, begun))
+            self._submit(record, answer, self._recorded(settle, record, begun))
+
+    def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
+        """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
+        self.commit.submit(record, answer.through(settle) if answer.through else settle)
 
     def _recorded(
         self, settle: Callable[[bool], None], record: AccountingRecord, begun: int
@@ -257,6 +287,7 @@ class Worker:
             try:
                 self._tell()
                 self.refusals.flush(self._db)
+                self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
@@ -278,6 +309,8 @@ class Worker:
             "journal_segments": self._journal.segments,
             "accounting_waiting": self.commit.waiting,
             "deferred_waiting": self._deferred.qsize(),
+            "radsec_connections": self._radsec.connections if self._radsec else 0,
+            **self.elsewhere.gauges(),
         }
 
     def _count_logins(self) -> None:
@@ -359,6 +392,7 @@ def serve_worker(
     index: int,
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
+    stream: socket.socket | None = None,
 ) -> None:
     """Body of a worker process: serves until SIGTERM, or until the parent is gone.
 
@@ -369,7 +403,7 @@ def serve_worker(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
-    worker = Worker(settings, index, stop, sockets, limits)
+    worker = Worker(settings, index, stop, sockets, limits, stream)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

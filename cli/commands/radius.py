@@ -103,6 +103,53 @@ def status(as_json: Json = False, home: Home = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def compare(
+    realm: Annotated[str, typer.Option(help="Only this realm.")] = "",
+    nas: Annotated[str, typer.Option(help="Only this NAS.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="What was compared in so many days.")] = 7,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many logins that differ.")] = 20,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over."""
+    from datetime import timedelta
+
+    from aaa.proxy import moving
+    from cli.compared import compared, scope
+    from core import clock
+    from core.db import Database
+    from core.settings import Settings
+
+    since = (clock.now() - timedelta(days=days - 1)).date()
+    db = Database(Settings.load(home).database_url)
+    try:
+        with db.read() as conn:
+            scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}
+            kinds = moving.kinds(conn, since, realm, nas)
+            found = moving.examples(conn, limit, realm, nas)
+    finally:
+        db.close()
+    ready = [(by, one.name) for by, some in scopes.items() for one in some if one.ready]
+    everything = [one for some in scopes.values() for one in some]
+    answer(
+        "radius-compare",
+        text="\n".join(compared(scopes, kinds, found, ready)),
+        as_json=as_json,
+        since=since.isoformat(),
+        realm=[scope(one) for one in scopes["realm"]],
+        nas=[scope(one) for one in scopes["nas"]],
+        kinds=kinds,
+        logins=[
+            {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}
+            for one in found
+        ],
+        ready=[{"what": by, "name": name} for by, name in ready],
+    )
+    if not everything or not all(one.ready for one in everything):
+        raise typer.Exit(1)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     import msgspec
 
