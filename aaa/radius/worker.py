@@ -19,7 +19,7 @@ import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
-from aaa.accounting.store import close_silent
+from aaa.accounting.store import sweep_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
 from aaa.radius.answers import Answers
@@ -252,8 +252,8 @@ def send(port: socket.socket, reply: bytes, source: _Source) -> None:
 def tidy(db: Database, up_since: datetime) -> None:
     """Close sessions that fell silent while we listened, and forget old refusals."""
     now = clock.now()
+    sweep_silent(db, now, up_since)
     with db.write() as conn:
-        close_silent(conn, now, up_since)
         forget_refusals(conn, now)
         forget_logins(conn, now)
 
