@@ -58,7 +58,7 @@ is_stale = sa.and_(session.c.stale == sa.true(), is_open)
 
 # What an interim changes (counters, updated_at) is in no index: on PostgreSQL it then touches one page and no index.
 sa.Index(
-    "uq_session_nas_id_start", session.c.nas, session.c.acct_session_id, session.c.started_at, unique=True
+    "uq_session_id_nas_start", session.c.acct_session_id, session.c.nas, session.c.started_at, unique=True
 )
 sa.Index("ix_session_service_started", session.c.service, session.c.started_at)
 sa.Index("ix_session_nas_started", session.c.nas, session.c.started_at)

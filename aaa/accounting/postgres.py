@@ -3,6 +3,8 @@
 Writers of one NAS take turns by an advisory lock; writers of different NASes never wait for each other.
 """
 
+# ruff: noqa: S608 (the only names put into SQL here are our own columns')
+
 from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
@@ -54,11 +56,12 @@ _LOCK = Statement(
     f"SELECT pg_advisory_xact_lock({_LOCKS}, n) FROM unnest($1) AS n",
     (ARRAY_OF[INT4],),
 )
-# OFFSET 0 keeps the planner from turning a few look-ups into a join over the whole table.
+# One look-up a key, by the one index that can do it: OFFSET 0 forbids a join over the whole table, and `|| ''` an
+# index that knows the NAS only. Statistics may be old; this is right with any.
 _LOAD = Statement(
     "acct_load",
     f"SELECT s.* FROM unnest($1, $2) AS k(nas, id) CROSS JOIN LATERAL (SELECT {', '.join(_COLUMNS)} FROM session "
-    "WHERE session.nas = k.nas AND session.acct_session_id = k.id OFFSET 0) AS s",
+    "WHERE session.acct_session_id = k.id AND session.nas || '' = k.nas OFFSET 0) AS s",
     (ARRAY_OF[TEXT], ARRAY_OF[BYTEA]),
 )
 _INSERT = Statement(
@@ -91,13 +94,23 @@ _USAGE = Statement(
     "down_octets = usage_day.down_octets + excluded.down_octets",
     (ARRAY_OF[TEXT], ARRAY_OF[DATE], ARRAY_OF[INT8], ARRAY_OF[INT8]),
 )
+_CROWDED = Statement(
+    "acct_crowded",
+    "SELECT service FROM session WHERE state = 'open' AND service = ANY($1) GROUP BY service "
+    "HAVING count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) > 1",
+    (ARRAY_OF[TEXT],),
+)
+
+# A plan is kept as long as nothing analyses the table: one made for an empty table must not outlive it.
+_FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
+_REPLAN = 2000
 
 
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     """Lock the NASes of these keys until the transaction ends, then read the sessions."""
     nases, ids = [nas for nas, _session_id in keys], [session_id for _nas, session_id in keys]
     numbers = sorted({crc32(nas.encode()) - (1 << 31) for nas in set(nases)})
-    _locked, rows = _exchange(
+    _locked, rows, *_ = _exchange(
         conn, [(_LOCK, [array(INT4, numbers)]), (_LOAD, [array(TEXT, nases), array(BYTEA, ids)])]
     )
     get = rows.get_value
@@ -120,17 +133,25 @@ def save(conn: Connection, batch: Batch) -> None:
     if usage := sorted(batch.usage.items()):
         services, days = [service for (service, _day), _ in usage], [day for (_service, day), _ in usage]
         up, down = [octets[0] for _key, octets in usage], [octets[1] for _key, octets in usage]
-        asked.append(
-            (_USAGE, [array(TEXT, services), array(DATE, days), array(INT8, up), array(INT8, down)])
-        )
+        asked.append((_USAGE, [array(TEXT, services), array(DATE, days), array(INT8, up), array(INT8, down)]))
     if asked:
         _exchange(conn, asked)
 
 
-def _exchange(conn: Connection, asked: Sequence[tuple[Statement, Sequence[bytes]]]) -> list[Any]:
+def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
+    """Those of the services that have more than one open session; a bundle is one."""
+    rows, *_ = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
+    return [value(TEXT, rows.get_value(row, 0)) for row in range(rows.ntuples)]
+
+
+def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> list[Any]:
     link = conn.connection
     raw: Any = link.driver_connection
-    return exchange(raw, link.info.setdefault("trunkline_prepared", {}), asked)
+    known = link.info.setdefault("trunkline_prepared", {})
+    uses = known["uses"] = known.get("uses", 0) + 1
+    if uses % _REPLAN == 0 or uses.bit_count() == 1:
+        asked = [*asked, (_FORGET_PLANS, [])]
+    return exchange(raw, known, asked)
 
 
 def _turned(rows: Sequence[Session], columns: Sequence[str]) -> list[bytes]:
@@ -141,8 +162,9 @@ def _turned(rows: Sequence[Session], columns: Sequence[str]) -> list[bytes]:
 def _moved(pairs: Sequence[tuple[Session, Session]]) -> list[bytes]:
     after = [after for _before, after in pairs]
     arrays = [array(TEXT, [one.session_ref for one in after])]
-    for name in _SHARED:
-        arrays.append(array(_KINDS.get(name, TEXT), [_set(before, now, name) for before, now in pairs]))
+    arrays += [
+        array(_KINDS.get(name, TEXT), [_set(before, now, name) for before, now in pairs]) for name in _SHARED
+    ]
     ended = [any(getattr(b, name) != getattr(a, name) for name in _ENDING) for b, a in pairs]
     for name in _ENDING:
         told = [getattr(one, name) if ends else None for one, ends in zip(after, ended, strict=True)]

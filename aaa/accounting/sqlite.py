@@ -3,6 +3,8 @@
 Moments are text as SQLAlchemy writes them: `YYYY-MM-DD HH:MM:SS.ffffff`, UTC.
 """
 
+# ruff: noqa: S608 (the only names put into SQL here are our own columns')
+
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +18,9 @@ from aaa.accounting.merge import Session
 
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
 _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigawords")
-_WHOLE = tuple(name for name in _COLUMNS if name not in ("session_ref", "nas", "acct_session_id", "started_at"))
+_WHOLE = tuple(
+    name for name in _COLUMNS if name not in ("session_ref", "nas", "acct_session_id", "started_at")
+)
 _MOMENTS = frozenset(("started_at", "updated_at", "stopped_at"))
 _FLAGS = frozenset(("stale", "inferred", "gigawords"))
 _CONVERTED = [(index, name) for index, name in enumerate(_COLUMNS) if name in _MOMENTS | _FLAGS]
@@ -29,6 +33,11 @@ _USAGE = (
     "INSERT INTO usage_day (service, day, up_octets, down_octets) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (service, day) DO UPDATE SET up_octets = up_octets + excluded.up_octets, "
     "down_octets = down_octets + excluded.down_octets"
+)
+
+_CROWDED = (
+    "SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) > 1 FROM session "
+    "WHERE state = 'open' AND service = ?"
 )
 
 
@@ -47,6 +56,12 @@ def save(conn: Connection, batch: Batch) -> None:
     raw.executemany(_UPDATE, [_values(one, (*_WHOLE, "session_ref")) for _before, one in moved])
     octets = [(service, str(day), up, down) for (service, day), (up, down) in sorted(batch.usage.items())]
     raw.executemany(_USAGE, octets)
+
+
+def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
+    """Those of the services that have more than one open session; a bundle is one."""
+    cursor = _raw(conn).cursor()
+    return [service for service in services if cursor.execute(_CROWDED, (service,)).fetchone()[0]]
 
 
 def moment_text(moment: datetime) -> str:

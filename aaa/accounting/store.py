@@ -1,9 +1,9 @@
 """Apply a batch of records in one transaction: sessions, usage by day. Doing it again changes nothing."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from aaa.accounting.record import OFF, ON, AccountingRecord
 from aaa.models import is_open, session
 from core.db import Database, DatabaseAway, lock_row
 
+_T = TypeVar("_T")
 _MISSED = 3
 _CHUNK = 300
 _SWEEP = 2000
@@ -43,20 +44,16 @@ def write(conn: Connection, records: Sequence[AccountingRecord]) -> list[str]:
 
 
 def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
-    if not conn.in_transaction():
-        conn.begin()  # what goes past SQLAlchemy does not make it begin, and it commits only what it began
-    database: Any = sqlite if conn.dialect.name == "sqlite" else postgres
     keys = sorted({(record.nas, record.session_id) for record in records})
-    try:
+
+    def merged(database: Any) -> Batch:
         batch = Batch(database.load(conn, keys))
         for record in records:
             batch.take(record)
         database.save(conn, batch)
-    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        if getattr(conn.connection.driver_connection, "closed", False):
-            conn.invalidate(error)
-        raise DatabaseAway(conn.engine.url.render_as_string(), str(error)) from error
-    return batch
+        return batch
+
+    return _past(conn, merged)
 
 
 def close_all(conn: Connection, nas: str, moment: datetime) -> None:
@@ -73,7 +70,8 @@ def close_silent(conn: Connection, moment: datetime, up_since: datetime | None =
 
     Silence before `up_since` is ours, not theirs: a session gets three intervals from then.
     """
-    closed, after = 0, _FIRST
+    closed = 0
+    after: _Place | None = _FIRST
     while after is not None:
         silent, after = _silent(conn, after, moment, up_since)
         closed += _close(conn, silent, moment)
@@ -82,7 +80,8 @@ def close_silent(conn: Connection, moment: datetime, up_since: datetime | None =
 
 def sweep_silent(db: Database, moment: datetime, up_since: datetime | None = None) -> int:
     """The same in short transactions, and without one that writes while nobody is silent."""
-    closed, after = 0, _FIRST
+    closed = 0
+    after: _Place | None = _FIRST
     while after is not None:
         with db.read() as conn:
             silent, after = _silent(conn, after, moment, up_since)
@@ -116,7 +115,9 @@ def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: dat
     """Close those of them that were not heard since."""
     closed = 0
     for ref, heard in silent:
-        target = sa.update(session).where(session.c.session_ref == ref, is_open, session.c.updated_at == heard)
+        target = sa.update(session).where(
+            session.c.session_ref == ref, is_open, session.c.updated_at == heard
+        )
         ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment}
         closed += conn.execute(target.values(cause="silent", **ended)).rowcount
     return closed
@@ -134,12 +135,21 @@ def mark_crowded(conn: Connection, services: Sequence[str]) -> None:
 
     Sessions of one bundle (Acct-Multi-Session-Id) are one.
     """
-    for start in range(0, len(services), _CHUNK):
-        live = sa.and_(is_open, session.c.service.in_(services[start : start + _CHUNK]))
-        bundle = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
-        counted = sa.select(session.c.service).where(live).group_by(session.c.service)
-        crowded = conn.scalars(counted.having(sa.func.count(sa.distinct(bundle)) > 1)).all()
-        if crowded:
-            chosen = sa.select(session.c.session_ref).where(is_open, session.c.service.in_(crowded))
-            refs = conn.scalars(lock_row(conn, chosen.order_by(session.c.session_ref))).all()
-            conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(stale=True))
+    crowded = _past(conn, lambda database: database.crowded(conn, services)) if services else []
+    for start in range(0, len(crowded), _CHUNK):
+        chosen = sa.select(session.c.session_ref)
+        chosen = chosen.where(is_open, session.c.service.in_(crowded[start : start + _CHUNK]))
+        refs = conn.scalars(lock_row(conn, chosen.order_by(session.c.session_ref))).all()
+        conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(stale=True))
+
+
+def _past(conn: Connection, work: Callable[[Any], _T]) -> _T:
+    """Do something past SQLAlchemy, in its transaction. Raises DatabaseAway."""
+    if not conn.in_transaction():
+        conn.begin()  # it commits only what it began
+    try:
+        return work(sqlite if conn.dialect.name == "sqlite" else postgres)
+    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if getattr(conn.connection.driver_connection, "closed", False):
+            conn.invalidate(error)
+        raise DatabaseAway(conn.engine.url.render_as_string(), str(error)) from error

@@ -44,6 +44,9 @@ def upgrade() -> None:
 def _index_sessions() -> None:
     for old in ("service_state", "state_updated", "stale", "framed_address"):
         op.drop_index(f"ix_session_{old}", "session")
+    op.drop_index("uq_session_nas_id_start", "session")
+    key = ["acct_session_id", "nas", "started_at"]
+    op.create_index("uq_session_id_nas_start", "session", key, unique=True)
     op.create_index("ix_session_service_started", "session", ["service", "started_at"])
     op.create_index("ix_session_nas_started", "session", ["nas", "started_at"])
     _partial("ix_session_open_service", "session", ["service"], _OPEN)
