@@ -16,7 +16,7 @@ from aaa.accounting.store import session_of
 from aaa.coa import client
 from aaa.coa.client import Outcome, Pace
 from aaa.coa.decide import Action, decide
-from aaa.models import enforcement, session
+from aaa.models import enforcement, is_open, is_stale, session
 from aaa.radius.nases import NasEntry
 from aaa.vendors.policy import Policy
 from aaa.view.models import effective, nas_records, view_policy, view_position
@@ -87,9 +87,13 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
     gone: set[str] = set()
     for service, held in by_service.items():
         target = wanted_by_service.get(service)
-        if target is not None and len(held) > target.limit:
-            extra = held[: -target.limit] if target.over == "replace" else held[target.limit :]
-            gone |= {one.session_ref for one in extra}
+        bundles: dict[str, list[Session]] = {}  # the links of one bundle are one
+        for one in held:
+            bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
+        if target is not None and len(bundles) > target.limit:
+            each = list(bundles.values())
+            extra = each[: -target.limit] if target.over == "replace" else each[target.limit :]
+            gone |= {one.session_ref for links in extra for one in links}
     return gone
 
 
@@ -113,9 +117,8 @@ def stale_sessions(
 
 
 def _marked(db: Database, index_db: Database) -> list[Correction]:
-    marks = sa.and_(session.c.stale.is_(True), session.c.state == "open")
     with db.read() as conn:
-        rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(marks)).all()
+        rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(is_stale)).all()
     found = stale_sessions(db, index_db, {row.service for row in rows})
     wrong = {one.session.session_ref for one in found}
     right = [row.session_ref for row in rows if row.session_ref not in wrong]
@@ -190,7 +193,7 @@ def _record(conn: Connection, correction: Correction, outcome: Outcome) -> None:
     )
     if not outcome.done:
         return
-    target = sa.update(session).where(session.c.session_ref == one.session_ref, session.c.state == "open")
+    target = sa.update(session).where(session.c.session_ref == one.session_ref, is_open)
     if correction.action.how in ("coa", "none") and outcome.result == "acked":
         conn.execute(target.values(policy_hash=correction.wanted_hash, stale=False))
         return
@@ -228,7 +231,7 @@ def _behind(index_db: Database, seq: int, workers: Iterable[str] | None) -> list
 def _open_sessions(db: Database, services: Iterable[str] | None) -> Iterator[list[Session]]:
     """Whole services at a time, so that the limit sees all sessions of one."""
     for names in _service_chunks(db, services):
-        chosen = sa.select(session).where(session.c.state == "open", session.c.service.in_(names))
+        chosen = sa.select(session).where(is_open, session.c.service.in_(names))
         with db.read() as conn:
             yield [session_of(row) for row in conn.execute(chosen)]
 
@@ -240,7 +243,7 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         return
     after = ""
     while True:
-        some = sa.select(session.c.service).where(session.c.state == "open", session.c.service > after)
+        some = sa.select(session.c.service).where(is_open, session.c.service > after)
         with db.read() as conn:
             names = list(conn.scalars(some.distinct().order_by(session.c.service).limit(_CHUNK)))
         if not names:

@@ -160,4 +160,3 @@ usage_month = sa.Table(
 )
 sa.Index("ix_usage_day_day", usage_day.c.day)
 sa.Index("ix_usage_month_month", usage_month.c.month)
-sa.Index("ix_refusal_at", refusal.c.at)

@@ -29,7 +29,7 @@ from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
-from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.radius.refusals import Refusals
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
@@ -252,11 +252,10 @@ def send(port: socket.socket, reply: bytes, source: _Source) -> None:
 
 
 def tidy(db: Database, up_since: datetime) -> None:
-    """Close sessions that fell silent while we listened, and forget old refusals."""
+    """Close sessions that fell silent while we listened, and forget old counts of logins."""
     now = clock.now()
     sweep_silent(db, now, up_since)
     with db.write() as conn:
-        forget_refusals(conn, now)
         forget_logins(conn, now)
 
 

@@ -34,7 +34,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_usage_day_day", "usage_day", ["day"])
     op.create_index("ix_usage_month_month", "usage_month", ["month"])
-    op.create_index("ix_refusal_at", "refusal", ["at"])
     if op.get_bind().dialect.name == "postgresql":
         # Room in every page, so that an interim's new version of a row stays on it and no index is touched.
         op.execute("ALTER TABLE session SET (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05)")
