@@ -65,7 +65,7 @@ sa.Index("ix_session_nas_started", session.c.nas, session.c.started_at)
 partial("ix_session_open_service", session.c.service, where="state = 'open'")
 partial("ix_session_open_nas", session.c.nas, session.c.started_at, where="state = 'open'")
 partial("ix_session_open_started", session.c.started_at, where="state = 'open'")
-partial("ix_session_stale", session.c.service, where="stale = true AND state = 'open'")
+partial("ix_session_stale", session.c.started_at, where="stale = true AND state = 'open'")
 for _name in ("framed_address", "framed_address6", "framed_prefix", "delegated_prefix", "public_address"):
     partial(f"ix_session_{_name}", session.c[_name], session.c.started_at, where=f"{_name} <> ''")
 

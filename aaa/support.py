@@ -194,7 +194,9 @@ def sessions(
 
     An index serves every choice, however many sessions there are. Raises SessionNotKnown.
     """
-    place = (session.c.started_at, session.c.session_ref)
+    place: tuple[sa.Column[Any], ...] = (session.c.started_at, session.c.session_ref)
+    if closed and not (service or nas or stale):
+        place = (session.c.session_ref,)  # the order of their coming: all together have no other index
     chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
     if service:
         chosen = chosen.where(session.c.service == service)
@@ -208,7 +210,7 @@ def sessions(
         mark = conn.execute(sa.select(*place).where(session.c.session_ref == before)).first()
         if mark is None:
             raise SessionNotKnown(before)
-        chosen = chosen.where(session.c.started_at <= mark.started_at, sa.tuple_(*place) < tuple(mark))
+        chosen = chosen.where(place[0] <= mark[0], sa.tuple_(*place) < tuple(mark))
     return [session_of(row) for row in conn.execute(chosen)]
 
 

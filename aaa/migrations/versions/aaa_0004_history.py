@@ -51,7 +51,7 @@ def _index_sessions() -> None:
     _partial("ix_session_open_service", "session", ["service"], _OPEN)
     _partial("ix_session_open_nas", "session", ["nas", "started_at"], _OPEN)
     _partial("ix_session_open_started", "session", ["started_at"], _OPEN)
-    _partial("ix_session_stale", "session", ["service"], f"stale = true AND {_OPEN}")
+    _partial("ix_session_stale", "session", ["started_at"], f"stale = true AND {_OPEN}")
     for name in _ADDRESSES:
         _partial(f"ix_session_{name}", "session", [name, "started_at"], f"{name} <> ''")
 
