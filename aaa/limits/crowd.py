@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from aaa.limits import store
 from aaa.limits.limit import FULL, Limit
-from aaa.models import service_limit, session
+from aaa.models import is_open, service_limit, session
+from core.db import lock_row
 
 if TYPE_CHECKING:
     from aaa.accounting.merge import Session
@@ -35,6 +36,8 @@ class Open(msgspec.Struct, frozen=True):
     started: float
     circuit: bytes
     mac: bytes
+    bundle: str = ""
+    """The same for the links of one bundle, which are one session."""
 
     @property
     def places(self) -> frozenset[bytes]:
@@ -55,15 +58,22 @@ def judge(sessions: Iterable[Open], rule: Rule, new: frozenset[str]) -> Judged:
     without a Stop. One that proves alive comes back with its next record, and is not `new` then: it is corrected.
     """
     ordered = sorted(sessions, key=lambda one: (one.started, one.ref))
-    excess = len(ordered) - rule.most
+    excess = _count(ordered) - rule.most
     ghosts: list[Open] = []
     for index, one in enumerate(ordered):
-        if len(ghosts) < excess and any(
-            later.ref in new and one.places & later.places for later in ordered[index + 1 :]
-        ):
+        replaced = any(
+            later.ref in new and one.places & later.places and one.bundle != later.bundle
+            for later in ordered[index + 1 :]
+        )
+        if replaced and _count([*ghosts, one]) <= excess:
             ghosts.append(one)
     live = tuple(one for one in ordered if one not in ghosts)
-    return Judged(tuple(ghosts), live if len(live) > rule.most else (), live)
+    return Judged(tuple(ghosts), live if _count(live) > rule.most else (), live)
+
+
+def _count(sessions: Iterable[Open]) -> int:
+    """How many sessions they are: the links of a bundle are one."""
+    return len({one.bundle for one in sessions})
 
 
 def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> None:
@@ -86,10 +96,11 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
         newest = max((one.started for one in judged.live), default=0.0)
         ghosts += [(one, newest) for one in judged.ghosts]
         crowded += [one.ref for one in judged.crowded]
-        if rule.reject and len(judged.live) >= rule.most:
+        if rule.reject and _count(judged.live) >= rule.most:
             full.append(_full(name, rule, judged.live))
         elif rule.reject:
             free.append((name, FULL))
+    _lock(conn, [*crowded, *(one.ref for one, _newest in ghosts)])
     _close(conn, ghosts)
     _mark(conn, crowded)
     if full or free:
@@ -99,7 +110,10 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
 
 def relieve(conn: Connection) -> int:
     """Lift `full` where sessions ended without a record: a BNG that restarted, silence, a correction."""
-    live = sa.select(session.c.service, sa.func.count().label("open")).where(session.c.state == "open")
+    link = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
+    full = sa.select(service_limit.c.service).where(service_limit.c.cause == FULL)
+    live = sa.select(session.c.service, sa.func.count(link.distinct()).label("open"))
+    live = live.where(is_open, session.c.service.in_(full))
     counted = live.group_by(session.c.service).subquery()
     chosen = sa.select(service_limit, sa.func.coalesce(counted.c.open, 0).label("open"))
     joined = chosen.select_from(
@@ -124,15 +138,16 @@ def _there(conn: Connection, keys: list[store.Key]) -> list[store.Key]:
 
 def _open(conn: Connection, services: list[str]) -> list[Open]:
     columns = sa.select(
-        session.c.session_ref, session.c.service, session.c.started_at, session.c.circuit, session.c.calling
-    )
+        session.c.session_ref, session.c.service, session.c.started_at, session.c.circuit, session.c.calling,
+        session.c.multi_session_id,
+    )  # fmt: skip
     found: list[Open] = []
     for start in range(0, len(services), _CHUNK):
         which = session.c.service.in_(services[start : start + _CHUNK])
-        rows = conn.execute(columns.where(session.c.state == "open", which))
+        rows = conn.execute(columns.where(is_open, which))
         found += [
-            Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling))
-            for ref, service, began, circuit, calling in rows
+            Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref)
+            for ref, service, began, circuit, calling, bundle in rows
         ]
     return found
 
@@ -147,6 +162,15 @@ def same_place(one: "Session", other: "Session") -> bool:
     """Whether two sessions are of one circuit or MAC."""
     mac, circuit = mac_of(one.calling), one.circuit
     return bool((mac and mac == mac_of(other.calling)) or (circuit and circuit == other.circuit))
+
+
+def _lock(conn: Connection, refs: list[str]) -> None:
+    """In one order, as every writer of sessions: two never wait for each other in a circle."""
+    for start in range(0, len(refs), _CHUNK):
+        mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
+        conn.execute(
+            lock_row(conn, sa.select(session.c.session_ref).where(mine).order_by(session.c.session_ref))
+        )
 
 
 def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:

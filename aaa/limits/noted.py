@@ -1,5 +1,6 @@
 """What a batch of accounting means for limits: gathered record by record, written once, in the batch's transaction."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class Noted:
-    """A batch in progress. `take` after each merge; `settle` when the sessions are written, as the last thing."""
+    """A batch in progress. `take` after each merge; `count` in the transaction that writes the sessions; `settle` after
+    its commit, for several batches at once if they are `join`ed.
+    """
 
     def __init__(self) -> None:
         self._metered: dict[str, tuple[datetime, int, int, int, bool]] = {}
@@ -40,10 +43,30 @@ class Noted:
         if record.metered:
             self._meter(before, after, up, down)
 
-    def settle(self, conn: Connection) -> None:
-        """Write what follows. Nothing for a batch of interims of services without quota."""
+    def __bool__(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._rules or self._vouchers)
+
+    @property
+    def replacing(self) -> list[str]:
+        """Services with a session more, of which the oldest would be replaced; those that refuse are not here."""
+        return sorted(name for name, rule in self._rules.items() if not rule.reject)
+
+    def join(self, later: "Noted") -> None:
+        """Take over what a later batch has to settle; what it has to count it has counted."""
+        self._rules |= later._rules
+        self._new += later._new
+        self._vouchers = later._vouchers | self._vouchers
+
+    def count(self, conn: Connection) -> None:
+        """Leave the octets of metered services for the next count. Nothing for services without quota."""
         quota.note(conn, [(service, *told) for service, told in sorted(self._metered.items())])
-        crowd.settle(conn, self._rules, self._new)
+
+    def settle(self, conn: Connection, crowded: Iterable[str]) -> None:
+        """Settle the services that refuse, and those of the others that are `crowded`."""
+        several = set(crowded)
+        rules = {name: rule for name, rule in self._rules.items() if rule.reject or name in several}
+        crowd.settle(conn, rules, self._new)
         if self._vouchers:
             vouchers.begun(conn, self._vouchers)
 

@@ -11,9 +11,11 @@ import structlog
 from aaa.limits.limit import PLAN, VOUCHER_ID, Limits
 from aaa.vendors.registry import names
 from aaa.view import limits as recorded_limits
+from aaa.view import realms
 from aaa.view.affected import PROJECTED, Affected, affected, projection
 from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service, compile_voucher, hotspots
+from aaa.view.cpe import OWNER, compile_line, lines_of
 from aaa.view.models import ensure, put_state, state, view_projection, view_record
 from aaa.view.records import ViewRecord
 from aaa.view.replace import replace
@@ -190,13 +192,21 @@ class ViewBuilder:
                 for kind in PROJECTED
                 for identifier in reader.ids(kind)
             }
-            everything = Affected(set(reader.ids("service")), set(reader.ids("device")))
+            devices = reader.ids("device")
+            lines = set(lines_of(reader, devices))
+            everything = Affected(set(reader.ids("service")), set(devices), lines, config=True)
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
                 everything.services |= recorded_limits.vouchers(conn)
             for owner in owners:
                 kind, _colon, identifier = owner.partition(":")
-                (everything.services if kind == "service" else everything.devices).add(identifier)
+                known = {
+                    "service": everything.services,
+                    "device": everything.devices,
+                    OWNER: everything.lines,
+                }
+                if kind in known:
+                    known[kind].add(identifier)
             changed = self._settle(reader, everything, digests, newest)
         with self._db.write() as conn:
             put_state(conn, "index_generation", generation)
@@ -226,8 +236,10 @@ class ViewBuilder:
         changed, self._kept = 0, 0
         for owners in _chunks(
             [
+                *([realms.OWNER] if touched.config else []),
                 *(f"device:{one}" for one in sorted(touched.devices)),
                 *(f"service:{one}" for one in sorted(touched.services)),
+                *(f"{OWNER}:{one}" for one in sorted(touched.lines)),
             ]
         ):
             changed += self._write(reader, owners)
@@ -266,6 +278,10 @@ class ViewBuilder:
                 return compile_voucher(reader, identifier, limits, nases)
             if kind == "service":
                 return compile_service(reader, identifier, self._secrets, limits)
+            if kind == OWNER:
+                return compile_line(reader, identifier, self._secrets.moved)
+            if owner == realms.OWNER:
+                return realms.compile_realms(reader, self._secrets)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
             self._kept += 1
