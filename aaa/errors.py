@@ -80,3 +80,7 @@ class MetricsPortNotFree(Terminal):
 
     def __init__(self, address: str, port: int, why: str) -> None:
         super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")
+
+
+class CertificateNotMade(Terminal):
+    """A certificate for EAP or RadSec cannot be made or taken back."""

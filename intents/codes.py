@@ -75,6 +75,7 @@ CODES: dict[str, str] = {
     "link.address": "The ends of a link have addresses that do not fit each other.",
     "edge.bngs": "An edge without a BNG, or with one twice.",
     "edge.redundancy": "Redundancy with fewer than two BNGs.",
+    "edge.dhcp": "A DHCP server on an edge without IPoE.",
     "edge.vlan": "A PON, sector or handover has an S-VLAN that its edge does not terminate.",
     "edge.pool": "A pool that cannot be used for this.",
     "pool.empty": "A pool without prefixes.",

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, START, AccountingRecord, read_record
+from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -30,11 +31,14 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    voucher_key,
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
-Observer = Callable[[NasEntry, Asked, Verdict, int], None]
-"""Is told of every decision: the NAS, who asked, what was decided, and the nanoseconds that it took."""
+Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
+"""Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
+the nanoseconds that it took (0 where nobody measured).
+"""
 _PROXY = wire.PROXY_STATE
 _BODY = wire.MAX_LENGTH - 38
 
@@ -74,11 +78,6 @@ class Answers:
             told[outcome] += count
         told["accounting"] = sum(list(self.records.values()))
         return +told
-
-    def refuse(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
-        """Count a refusal that a handler decided, and tell support."""
-        self.outcomes[nas.device, verdict.reason] += 1
-        self._refused(login, nas, verdict)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
@@ -139,6 +138,16 @@ class Answers:
         reply = wire.sealed(code, datagram[1], quick.authenticator, secret, body)
         return Answer(reply, code == wire.ACCESS_REJECT)
 
+    def settle(
+        self, login: str, nas: NasEntry, verdict: Verdict, asked: Asked | None = None, nanoseconds: int = 0
+    ) -> None:
+        """Count a decision, whoever made it, and tell those who want to know; `login` is who it was about."""
+        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
+        if verdict.reason:
+            self._refused(login, nas, verdict)
+        for observer in self.observers:
+            observer(nas, login, asked, verdict, nanoseconds)
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -172,15 +181,10 @@ class Answers:
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
 
     def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
-        """The verdict, counted; a refusal is told to support."""
         begun = time.perf_counter_ns() if self.observers else 0
         verdict = self._authenticator.judge(asked, nas, secret, authenticator)
-        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
-        if verdict.reason:
-            self._refused(asked.login or asked.calling, nas, verdict)
-        if begun:
-            for observer in self.observers:
-                observer(nas, asked, verdict, time.perf_counter_ns() - begun)
+        took = time.perf_counter_ns() - begun if begun else 0
+        self.settle(asked.login or asked.calling, nas, verdict, asked, took)
         return verdict
 
     @staticmethod
@@ -238,6 +242,12 @@ class Answers:
             policy_hash=policy,
             wanted_hash=wanted.policy_hash if wanted else "gone" if service else "",
             interim=nas.interim,
+            # A voucher's code is kept nowhere: its sessions are named by its id.
+            login=service if service.startswith(VOUCHER_ID) else record.login,
+            circuit=next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b"",
+            most=wanted.limit if wanted else 1,
+            reject=wanted is not None and wanted.over == "reject",
+            metered=wanted is not None and wanted.metered,
         )
 
     @staticmethod
@@ -249,8 +259,10 @@ class Answers:
 
     def _service_of(self, packet: Packet, record: AccountingRecord) -> str:
         circuits = read_request(packet).circuits
+        digest = self._authenticator.digest(record.login)
         keys = [
             login_key(record.login),
+            voucher_key(digest) if digest else None,
             *map(circuit_key, circuits),
             mac_key(record.login),
             mac_key(record.calling),

@@ -24,6 +24,15 @@ class Answer(msgspec.Struct, frozen=True):
     through: Callable[[Callable[[bool], None]], Callable[[bool], None]] | None = None
 
 
+class Pass(msgspec.Struct, frozen=True):
+    """The conversation is held by another worker of this node: it gets the datagram, and answers it from its own
+    socket of the shared port. `otherwise` goes when it cannot be reached.
+    """
+
+    worker: str
+    otherwise: Answer
+
+
 class Ask(msgspec.Struct, frozen=True):
     """A verified request: its NAS, the secret that signed or hid it, and what it asks (None for accounting)."""
 
@@ -33,7 +42,7 @@ class Ask(msgspec.Struct, frozen=True):
     asked: Asked | None = None
 
 
-Respond = Callable[[Answer | None], None]
+Respond = Callable[[Answer | Pass | None], None]
 """Called once, from any thread; None: no answer, and a retransmission is a new chance."""
 
 

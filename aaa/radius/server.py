@@ -7,6 +7,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 
 import structlog
 
+from aaa.eap.message import offered
 from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
@@ -32,6 +33,7 @@ class RadiusServer:
         self._limits = limits or Limits()
         self._count = 1 if in_process else settings.radius_workers
         self._in_process = in_process
+        offered(settings.radius_eap_methods)  # a misspelt one would end every worker
         auth = bind_shared(settings.radius_host, settings.radius_auth_port, self._count)
         acct = bind_shared(settings.radius_host, settings.radius_acct_port, self._count)
         # We keep the sockets: what arrives while a dead worker is replaced waits in them.

@@ -1,7 +1,11 @@
 """UDP sockets that several workers share: each has its own, the kernel spreads sources over them (SO_REUSEPORT)."""
 
+import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 
@@ -75,3 +79,13 @@ def send(port: socket.socket, reply: bytes, source: Source) -> None:
         port.sendto(reply, source)
     except OSError as error:
         _log.warning("a reply could not be sent", peer=source[0], error=str(error))
+
+
+@contextmanager
+def unix_address(folder: Path, name: str) -> Iterator[str]:
+    """A Unix socket's address of at most 107 octets, however deep its folder is: through the folder's descriptor."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)

@@ -17,28 +17,30 @@ from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import close_silent
+from aaa.accounting.store import sweep_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.limits.codes import Codes
+from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
-from aaa.radius.deferred import Answer, Deferred, Respond
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
-from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.radius.neighbours import Neighbours
+from aaa.radius.refusals import Refusals
 from aaa.radius.sockets import receive, send
 from aaa.radsec.server import radsec_server
-from aaa.view.derived import impatient
+from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
@@ -51,14 +53,6 @@ _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
 _SWITCH = 0.0005
-# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
-_IMPATIENT = {
-    "connect_timeout": "2",
-    "tcp_user_timeout": "4000",
-    "keepalives_idle": "4",
-    "keepalives_interval": "2",
-    "keepalives_count": "2",
-}
 
 
 class Worker:
@@ -79,22 +73,28 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        overrides, codes = Overrides(settings.home), Codes.of(settings.home)
+        authenticator = Authenticator(
+            self.view, seal, Attempts(self._limits), overrides=overrides, digest=codes.digest
+        )
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         nases = NasTable(self.view, seal)
         self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
-        self.answers.methods = methods(settings, authenticator, seal, self.answers.refuse)
-        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
+        self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
+        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._duplicates = Duplicates(self._limits)
+        self._neighbours = Neighbours(settings.home / "radius", self.name)
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
         self._radsec = radsec_server(
             settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
         )
-        self._keeper, self._began = index == 0, clock.now()
+        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        self._took = self.watched.latency["access"].add
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
@@ -104,12 +104,14 @@ class Worker:
             self._serve_accounting,
             self._send_delayed,
             self._handle_deferred,
+            self._take_passed,
             self._record,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
         self.elsewhere.start()
         self._follower.start()
+        self._neighbours.listen()
         for thread in threads:
             thread.start()
         if self._radsec is not None:
@@ -119,57 +121,65 @@ class Worker:
             self._radsec.stop()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
+        self._neighbours.close()
         self.commit.stop()
         self.elsewhere.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
-        """One blocking socket and one pass a request: what every login pays for is in here and in `Answers.access`."""
-        duplicates, access, auth = Duplicates(self._limits), self.answers.access, self._auth
-        stopped, receive_from, now = self._stop.is_set, auth.recvfrom, time.perf_counter_ns
-        took = self.watched.latency["access"].add
+        """One blocking socket and one pass a request: what every login pays for is `_access` and what it calls."""
+        stopped, receive_from, answer = self._stop.is_set, self._auth.recvfrom, self._access
         while not stopped():
             try:
                 datagram, source = receive_from(wire.MAX_LENGTH)
             except (BlockingIOError, ConnectionError):
                 continue
-            begun = now()
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                self.watched.repeated += 1
-                send(auth, known, source)
-                continue
-            answer = access(datagram, source[0])
-            if answer is None:
-                continue
-            if isinstance(answer, Deferred):
-                duplicates.put(key, Duplicates.PENDING)
-                self._defer(answer, self._timed(answer, self._settler(duplicates, key, source), begun))
-            elif answer.delayed:
-                self._settler(duplicates, key, source)(answer)
-            else:
-                duplicates.put(key, answer.reply)
-                send(auth, answer.reply, source)
-                took(now() - begun)
+            answer(datagram, source)
 
-    def _timed(
-        self, deferred: Deferred, settle: Callable[[Answer | None], None], begun: int
-    ) -> Callable[[Answer | None], None]:
+    def _take_passed(self) -> None:
+        """Conversations that we hold, whose NAS changed its source port to another worker's share."""
+        while not self._stop.is_set():
+            self._neighbours.take(self._access)
+
+    def _access(self, datagram: bytes, source: _Source) -> None:
+        begun, duplicates = time.perf_counter_ns(), self._duplicates
+        key = (source, datagram[1:2], datagram[4:20])
+        known = duplicates.get(key)
+        if known is not None:
+            self.watched.repeated += 1
+            send(self._auth, known, source)
+            return
+        answer = self.answers.access(datagram, source[0])
+        if answer is None:
+            return
+        if isinstance(answer, Deferred):
+            duplicates.put(key, Duplicates.PENDING)
+            self._defer(answer, self._timed(answer, self._settler(key, datagram, source), begun))
+        elif answer.delayed:
+            self._settler(key, datagram, source)(answer)
+        else:
+            duplicates.put(key, answer.reply)
+            send(self._auth, answer.reply, source)
+            self._took(time.perf_counter_ns() - begun)
+
+    def _timed(self, deferred: Deferred, settle: Respond, begun: int) -> Respond:
         """The same, and what came of it after how long."""
 
-        def settled(answer: Answer | None) -> None:
+        def settled(answer: Answer | Pass | None) -> None:
             settle(answer)
             self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
 
         return settled
 
-    def _settler(
-        self, duplicates: Duplicates, key: object, source: _Source
-    ) -> Callable[[Answer | None], None]:
+    def _settler(self, key: object, datagram: bytes, source: _Source) -> Respond:
         """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+        duplicates = self._duplicates
 
-        def settle(answer: Answer | None) -> None:
+        def settle(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Pass):
+                # Whoever gets it remembers it: a retransmission goes the same way.
+                passed = self._neighbours.pass_on(answer.worker, datagram, source)
+                answer = None if passed else answer.otherwise
             if answer is None:
                 duplicates.forget(key)
             elif answer.delayed and self._limits.reject_delay:
@@ -191,13 +201,13 @@ class Worker:
                 continue
             self._handle(deferred, settle)
 
-    def _defer(self, deferred: Deferred, settle: Callable[[Answer | None], None]) -> None:
+    def _defer(self, deferred: Deferred, settle: Respond) -> None:
         if deferred.quick:
             self._handle(deferred, settle)
         else:
             self._deferred.put((deferred, settle))
 
-    def _handle(self, deferred: Deferred, settle: Callable[[Answer | None], None]) -> None:
+    def _handle(self, deferred: Deferred, settle: Respond) -> None:
         try:
             deferred.handler.handle(deferred.ask, settle)
         except Exception as error:  # a bug for one request must not end the thread
@@ -277,6 +287,8 @@ class Worker:
                 self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
+                if self._keeper:
+                    drain(self._home, self._db, int(time.time()))
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:
@@ -326,11 +338,10 @@ def _after(
 
 
 def tidy(db: Database, up_since: datetime) -> None:
-    """Close sessions that fell silent while we listened, and forget old refusals."""
+    """Close sessions that fell silent while we listened, and forget old counts of logins."""
     now = clock.now()
+    sweep_silent(db, now, up_since)
     with db.write() as conn:
-        close_silent(conn, now, up_since)
-        forget_refusals(conn, now)
         forget_logins(conn, now)
 
 
@@ -345,14 +356,6 @@ def load_view(settings: Settings) -> View:
 def view_folder(settings: Settings) -> Path:
     """Where the node keeps its snapshot."""
     return settings.home / "radius" / "view"
-
-
-def accounting_database(settings: Settings) -> Database:
-    """Recorded state, without the patience of others: after two seconds the journal takes over."""
-    url = sa.make_url(settings.database_url)
-    if url.get_backend_name() == "postgresql":
-        url = url.update_query_dict(_IMPATIENT)
-    return impatient(Database(url.render_as_string(hide_password=False)), 2000)
 
 
 def serve_worker(

@@ -18,7 +18,7 @@ from aaa.errors import CertificateNotUsable
 from aaa.proxy.thread import LoopThread
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
-from aaa.radius.deferred import Answer, Deferred, Respond
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radsec.frames import FramingLost, read_packet
@@ -134,8 +134,10 @@ class RadSecServer:
     def _respond(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> Respond:
         """What answers one request of a connection, from any thread."""
 
-        def respond(answer: Answer | None) -> None:
-            self._thread.call(self._settle, answer, writer, turns)
+        def respond(answer: Answer | Pass | None) -> None:
+            # A connection stays with its worker: a conversation of another one's was begun elsewhere.
+            told = answer.otherwise if isinstance(answer, Pass) else answer
+            self._thread.call(self._settle, told, writer, turns)
 
         return respond
 

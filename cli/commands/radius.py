@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
-from cli.radius import explain, metrics, tail
+from cli.radius import certificate, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
     pass
 
 app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 app.command("explain")(explain.command)
 app.command("tail")(tail.command)
 app.command("metrics")(metrics.command)
+app.command("override")(override.override)
+app.command("limits")(quota.limits)
+app.command("grant")(quota.grant)
+app.add_typer(voucher.app, name="voucher")
 
 
 @app.command("test-login")
@@ -34,11 +39,13 @@ def try_login(
 ) -> None:
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
-        trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
+        freed = Overrides(settings.home)
+        trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
     answer(
@@ -58,6 +65,9 @@ def sessions(
     stale: Annotated[bool, typer.Option("--stale", help="Only those that are to be corrected.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Closed ones too.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    before: Annotated[
+        str, typer.Option(help="The next page: those after this session, the last of the one before.")
+    ] = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -68,15 +78,59 @@ def sessions(
 
     db = Database(Settings.load(home).database_url)
     with db.read() as conn:
-        found = support.sessions(conn, service=service, nas=nas, stale=stale, closed=closed, limit=limit)
+        chosen: dict[str, Any] = {"service": service, "nas": nas, "stale": stale, "closed": closed}
+        found = support.sessions(conn, **chosen, limit=limit, before=before)
     db.close()
     rows = [{**_plain(one), "acct_session_id": one.acct_session_id.decode("latin-1")} for one in found]
     lines = [
         f"{one.started_at:%Y-%m-%d %H:%M} {one.state:<6} {one.service:<12} {one.nas:<12} {one.login:<28} "
         f"{one.framed_address:<15} up {one.up_octets} down {one.down_octets}{' stale' if one.stale else ''}"
+        + (f" bundle {one.multi_session_id}" if one.multi_session_id else "")
         for one in found
     ]
+    if len(found) == limit:
+        lines.append(f"more with --before {found[-1].session_ref}")
     answer("radius-sessions", text="\n".join(lines) or "no sessions", as_json=as_json, sessions=rows)
+
+
+@app.command()
+def who(
+    address: Annotated[str, typer.Argument(help="An IPv4 or IPv6 address.")],
+    at: Annotated[str, typer.Option(help="The moment: 2026-11-25T14:03:00+08:00; without a zone: UTC.")],
+    port: Annotated[int | None, typer.Option(help="The port, for an address that many share.")] = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Say who held an address at a moment: service, session, from, to, NAS, and how sure; status 1 for nobody."""
+    from aaa.who import who as find
+    from cli.traced import moment_of, pools_at
+    from core.db import Database
+    from core.settings import Settings
+
+    moment, settings = moment_of(at), Settings.load(home)
+    pools, doubt = pools_at(settings, moment)
+    db = Database(settings.database_url)
+    try:
+        with db.read() as conn:
+            found = find(conn, address, moment, port, pools, doubt)
+    finally:
+        db.close()
+    lines = [
+        f"{one.service or 'a service that nobody knows'}: {one.how}, {one.since:%Y-%m-%d %H:%M:%S} to "
+        f"{one.until.strftime('%Y-%m-%d %H:%M:%S') if one.until else 'now'} UTC at {one.nas}, {one.login} "
+        f"{one.calling}\n  session {one.session_ref}; {one.sure}: {one.why}"
+        for one in found
+    ]
+    text = "\n".join(lines) or f"nobody held {address} at {moment:%Y-%m-%d %H:%M:%S} UTC"
+    answer(
+        "radius-who",
+        text=text,
+        as_json=as_json,
+        at=moment.isoformat(),
+        holders=[_plain(one) for one in found],
+    )
+    if not found:
+        raise typer.Exit(1)
 
 
 @app.command()
