@@ -15,10 +15,13 @@ from aaa.radius.request import Asked
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A reply and when it may go: an Access-Reject waits (`delayed`)."""
+    """A reply and when it may go: an Access-Reject waits (`delayed`). `through`: accounting that somebody else is to
+    know of; its settling goes through this.
+    """
 
     reply: bytes
     delayed: bool = False
+    through: Callable[[Callable[[bool], None]], Callable[[bool], None]] | None = None
 
 
 class Pass(msgspec.Struct, frozen=True):

@@ -4,14 +4,15 @@ A TLS handshake cannot move between processes. When a NAS changes its source por
 datagram to another worker; that one hands it over, and the holder answers from its own socket of the shared port.
 """
 
-import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from aaa.radius.sockets import unix_address
 
 _log = structlog.get_logger()
 _WAIT = 0.25
@@ -42,7 +43,7 @@ class Neighbours:
         """Take the place of a dead worker of the same name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / self._name).unlink(missing_ok=True)
-        with _address(self._folder, self._name) as address:
+        with unix_address(self._folder, self._name) as address:
             before = os.umask(0o177)
             try:
                 self._socket.bind(address)
@@ -62,7 +63,7 @@ class Neighbours:
         """Whether the worker has it now."""
         raw = msgspec.msgpack.encode(Passed(source[0], source[1], datagram))
         try:
-            with _address(self._folder, f"{worker}.sock") as address:
+            with unix_address(self._folder, f"{worker}.sock") as address:
                 self._out.sendto(raw, address)
         except OSError as error:
             _log.info("a conversation's worker cannot be reached", worker=worker, error=str(error))
@@ -73,13 +74,3 @@ class Neighbours:
         """Give the sockets back; the name stays for whoever comes next."""
         self._socket.close()
         self._out.close()
-
-
-@contextlib.contextmanager
-def _address(folder: Path, name: str) -> Iterator[str]:
-    """A path short enough for a socket's address (108 octets), however deep the folder is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{handle}/{name}"
-    finally:
-        os.close(handle)

@@ -21,11 +21,12 @@ PROJECTED = ("plan", "device", "edge", "pool", "link")
 
 
 class Affected(msgspec.Struct):
-    """Services, devices (NASes) and radio lines to compile again."""
+    """Services, devices (NASes) and radio lines to compile again, and whether trunkline.yaml's realms."""
 
     services: set[str] = msgspec.field(default_factory=set)
     devices: set[str] = msgspec.field(default_factory=set)
     lines: set[str] = msgspec.field(default_factory=set)
+    config: bool = False
 
 
 def affected(
@@ -52,6 +53,8 @@ def affected(
         elif kind == "line" and ((kind, identifier) in named or _is_radio(reader, identifier)):
             # A line that changed itself may have been a radio line until now.
             found.lines.add(identifier)
+        elif kind == "config":
+            found.config = True
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found

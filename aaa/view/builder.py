@@ -7,6 +7,7 @@ import sqlalchemy as sa
 import structlog
 
 from aaa.vendors.registry import names
+from aaa.view import realms
 from aaa.view.affected import PROJECTED, Affected, affected, projection
 from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service
@@ -78,7 +79,7 @@ class ViewBuilder:
             }
             devices = reader.ids("device")
             lines = set(lines_of(reader, devices))
-            everything = Affected(set(reader.ids("service")), set(devices), lines)
+            everything = Affected(set(reader.ids("service")), set(devices), lines, config=True)
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
             for owner in owners:
@@ -88,7 +89,8 @@ class ViewBuilder:
                     "device": everything.devices,
                     OWNER: everything.lines,
                 }
-                known[kind].add(identifier)
+                if kind in known:
+                    known[kind].add(identifier)
             changed = self._settle(reader, everything, digests, newest)
         with self._db.write() as conn:
             put_state(conn, "index_generation", generation)
@@ -118,6 +120,7 @@ class ViewBuilder:
         changed, self._kept = 0, 0
         for owners in _chunks(
             [
+                *([realms.OWNER] if touched.config else []),
                 *(f"device:{one}" for one in sorted(touched.devices)),
                 *(f"service:{one}" for one in sorted(touched.services)),
                 *(f"{OWNER}:{one}" for one in sorted(touched.lines)),
@@ -151,6 +154,8 @@ class ViewBuilder:
                 return compile_service(reader, identifier, self._secrets)
             if kind == OWNER:
                 return compile_line(reader, identifier, self._secrets.moved)
+            if owner == realms.OWNER:
+                return realms.compile_realms(reader, self._secrets)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
             self._kept += 1

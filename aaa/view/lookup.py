@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from aaa.errors import ViewFileNotUsable, ViewNotBuilt, ViewNotThere
 from aaa.view import overlay
 from aaa.view.base import Base, write_base
-from aaa.view.models import is_built, newest, state, view_change, view_position, view_record
+from aaa.view.models import is_built, newest, records_of, state, view_change, view_position, view_record
 from core import clock
 from core.db import Database, upsert
 
 _BATCH = 2000
+_UNCHANGED = b"in the base"
+"""Known by identity; no record looks like it."""
 Listener = Callable[[bytes, bytes | None], None]
 
 
@@ -43,10 +45,10 @@ class View:
 
     def lookup(self, key: bytes) -> bytes | None:
         """The record behind a key, or None."""
-        try:
-            return self._over[key]
-        except KeyError:
-            return self._base.get(key) if self._base else None
+        changed = self._over.get(key, _UNCHANGED)
+        if changed is not _UNCHANGED:
+            return changed
+        return self._base.get(key) if self._base else None
 
     def items(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every (key, record) whose key begins with `prefix`; for NAS tables and tools, not for requests."""
@@ -62,6 +64,11 @@ class View:
     def on_change(self, listener: Listener) -> None:
         """Call `listener(key, record|None)` for every followed change."""
         self._listeners.append(listener)
+
+    @property
+    def changed(self) -> int:
+        """Records that changed since the base file was written."""
+        return len(self._over)
 
     def follow(self, db: Database) -> list[overlay.Change]:
         """Take over what the derived database has beyond our sequence, and return it.
@@ -171,10 +178,5 @@ def _records(conn: sa.Connection, keys: set[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     wanted = sorted(keys)
     for start in range(0, len(wanted), 500):
-        rows = conn.execute(
-            sa.select(view_record.c.key, view_record.c.record)
-            .where(view_record.c.key.in_(wanted[start : start + 500]))
-            .order_by(view_record.c.key, view_record.c.owner.desc())
-        )
-        found |= {bytes(key): bytes(record) for key, record in rows}
+        found |= records_of(conn, wanted[start : start + 500])
     return found

@@ -10,6 +10,7 @@ import msgspec
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
 from aaa.view.cpe import compile_line
+from aaa.view.realms import compile_realms
 from aaa.view.records import ViewRecord
 from aaa.view.seal import Seal
 from core.settings import Settings
@@ -102,7 +103,7 @@ def open_secret(text: str, path: str, name: str) -> str:
     """Stands in for core.crypto: the clear text is behind the prefix; the place must be the right one."""
     kind, identifier = parse_path(path)  # type: ignore[misc]
     assert path == path_of(kind, identifier)
-    assert name in ("session.password", "nas.secrets", "eap.password")
+    assert name in ("session.password", "nas.secrets", "eap.password") or name.startswith("aaa.")
     return text.removeprefix("enc:v1:").rstrip("=")
 
 
@@ -194,7 +195,8 @@ class Network:
     def records(self, seal: Seal) -> list[ViewRecord]:
         """The whole view, compiled cold."""
         reader, secrets = self.reader(), Secrets(open_secret, seal)
-        found = [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
+        found = compile_realms(reader, secrets)
+        found += [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
         found += [
             one for service in reader.ids("service") for one in compile_service(reader, service, secrets)
         ]
