@@ -99,6 +99,12 @@ class Base:
             yield key, record
             at += _ENTRY.size + len(key) + len(record)
 
+    def __enter__(self) -> "Base":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Unmap."""
         self._table.release()
