@@ -2,20 +2,17 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-
-from aaa.view.models import view_change, view_state
 from core.db import Database
 
-_NEWEST = sa.select(
-    sa.select(sa.func.max(view_change.c.seq)).scalar_subquery(),
-    sa.select(view_state.c.value).where(view_state.c.name == "generation").scalar_subquery(),
-)
+_NEWEST = """
+SELECT (SELECT max(seq) FROM view_change), (SELECT value FROM view_state WHERE name = 'generation'),
+       (SELECT count(*) FROM view_state WHERE name = 'index_seq')
+"""
 
 
 class Probe:
-    """Holds one connection. SQLite tells by a counter in the file's header (PRAGMA data_version, no query at all);
-    PostgreSQL by the newest sequence and the generation, in one statement.
+    """Holds one connection, and compares sequence and generation, in one statement. SQLite is asked only when the
+    counter in its file's header moved (PRAGMA data_version): other workers and the index write there too.
     """
 
     def __init__(self, db: Database) -> None:
@@ -25,14 +22,18 @@ class Probe:
         if not self._is_sqlite:
             self._conn = self._conn.execution_options(isolation_level="AUTOCOMMIT")
         self._raw: Any = self._conn.connection.dbapi_connection
+        self._version: Any = None
         self._seen: Any = None
 
     def moved(self) -> bool:
-        """Whether somebody committed since the last call; True at the first."""
+        """Whether the view went on since the last call; True at the first."""
         if self._is_sqlite:
-            now = self._raw.execute("PRAGMA data_version").fetchone()
+            version = self._raw.execute("PRAGMA data_version").fetchone()
+            if version == self._version:
+                return False
+            self._version, now = version, self._raw.execute(_NEWEST).fetchone()
         else:
-            now = tuple(self._conn.execute(_NEWEST).one())
+            now = tuple(self._conn.exec_driver_sql(_NEWEST).one())
         before, self._seen = self._seen, now
         return bool(before != now)
 
