@@ -66,22 +66,29 @@ class Round(NamedTuple):
 
 def main() -> None:
     """`TRUNKLINE_BENCH_{SUBSCRIBERS,USERS,REQUESTS,ROUNDS,WORKERS,RATE,RANDOM,CHANGES}` scale it; RANDOM=10000000 and
-    CHANGES=100000 are the long run.
+    CHANGES=100000 are the long run; ROUNDS=0 or RANDOM=0 leaves a table out.
     """
     logs.configure(level="ERROR")
     lacking = [what for what in (radius_freeradius.missing(), radius_postgres.missing()) if what]
     if lacking:
         print(f"missing, so only ours is measured: {'; '.join(lacking)}", flush=True)
     console = Console(file=sys.stdout, width=130)
-    with _servers(with_peers=not lacking) as servers:
+    if ROUNDS:
+        with _servers(with_peers=not lacking) as servers:
+            console.print(_compared(servers, _rounds(servers)))
+    if RANDOM:
+        console.print(_alone())
+
+
+def _rounds(servers: list[Server]) -> dict[str, list[Round]]:
+    """Everybody warmed up, then everybody in turn, round by round."""
+    for server in servers:
+        measure(Load(port=server.port, requests=REQUESTS // 4, subscribers=server.subscribers, seed=99))
+    rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
+    for number in range(ROUNDS):
         for server in servers:
-            measure(Load(port=server.port, requests=REQUESTS // 4, subscribers=server.subscribers, seed=99))
-        rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
-        for number in range(ROUNDS):
-            for server in servers:
-                rounds[server.name].append(_round(server, 1 + number))
-        console.print(_compared(servers, rounds))
-    console.print(_alone())
+            rounds[server.name].append(_round(server, 1 + number))
+    return rounds
 
 
 @contextmanager

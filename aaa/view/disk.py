@@ -20,7 +20,7 @@ from aaa.view.lookup import log_path, snapshot
 from core.db import Database
 
 _log = structlog.get_logger()
-_COMPACT = 20_000
+_COMPACT = 10_000
 
 
 class Disk:
