@@ -7,7 +7,7 @@ import msgspec
 from aaa.radius.packet import Packet
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
-_KINDS = {START, STOP, INTERIM, ON, OFF}
+KIND_NAMES = {START: "start", STOP: "stop", INTERIM: "interim", ON: "on", OFF: "off"}
 _CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
@@ -55,7 +55,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
     """
     found = dict(reversed(packet.pairs))
     kind = _integer(found.get(40))
-    if kind not in _KINDS:
+    if kind not in KIND_NAMES:
         return None
     return AccountingRecord(
         kind=kind,

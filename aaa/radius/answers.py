@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -32,8 +32,8 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
-Observer = Callable[[NasEntry, str, float], None]
-"""Is told of every decision: the NAS, the outcome ("accepted" or a refusal's reason), seconds that it took."""
+Observer = Callable[[NasEntry, Asked, Verdict, int], None]
+"""Is told of every decision: the NAS, who asked, what was decided, and the nanoseconds that it took."""
 Elsewhere = Callable[[str, NasEntry], Handler | None]
 """(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
@@ -53,18 +53,33 @@ class Answers:
         nases: NasTable,
         authenticator: Authenticator,
         refused: Refused,
-        methods: Mapping[str, Handler] | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._view, self._nases, self._authenticator = view, nases, authenticator
         self._refused = refused
-        self._methods = methods or {}
+        self.methods: Mapping[str, Handler] = {}
+        """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
         self.dropped: Counter[str] = Counter()
-        self.counted: Counter[str] = Counter()
-        self.logins: Counter[tuple[str, bool]] = Counter()
-        """(NAS, accepted?), since `take_logins` was last called."""
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(NAS, "accepted" or the reason of refusal), since the start."""
+        self.records: Counter[tuple[str, str]] = Counter()
+        """(NAS, kind of accounting record), since the start."""
         self.observers: list[Observer] = []
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Decisions by outcome, and accounting records as "accounting", over all NASes."""
+        told: Counter[str] = Counter()
+        for (_nas, outcome), count in list(self.outcomes.items()):
+            told[outcome] += count
+        told["accounting"] = sum(list(self.records.values()))
+        return +told
+
+    def refuse(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
+        """Count a refusal that a handler decided, and tell support."""
+        self.outcomes[nas.device, verdict.reason] += 1
+        self._refused(login, nas, verdict)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
@@ -106,11 +121,6 @@ class Answers:
             self.dropped[str(drop)] += 1
             return None
 
-    def take_logins(self) -> Counter[tuple[str, bool]]:
-        """The counts so far; counting starts anew."""
-        taken, self.logins = self.logins, Counter()
-        return taken
-
     def _quickly(self, datagram: bytes, nas: NasEntry) -> Answer | None:
         """The fast path: PAP, CHAP, circuit and MAC in a plain, rightly signed Access-Request. None for all else."""
         quick = read_quickly(datagram)
@@ -148,7 +158,7 @@ class Answers:
         if other is not None:
             return Deferred(other, Ask(packet, nas, secret, asked))
         if asked.unusual:
-            handler = self._methods.get(asked.unusual)
+            handler = self.methods.get(asked.unusual)
             if handler is not None:
                 return Deferred(handler, Ask(packet, nas, secret, asked))
             return self._unusual(packet, nas, secret)
@@ -164,16 +174,14 @@ class Answers:
 
     def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
         """The verdict, counted; a refusal is told to support."""
-        begun = time.perf_counter() if self.observers else 0.0
+        begun = time.perf_counter_ns() if self.observers else 0
         verdict = self._authenticator.judge(asked, nas, secret, authenticator)
-        outcome = verdict.reason or "accepted"
-        self.counted[outcome] += 1
-        self.logins[nas.device, not verdict.reason] += 1
+        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
         if verdict.reason:
             self._refused(asked.login or asked.calling, nas, verdict)
         if begun:
             for observer in self.observers:
-                observer(nas, outcome, time.perf_counter() - begun)
+                observer(nas, asked, verdict, time.perf_counter_ns() - begun)
         return verdict
 
     @staticmethod
@@ -212,7 +220,7 @@ class Answers:
         record = read_record(packet, nas.device, nas.source, time.time())
         if record is None:
             raise Dropped("no-status-type")
-        self.counted["accounting"] += 1
+        self.records[nas.device, KIND_NAMES[record.kind]] += 1
         return self._belonging(record, packet, nas), Answer(
             wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
         )

@@ -41,6 +41,12 @@ class Follower(threading.Thread):
         self._position = -1
         self._mapped = _identity(self._folder)
         self._other_since = 0.0
+        self._reached = clock.monotonic()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the derived database was last reached."""
+        return clock.monotonic() - self._reached
 
     def run(self) -> None:
         """Until stopped; a database that is away is tried again without end."""
@@ -51,7 +57,7 @@ class Follower(threading.Thread):
                 db = db or impatient(open_derived(self._settings), _BUSY)
                 probe = probe or Probe(db)
                 self.turn(db, probe)
-                self._following = True
+                self._following, self._reached = True, clock.monotonic()
             except Exception as error:
                 self._lost(error)
                 _close(probe)

@@ -68,6 +68,11 @@ class View:
         """Call `listener(key, record|None)` for every followed change."""
         self._listeners.append(listener)
 
+    @property
+    def changed(self) -> int:
+        """Records that changed since the base file was written."""
+        return len(self._over)
+
     def follow(self, db: Database) -> list[overlay.Change]:
         """Take over what the derived database has beyond our sequence, and return it.
 

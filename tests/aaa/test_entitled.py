@@ -161,16 +161,3 @@ def test_no_address_is_taken_for_a_login_that_is_refused():
     leased = Leased()
     assert One(addresses=leased, pools=("west",), status="held").login().code == 3
     assert leased.asked == []
-
-
-def test_whoever_watches_is_told_every_decision():
-    """Observers get the NAS, the outcome and the time it took; for accepts and refusals."""
-    one = One()
-    seen: list[tuple[str, str, bool]] = []
-    one.answers.observers.append(
-        lambda nas, outcome, seconds: seen.append((nas.device, outcome, seconds > 0))
-    )
-    one.login()
-    datagram = signed(pair(1, b"nobody") + pap(b"x"))
-    one.answers.access(datagram, "127.0.0.1")
-    assert seen == [("bng1", "accepted", True), ("bng1", "accepted", True), ("bng1", "unknown", True)]
