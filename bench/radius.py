@@ -176,14 +176,46 @@ def _alone() -> Table:
             idle = sum(cpu_of(ours.pid).since(before)) / 5 * 1000
             table.add_row("CPU when idle", f"{idle:.1f} ms a second, all workers")
             with closing(open_derived(settings)) as db:
-                seen, seconds = _stirred(settings, db, ours)
+                with _highest(ours.pid) as highest:
+                    seen, seconds = _stirred(settings, db, ours)
+                    _settled(settings)
                 table.add_row(
                     f"{seen.answered:,} random logins, {CHANGES:,} changes",
                     f"{seconds:.0f} s, {seen.wrong} wrong, {seen.resent} sent again",
                 )
-                table.add_row("PSS then", f"{pss_of(ours.pid):.0f} MiB")
+                table.add_row(
+                    "PSS then", f"{pss_of(ours.pid):.0f} MiB; the highest meanwhile {max(highest):.0f} MiB"
+                )
                 table.add_row("one change to every worker", _followed(settings, db))
     return table
+
+
+@contextmanager
+def _highest(root: int) -> Iterator[list[float]]:
+    """PSS every two seconds while the block runs: two bases are mapped for a moment when one replaces the other."""
+    found, over = [0.0], threading.Event()
+
+    def look() -> None:
+        while not over.wait(2.0):
+            found.append(pss_of(root))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        looking.join()
+
+
+def _settled(settings: Settings) -> None:
+    """Wait until nobody writes a next base, and every worker maps the one that is there."""
+    folder = settings.home / "radius" / "view"
+    calm = time.monotonic() + 6
+    while time.monotonic() < calm:
+        if any(path.name.endswith(".partial") or path.name == "view.next" for path in folder.iterdir()):
+            calm = time.monotonic() + 6
+        time.sleep(0.5)
 
 
 def _first_answer(ours: radius_ours.Ours) -> str:
