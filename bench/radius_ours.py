@@ -121,7 +121,11 @@ def change(db: Database, seal: Seal, numbers: Iterable[int], turn: int) -> int:
 
 
 def serve_unsigned(
-    settings: Settings, index: int, sockets: tuple[socket, socket], limits: Limits | None = None
+    settings: Settings,
+    index: int,
+    sockets: tuple[socket, socket],
+    limits: Limits | None = None,
+    stream: socket | None = None,
 ) -> None:
     """A worker whose replies have no Message-Authenticator. No setting makes a server do this."""
     signed = packet.sealed
@@ -132,7 +136,7 @@ def serve_unsigned(
         return signed(code, identifier, asked, secret, body, sign=False)
 
     packet.sealed = bare  # type: ignore[assignment]
-    serve_worker(settings, index, sockets, limits)
+    serve_worker(settings, index, sockets, limits, stream)
 
 
 class Unsigned(RadiusServer):

@@ -14,6 +14,7 @@ from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
+from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radius.quick import Quick, read_quickly
@@ -32,10 +33,10 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
-Observer = Callable[[NasEntry, Asked, Verdict, int], None]
-"""Is told of every decision: the NAS, who asked, what was decided, and the nanoseconds that it took."""
-Elsewhere = Callable[[str, NasEntry], Handler | None]
-"""(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
+Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
+"""Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
+the nanoseconds that it took (0 where nobody measured).
+"""
 _PROXY = wire.PROXY_STATE
 _BODY = wire.MAX_LENGTH - 38
 
@@ -75,11 +76,6 @@ class Answers:
             told[outcome] += count
         told["accounting"] = sum(list(self.records.values()))
         return +told
-
-    def refuse(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
-        """Count a refusal that a handler decided, and tell support."""
-        self.outcomes[nas.device, verdict.reason] += 1
-        self._refused(login, nas, verdict)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
@@ -140,6 +136,16 @@ class Answers:
         reply = wire.sealed(code, datagram[1], quick.authenticator, secret, body)
         return Answer(reply, code == wire.ACCESS_REJECT)
 
+    def settle(
+        self, login: str, nas: NasEntry, verdict: Verdict, asked: Asked | None = None, nanoseconds: int = 0
+    ) -> None:
+        """Count a decision, whoever made it, and tell those who want to know; `login` is who it was about."""
+        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
+        if verdict.reason:
+            self._refused(login, nas, verdict)
+        for observer in self.observers:
+            observer(nas, login, asked, verdict, nanoseconds)
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -173,15 +179,10 @@ class Answers:
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
 
     def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
-        """The verdict, counted; a refusal is told to support."""
         begun = time.perf_counter_ns() if self.observers else 0
         verdict = self._authenticator.judge(asked, nas, secret, authenticator)
-        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
-        if verdict.reason:
-            self._refused(asked.login or asked.calling, nas, verdict)
-        if begun:
-            for observer in self.observers:
-                observer(nas, asked, verdict, time.perf_counter_ns() - begun)
+        took = time.perf_counter_ns() - begun if begun else 0
+        self.settle(asked.login or asked.calling, nas, verdict, asked, took)
         return verdict
 
     @staticmethod
@@ -221,9 +222,11 @@ class Answers:
         if record is None:
             raise Dropped("no-status-type")
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
-        return self._belonging(record, packet, nas), Answer(
-            wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
-        )
+        record, through = self._belonging(record, packet, nas), None
+        if self._elsewhere is not None:
+            record, through = self._elsewhere.account(packet, nas, record)
+        reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
+        return record, Answer(reply, through=through)
 
     def _belonging(self, record: AccountingRecord, packet: Packet, nas: NasEntry) -> AccountingRecord:
         """Whose session it is: by the Class that we gave; for a NAS that loses Class, by login, circuit or MAC."""

@@ -32,7 +32,7 @@ Reason = Literal[
     "unsupported-method",
 ]
 Proof = Callable[[bytes], bool]
-"""Whether whoever asks has shown that they know this password: how is the method's matter."""
+"""Whether whoever asks has shown that they know this password (b"" when none is stored): how is the method's matter."""
 _SESSION_TIMEOUT = 27
 _FOREVER = 2**32 - 1
 
@@ -95,7 +95,7 @@ class Authenticator:
             return Verdict(b"", "unsupported-method", "", asked.unusual)
         if self._attempts.exhausted(asked.login, nas.device):
             return Verdict(b"", "too-many-attempts")
-        key, access = self._find(asked)
+        key, access = self._find(asked, by_login=proof is not None)
         if access is None:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
@@ -114,11 +114,13 @@ class Authenticator:
             return Verdict(access.blocks[index], "", access.service)
         return self._entitled(asked, nas, access, index)
 
-    def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
-        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""
+    def _find(self, asked: Asked, by_login: bool) -> tuple[bytes, Access | None]:
+        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in), but
+        not for who brought a proof: it is the login's.
+        """
         key = login_key(asked.login)
         raw = self._view.lookup(key)
-        if raw is not None:
+        if raw is not None or by_login:
             return key, decode(raw, Access)
         keys = [circuit_key(circuit) for circuit in asked.circuits]
         mac = mac_key(asked.login) or mac_key(asked.calling)
@@ -137,7 +139,7 @@ class Authenticator:
         authenticator: bytes,
         proof: Proof | None,
     ) -> bool:
-        if not access.credential:
+        if not access.credential and proof is None:
             return key[:2] != b"u:" or not access.ppp
         try:
             password = self._seal.open(access.credential, key)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aaa.errors import ViewFileNotUsable, ViewNotBuilt, ViewNotThere
 from aaa.view import overlay
 from aaa.view.base import Base, write_base
-from aaa.view.models import is_built, newest, state, view_change, view_position, view_record
+from aaa.view.models import is_built, newest, records_of, state, view_change, view_position, view_record
 from core import clock
 from core.db import Database, upsert
 
@@ -192,10 +192,5 @@ def _records(conn: sa.Connection, keys: set[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     wanted = sorted(keys)
     for start in range(0, len(wanted), 500):
-        rows = conn.execute(
-            sa.select(view_record.c.key, view_record.c.record)
-            .where(view_record.c.key.in_(wanted[start : start + 500]))
-            .order_by(view_record.c.key, view_record.c.owner.desc())
-        )
-        found |= {bytes(key): bytes(record) for key, record in rows}
+        found |= records_of(conn, wanted[start : start + 500])
     return found

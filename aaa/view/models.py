@@ -1,5 +1,7 @@
 """Derived tables of the view, in the same database as the index; rebuilt when their layout differs."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -107,9 +109,22 @@ def effective(conn: Connection, key: bytes) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def records_of(conn: Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The records that answer for these keys (some hundred at a time)."""
+    rows = conn.execute(
+        sa.select(view_record.c.key, view_record.c.record)
+        .where(view_record.c.key.in_(keys))
+        .order_by(view_record.c.key, view_record.c.owner.desc())
+    )
+    return {bytes(key): bytes(record) for key, record in rows}
+
+
 def nas_records(conn: Connection) -> list[tuple[bytes, Nas]]:
     """(key, record) of every NAS source address."""
     rows = conn.execute(
-        sa.select(view_record.c.key, view_record.c.record).where(view_record.c.owner.like("device:%"))
+        # A range, not LIKE: SQLite would read every record for that. ';' follows ':' in ASCII.
+        sa.select(view_record.c.key, view_record.c.record).where(
+            view_record.c.owner >= "device:", view_record.c.owner < "device;"
+        )
     )
     return [(bytes(key), msgspec.msgpack.decode(bytes(raw), type=Nas)) for key, raw in rows]

@@ -35,7 +35,7 @@ class Garden(Intent, frozen=True, kw_only=True):
 
 
 class Edge(Intent, frozen=True, kw_only=True):
-    """An access area's termination."""
+    """An access area's termination. `dhcp`: the DHCP servers that its IPoE subscribers' BNG relays to (option 82)."""
 
     bngs: tuple[EdgeBng, ...]
     redundancy: Literal["none", "active-standby", "active-active"] = "none"
@@ -44,3 +44,4 @@ class Edge(Intent, frozen=True, kw_only=True):
     pools: EdgePools = EdgePools()
     dns: tuple[Address, ...] = ()
     garden: Garden | None = None
+    dhcp: tuple[Id, ...] = ()
