@@ -20,7 +20,8 @@ manage: full
 sections: [subscriber]
 management: {address: 10.255.77.11, login: root}
 bng: {gateway: 100.64.0.1, sessions: 30, ac-name: bng1}
-nas: {vendor: pppd, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto}
+nas:
+  {vendor: pppd, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto, interim: 60}
 options: {garden-contact: "Call 1800 555 010, every day from 7 to 22."}
 """
 
