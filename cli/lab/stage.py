@@ -45,6 +45,7 @@ KEA_LOGIN = "lab-kea"
 DHCP_EDGE, DHCP_SERVICE, CIRCUIT = "perth-west", "S-10006", "L-20006"
 """The service behind the relay: its circuit-id is the interface that it is on, as the relay names it."""
 FIXED_GATEWAY = Address("203.0.113.62")
+"""Of the pool of fixed addresses: its first address is a subscriber's."""
 LEASES = {"lease": 12, "garden-lease": 6}
 AUTH_PORT, ACCT_PORT = 1812, 1813
 PAYMENT_PAGE = Address("198.51.100.90")
@@ -187,9 +188,7 @@ class LabStage:
                 value, garden=garden, dhcp=(KEA,) if identifier == DHCP_EDGE else ()
             )
         if isinstance(value, Pool) and identifier == f"{DHCP_EDGE}-public":
-            return msgspec.structs.replace(
-                value, gateway=FIXED_GATEWAY
-            )  # the first address is a subscriber's
+            return msgspec.structs.replace(value, gateway=FIXED_GATEWAY)
         if isinstance(value, Service) and identifier == DHCP_SERVICE and value.session is not None:
             session = msgspec.structs.replace(value.session, circuit_id=CIRCUIT, bind=())
             return msgspec.structs.replace(value, session=session)
