@@ -7,7 +7,7 @@ import msgspec
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
 from aaa.view.access import Attachment, attachment
-from aaa.view.entitlement import Restriction, combine, lacks_address, policy_of, pools_of, softened
+from aaa.view.entitlement import Restriction, at_edge, combine, lacks_address, policy_of, pools_of, softened
 from aaa.view.records import (
     Access,
     Nas,
@@ -53,7 +53,7 @@ def compile_service(reader: Reader, service_id: str, secrets: Secrets) -> list[V
     place = attachment(reader, service)
     restriction = restriction_of(reader, service_id, service)
     plan = reader.get("plan", service.plan)
-    policy = policy_of(service, plan, pools_of(reader, place.edge), restriction)
+    policy = at_edge(policy_of(service, plan, pools_of(reader, place.edge), restriction), place.edge)
     records = [_wanted(service_id, service, policy, restriction)]
     status: Status = "held" if policy is None else "no-address" if lacks_address(service, policy) else "ok"
     nas, blocks = _blocks(service_id, place, policy)

@@ -35,7 +35,9 @@ class Garden(Intent, frozen=True, kw_only=True):
 
 
 class Edge(Intent, frozen=True, kw_only=True):
-    """An access area's termination."""
+    """An access area's termination. `vrf`: the routing table that subscribers are put into, in the BNG's words (a
+    name; on an AP the VLAN, on Nokia the service number); none: the BNG's own.
+    """
 
     bngs: tuple[EdgeBng, ...]
     redundancy: Literal["none", "active-standby", "active-active"] = "none"
@@ -44,3 +46,4 @@ class Edge(Intent, frozen=True, kw_only=True):
     pools: EdgePools = EdgePools()
     dns: tuple[Address, ...] = ()
     garden: Garden | None = None
+    vrf: Word | None = None
