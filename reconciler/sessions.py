@@ -73,6 +73,7 @@ class SessionLane:
         self._since = 0.0
         self._next_read = 0.0
         self._patience: dict[str, tuple[int, float]] = {}
+        self._changed: set[str] = set()
         self._kept: session_work.Kept = {}
         self._woken = threading.Event()
 
@@ -113,8 +114,10 @@ class SessionLane:
         """A release does not wait behind the hold that it lifts: what has not left yet never does."""
         for service in services:
             looked = self._looked.get(service)
-            for ask in looked.asks if looked is not None else ():
-                self._engine.withdraw(ask)
+            if looked is not None:
+                self._changed.add(service)
+                for ask in looked.asks:
+                    self._engine.withdraw(ask)
 
     def _take_due(self, at_once: bool) -> None:
         now = clock.monotonic()
@@ -258,6 +261,9 @@ class SessionLane:
     def _forget(self, looked: Looked) -> None:
         service = looked.work.service
         del self._looked[service]
+        if service in self._changed:
+            self._changed.discard(service)
+            self._next_read = 0.0
         self._patience.pop(service, None)
         if looked.marked and not looked.settled and not looked.superseded:
             tries = looked.work.attempts + 1
