@@ -175,7 +175,7 @@ def _sure(found: "list[Session]", as_json: bool) -> None:
 def _drivers(settings: "Settings") -> "Iterator[EndSession]":
     """The driver's way to end a session, for a NAS that takes no Disconnect-Request."""
     from cli.installation import Installation
-    from reconciler.sessions import end_session
+    from reconciler.session_driver import end_session
 
     one = Installation(settings)
     try:
