@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
-from aaa.models import session
+from aaa.models import is_open, is_stale, session
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
 from aaa.view.records import Wanted, decode, service_key
@@ -65,9 +65,11 @@ def corrections(
 ) -> list[Correction]:
     """Pure: compare open sessions with what is wanted. `vendor_of(device)`, `policies(hash)` -> what it has now.
 
-    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest.
+    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest. A session
+    without a policy hash has its policy from another server (it has not moved in yet): it is not ours to correct.
     """
-    ordered = sorted(sessions, key=lambda one: (one.service, one.started_at, one.session_ref))
+    ours = [one for one in sessions if one.policy_hash]
+    ordered = sorted(ours, key=lambda one: (one.service, one.started_at, one.session_ref))
     found = []
     excess = _excess(ordered, wanted_by_service)
     for one in ordered:
@@ -92,9 +94,13 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
     gone: set[str] = set()
     for service, held in by_service.items():
         target = wanted_by_service.get(service)
-        if target is not None and len(held) > target.limit:
-            extra = held[: -target.limit] if target.over == "replace" else held[target.limit :]
-            gone |= {one.session_ref for one in extra}
+        bundles: dict[str, list[Session]] = {}  # the links of one bundle are one
+        for one in held:
+            bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
+        if target is not None and len(bundles) > target.limit:
+            each = list(bundles.values())
+            extra = each[: -target.limit] if target.over == "replace" else each[target.limit :]
+            gone |= {one.session_ref for links in extra for one in links}
     return gone
 
 
@@ -122,9 +128,8 @@ def stale_sessions(
 
 def marked_sessions(db: Database) -> dict[str, str]:
     """Session -> service, of the open sessions that accounting marked."""
-    marks = sa.and_(session.c.stale.is_(True), session.c.state == "open")
     with db.read() as conn:
-        rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(marks)).all()
+        rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(is_stale)).all()
     return {row.session_ref: row.service for row in rows}
 
 
@@ -178,7 +183,7 @@ def behind(known: dict[str, int], seq: int) -> list[str]:
 def _open_sessions(db: Database, services: Iterable[str] | None) -> Iterator[list[Session]]:
     """Whole services at a time, so that the limit sees all sessions of one."""
     for names in _service_chunks(db, services):
-        chosen = sa.select(session).where(session.c.state == "open", session.c.service.in_(names))
+        chosen = sa.select(session).where(is_open, session.c.service.in_(names))
         with db.read() as conn:
             yield [session_of(row) for row in conn.execute(chosen)]
 
@@ -190,7 +195,7 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         return
     after = ""
     while True:
-        some = sa.select(session.c.service).where(session.c.state == "open", session.c.service > after)
+        some = sa.select(session.c.service).where(is_open, session.c.service > after)
         with db.read() as conn:
             names = list(conn.scalars(some.distinct().order_by(session.c.service).limit(_CHUNK)))
         if not names:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.models import session
+from aaa.models import is_open, is_stale, session
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -54,6 +54,13 @@ class NasNotKnown(Terminal):
 
     def __init__(self, device: str, known: Iterable[str]) -> None:
         super().__init__(f"no NAS '{device}' in the view; it has {', '.join(sorted(set(known))) or 'none'}")
+
+
+class SessionNotKnown(Terminal):
+    """A page of sessions begins after one that is not there."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"no session '{ref}'; it may have become history: begin with the first page again")
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -181,18 +188,39 @@ def sessions(
     stale: bool = False,
     closed: bool = False,
     limit: int = 100,
+    before: str = "",
 ) -> list[Session]:
-    """Sessions, the newest first; open ones unless `closed`."""
-    chosen = sa.select(session).order_by(session.c.started_at.desc()).limit(limit)
+    """Sessions, the newest first; open ones unless `closed`. `before`: those after this session_ref in that order.
+
+    An index serves every choice, however many sessions there are. Raises SessionNotKnown.
+    """
+    place: tuple[sa.Column[Any], ...] = (session.c.started_at, session.c.session_ref)
+    if closed and not (service or nas or stale):
+        place = (session.c.session_ref,)  # the order of their coming: all together have no other index
+    chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
     if service:
         chosen = chosen.where(session.c.service == service)
     if nas:
         chosen = chosen.where(session.c.nas == nas)
     if stale:
-        chosen = chosen.where(session.c.stale.is_(True))
+        chosen = chosen.where(is_stale)
     if not closed:
-        chosen = chosen.where(session.c.state == "open")
+        chosen = chosen.where(is_open)
+    if before:
+        mark = conn.execute(sa.select(*place).where(session.c.session_ref == before)).first()
+        if mark is None:
+            raise SessionNotKnown(before)
+        chosen = chosen.where(place[0] <= mark[0], sa.tuple_(*place) < tuple(mark))
     return [session_of(row) for row in conn.execute(chosen)]
+
+
+def bundle(conn: Connection, of: Session) -> list[Session]:
+    """The sessions of the same bundle (Acct-Multi-Session-Id of one service), the oldest first."""
+    if not of.multi_session_id:
+        return [of]
+    chosen = sa.select(session).where(session.c.service == of.service, session.c.nas == of.nas)
+    chosen = chosen.where(session.c.multi_session_id == of.multi_session_id)
+    return [session_of(row) for row in conn.execute(chosen.order_by(session.c.started_at))]
 
 
 def worker_positions(conn: Connection) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from aaa.accounting import retention
 from aaa.radius.worker import view_folder
 from cli.installation import Installation
 from core import logs
@@ -44,6 +45,7 @@ class Serving:
             self._loop("indexer", self._index)
         if "worker" in roles:
             maintenance.register(one.settings)
+            retention.register(one.settings)
             self._loop("worker", one.worker.run_once)
             self._loop("schedule", self._schedule)
         if "reconciler" in roles:
@@ -99,6 +101,7 @@ class Serving:
     def _schedule(self) -> int:
         """What has to be done from time to time, as jobs."""
         maintenance.schedule(self.installation.db)
+        retention.schedule(self.installation.db)
         self._stop.wait(_SCHEDULE)
         return 1
 

@@ -248,6 +248,17 @@ def upsert(
     conn.execute(statement, list(rows))
 
 
+def upsert_add(
+    conn: Connection, table: sa.Table, rows: Sequence[dict[str, Any]], key: Sequence[str], add: Iterable[str]
+) -> None:
+    """Insert rows, or add the columns `add` to those that are there."""
+    if not rows:
+        return
+    insert: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    sums = {name: table.c[name] + insert.excluded[name] for name in add}
+    conn.execute(insert.on_conflict_do_update(index_elements=list(key), set_=sums), list(rows))
+
+
 def insert_many(conn: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert any number of rows in chunks; nothing for none."""
     for start in range(0, len(rows), _CHUNK):

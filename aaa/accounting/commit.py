@@ -4,15 +4,17 @@ Order of refuge: the database; the local journal; silence (the NAS sends again).
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
+import psycopg
 import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import apply
+from aaa.accounting.store import mark_crowded, write
 from core import clock, faults
 from core.db import Database, DatabaseAway
 
@@ -22,6 +24,8 @@ AFTER_COMMIT = faults.declare("accounting.after_commit")
 AFTER_REPLY = faults.declare("accounting.after_reply")
 
 _BATCH = 1000
+_LINGER = 0.01
+_BUSY = 16
 _RETRY = 1.0
 _RETRY_MOST = 8.0
 _log = structlog.get_logger()
@@ -40,10 +44,18 @@ class GroupCommit(threading.Thread):
         self._queue: SimpleQueue[tuple[AccountingRecord, Reply] | None] = SimpleQueue()
         self._away_until = 0.0
         self._pause = 0.0
+        self._last = 0
+        self._new: set[str] = set()
+        """Services with a new session since the last look for crowded ones."""
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
         self._queue.put((record, reply))
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for their commit."""
+        return self._queue.qsize()
 
     def stop(self) -> None:
         """Commit what is queued and end."""
@@ -60,6 +72,8 @@ class GroupCommit(threading.Thread):
                 self.settle(batch)
             if self._journal.waiting:
                 self.drain()
+            if self._new:
+                self._look_for_crowds()
 
     def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
         """Make a batch durable and answer it."""
@@ -110,15 +124,30 @@ class GroupCommit(threading.Thread):
             _log.error("a journalled record is refused and set aside", nas=records[0].nas, error=_line(error))
             self._journal.set_aside(records[0])
 
+    def _look_for_crowds(self) -> None:
+        """After the commit and after the answers: of two nodes that each began a session, the later sees both."""
+        services = sorted(self._new)
+        try:
+            with self._db.write() as conn:
+                mark_crowded(conn, services)
+        except _AWAY:
+            return  # when the database is back
+        except Exception as error:
+            _log.error("services with a session more could not be marked", error=_line(error))
+        self._new.clear()
+
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
             item = self._queue.get(timeout=0.25)
         except Empty:
             return [], True
+        if self._last >= _BUSY:
+            time.sleep(_LINGER)  # under load a commit of many costs little more than one of a few
         batch: list[tuple[AccountingRecord, Reply]] = []
         while item is not None:
             batch.append(item)
-            if len(batch) >= _BATCH:
+            self._last = len(batch)
+            if self._last >= _BATCH:
                 return batch, True
             try:
                 item = self._queue.get_nowait()
@@ -144,8 +173,9 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AccountingRecord]) -> None:
         with self._db.write() as conn:
-            apply(conn, records)
+            new = write(conn, records)
             faults.point(IN_TRANSACTION)
+        self._new.update(new)
 
     def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
         try:
@@ -174,4 +204,10 @@ def _line(error: Exception) -> str:
     return (str(error).splitlines() or [repr(error)])[0]
 
 
-_AWAY = (DatabaseAway, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_AWAY = (
+    DatabaseAway,
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.TimeoutError,
+    psycopg.OperationalError,  # a commit goes past SQLAlchemy's translation when the link breaks in it
+)

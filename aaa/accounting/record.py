@@ -1,17 +1,18 @@
 """AccountingRecord: what an Accounting-Request says, with its event moved back by Acct-Delay-Time."""
 
-import ipaddress
+import socket
 
 import msgspec
 
 from aaa.radius.packet import Packet
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
-_KINDS = {START, STOP, INTERIM, ON, OFF}
+KIND_NAMES = {START: "start", STOP: "stop", INTERIM: "interim", ON: "on", OFF: "off"}
 _CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
 }  # fmt: skip
+_LONGEST_DELAY = 86400 * 7
 
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -41,6 +42,11 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     nas_port_id: str = ""
     cause: str = ""
     interim: int = 600
+    framed_address6: str = ""
+    multi_session_id: str = ""
+    public_address: str = ""
+    port_first: int = 0
+    port_last: int = 0
 
     @property
     def started(self) -> float:
@@ -53,35 +59,53 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
 
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
-    found = dict(reversed(packet.pairs))
-    kind = _integer(found.get(40))
-    if kind not in _KINDS:
+    get = dict(reversed(packet.pairs)).get
+    kind = _integer(get(40))
+    if kind not in KIND_NAMES:
         return None
+    up_giga, down_giga = get(52), get(53)
+    public, first, last = _port_range(get(241))
+    # By position: names would double the time of this, and it runs for every packet.
     return AccountingRecord(
-        kind=kind,
-        nas=nas,
-        source=source,
-        session_id=found.get(44, b""),
-        at=received - min(_integer(found.get(41)), 86400 * 7),
-        session_time=_integer(found.get(46)),
-        up_low=_integer(found.get(42)),
-        down_low=_integer(found.get(43)),
-        up_giga=_integer(found[52]) if 52 in found else None,
-        down_giga=_integer(found[53]) if 53 in found else None,
-        login=clean(found.get(1)),
-        calling=clean(found.get(31)),
-        framed_address=_address4(found.get(8)),
-        framed_prefix=_prefix(found.get(97)),
-        delegated_prefix=_prefix(found.get(123)),
-        nas_port=_integer(found.get(5)),
-        nas_port_id=clean(found.get(87)),
-        cause=_CAUSES.get(_integer(found.get(49)), ""),
+        kind,
+        nas,
+        source,
+        get(44, b""),
+        received - min(_integer(get(41)), _LONGEST_DELAY),
+        _integer(get(46)),
+        _integer(get(42)),
+        _integer(get(43)),
+        None if up_giga is None else _integer(up_giga),
+        None if down_giga is None else _integer(down_giga),
+        "",
+        "",
+        "",
+        clean(get(1)),
+        clean(get(31)),
+        _address4(get(8)),
+        _prefix(get(97)),
+        _prefix(get(123)),
+        _integer(get(5)),
+        clean(get(87)),
+        _CAUSES.get(_integer(get(49)), ""),
+        600,
+        _address6(get(168)),
+        clean(get(50)),
+        public,
+        first,
+        last,
     )
 
 
 def clean(value: bytes | None) -> str:
     """Text of a stranger: what is no UTF-8 is replaced, NUL (which PostgreSQL refuses) is taken out."""
-    return (value or b"").decode("utf-8", "replace").replace("\x00", "")
+    return value.decode("utf-8", "replace").replace("\x00", "") if value else ""
+
+
+def prefix_text(address: bytes, length: int) -> str:
+    """An IPv6 prefix as we write it everywhere: bits beyond its length are zero (RFC 3162 section 2.3)."""
+    bits = int.from_bytes(address) >> 128 - length << 128 - length
+    return f"{socket.inet_ntop(socket.AF_INET6, bits.to_bytes(16))}/{length}"
 
 
 def _integer(value: bytes | None) -> int:
@@ -89,10 +113,29 @@ def _integer(value: bytes | None) -> int:
 
 
 def _address4(value: bytes | None) -> str:
-    return str(ipaddress.IPv4Address(value)) if value is not None and len(value) == 4 else ""
+    return socket.inet_ntoa(value) if value is not None and len(value) == 4 else ""
+
+
+def _address6(value: bytes | None) -> str:
+    return socket.inet_ntop(socket.AF_INET6, value) if value is not None and len(value) == 16 else ""
 
 
 def _prefix(value: bytes | None) -> str:
     if value is None or not 2 <= len(value) <= 18 or value[1] > 128:
         return ""
-    return f"{ipaddress.IPv6Address(value[2:].ljust(16, bytes(1)))}/{value[1]}"
+    return prefix_text(value[2:].ljust(16, bytes(1)), value[1])
+
+
+def _port_range(value: bytes | None) -> tuple[str, int, int]:
+    """Public address and ports of IP-Port-Range (RFC 8045 section 3.1.2: type 241.6, TLVs 3, 9 and 10)."""
+    if value is None or value[:1] != b"\x06":
+        return "", 0, 0
+    found: dict[int, bytes] = {}
+    at = 1
+    while at + 2 <= len(value) and value[at + 1] >= 2:
+        found[value[at]] = value[at + 2 : at + value[at + 1]]
+        at += value[at + 1]
+    first, last = _integer(found.get(9)), _integer(found.get(10))
+    if not 0 < first <= last <= 65535:
+        return "", 0, 0
+    return _address4(found.get(3)), first, last

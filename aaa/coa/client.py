@@ -34,7 +34,9 @@ def ask(nas: NasEntry, code: int, body: bytes, *, waits: tuple[float, ...] = WAI
 def identity_of(nas: NasEntry, acct_session_id: bytes, login: str = "", framed_address: str = "") -> bytes:
     """NAS and session identification (RFC 5176 section 3): the session by Acct-Session-Id, the rest to be sure."""
     address = nas.source
-    found = wire.pair(4, socket.inet_pton(socket.AF_INET, address)) if ":" not in address else b""
+    found = b""
+    if ":" not in address and not address.startswith("@"):  # `@`: it comes by RadSec, from any address
+        found = wire.pair(4, socket.inet_pton(socket.AF_INET, address))
     found += wire.pair(95, socket.inet_pton(socket.AF_INET6, address)) if ":" in address else b""
     if login:
         found += wire.pair(1, login.encode()[:253])

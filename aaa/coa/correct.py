@@ -13,7 +13,7 @@ from aaa.coa.decide import Action
 from aaa.coa.engine import Engine
 from aaa.coa.outcome import Outcome
 from aaa.enforcement import UNKNOWN, Correction
-from aaa.models import enforcement, session
+from aaa.models import enforcement, is_open, session
 from aaa.radius import packet as wire
 from aaa.radius.nases import NasEntry
 from aaa.view.records import class_of
@@ -131,7 +131,7 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
             ended.append({"ref": ref})
         elif outcome.result != "superseded":
             open_.append({"ref": ref})
-    mine = sa.and_(session.c.session_ref == sa.bindparam("ref"), session.c.state == "open")
+    mine = sa.and_(session.c.session_ref == sa.bindparam("ref"), is_open)
     if changed:
         to = sa.update(session).values(policy_hash=sa.bindparam("hash"), stale=sa.bindparam("mark"))
         conn.execute(to.where(mine), changed)

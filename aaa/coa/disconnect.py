@@ -13,7 +13,7 @@ from aaa.coa.decide import Action
 from aaa.coa.outcome import Outcome
 from aaa.enforcement import Correction, vendors
 from aaa.errors import ViewNotBuilt
-from aaa.models import session
+from aaa.models import is_open, session
 from aaa.radius.nases import nas_of
 from aaa.vendors.registry import vendor
 from aaa.view.models import is_built, view_state
@@ -53,7 +53,7 @@ def named(conn: Connection, name: str) -> list[Session]:
         session.c.service == name, session.c.session_ref == name, session.c.login == name,
         session.c.acct_session_id == name.encode(),
     )  # fmt: skip
-    chosen = sa.select(session).where(session.c.state == "open", means).order_by(session.c.started_at)
+    chosen = sa.select(session).where(is_open, means).order_by(session.c.started_at)
     found = [session_of(row) for row in conn.execute(chosen)]
     if not found:
         raise NoSuchSession(name)

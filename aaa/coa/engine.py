@@ -164,6 +164,8 @@ class Engine:
     def _socket(self, key: _Key, port: int) -> socket.socket:
         found = self._sockets.get((key, port))
         if found is None:
+            if key[0].startswith("@"):
+                raise OSError("a peer known by its certificate has no address to ask (RFC 8559 is not built)")
             family = socket.AF_INET6 if ":" in key[0] else socket.AF_INET
             found = socket.socket(family, socket.SOCK_DGRAM)
             found.setblocking(False)

@@ -1,7 +1,6 @@
 """Refusals for support: the last ones in memory, all of them in the database as far as it keeps up."""
 
 from collections import deque
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +12,6 @@ from core import clock
 from core.db import Database, insert_many
 
 _KEPT = 2000
-_KEEP = timedelta(days=30)
 
 
 class Refusals:
@@ -51,8 +49,3 @@ def last_refusals(conn: Connection, login: str, limit: int = 10) -> list[dict[st
     """The newest refusals of a login: at, nas, reason, detail."""
     statement = sa.select(refusal).where(refusal.c.login == login).order_by(refusal.c.seq.desc()).limit(limit)
     return [dict(row._mapping) for row in conn.execute(statement)]
-
-
-def forget_refusals(conn: Connection, now: datetime) -> int:
-    """Delete what is older than thirty days; returns how many."""
-    return conn.execute(sa.delete(refusal).where(refusal.c.at < now - _KEEP)).rowcount

@@ -1,14 +1,17 @@
 """RadiusServer: the workers of a node, their shared ports, and the snapshot that they start from."""
 
 import multiprocessing
+import socket
 import threading
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 import structlog
 
+from aaa.eap.message import offered
 from aaa.radius.limits import Limits
-from aaa.radius.sockets import bind_shared
+from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
+from aaa.radsec.tls import has_certificates
 from aaa.view.derived import open_derived
 from aaa.view.lookup import snapshot
 from aaa.view.seal import Seal
@@ -30,10 +33,13 @@ class RadiusServer:
         self._limits = limits or Limits()
         self._count = 1 if in_process else settings.radius_workers
         self._in_process = in_process
+        offered(settings.radius_eap_methods)  # a misspelt one would end every worker
         auth = bind_shared(settings.radius_host, settings.radius_auth_port, self._count)
         acct = bind_shared(settings.radius_host, settings.radius_acct_port, self._count)
         # We keep the sockets: what arrives while a dead worker is replaced waits in them.
         self._sockets = list(zip(auth, acct, strict=True))
+        self._streams = _streams(settings, self._count)
+        self.radsec_port: int = self._streams[0].getsockname()[1] if self._streams else 0
         self.auth_port: int = auth[0].getsockname()[1]
         self.acct_port: int = acct[0].getsockname()[1]
         self._context: SpawnContext = multiprocessing.get_context("spawn")
@@ -82,7 +88,7 @@ class RadiusServer:
         for worker in self._workers:
             if isinstance(worker, SpawnProcess) and worker.is_alive():
                 worker.kill()
-        for pair in self._sockets:
+        for pair in (*self._sockets, self._streams):
             for one in pair:
                 one.close()
 
@@ -94,13 +100,18 @@ class RadiusServer:
 
     def _launch(self, index: int) -> SpawnProcess | threading.Thread:
         if self._in_process:
-            self._here = worker = Worker(self.settings, index, self._stop, self._sockets[index], self._limits)
+            self._here = worker = Worker(
+                self.settings, index, self._stop, self._sockets[index], self._limits, self._stream(index)
+            )
             made: SpawnProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
         else:
-            args = (self.settings, index, self._sockets[index], self._limits)
+            args = (self.settings, index, self._sockets[index], self._limits, self._stream(index))
             made = self._context.Process(target=serve_worker, args=args, daemon=True)
         made.start()
         return made
+
+    def _stream(self, index: int) -> socket.socket | None:
+        return self._streams[index] if self._streams else None
 
     def _replace_dead(self) -> None:
         while not self._stop.wait(_WATCH):
@@ -119,3 +130,10 @@ class RadiusServer:
                 db.close()
         except Exception as error:
             _log.warning("no new snapshot: starting from the last", error=str(error).splitlines()[0])
+
+
+def _streams(settings: Settings, count: int) -> list[socket.socket]:
+    """Sockets for RadSec, where there are certificates for it."""
+    if not has_certificates(settings.home):
+        return []
+    return bind_stream(settings.radius_host, settings.radius_radsec_port, count)

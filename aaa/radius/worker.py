@@ -7,9 +7,12 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,17 +22,22 @@ import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
-from aaa.accounting.store import close_silent
-from aaa.errors import ViewNotThere
+from aaa.accounting.record import AccountingRecord
+from aaa.accounting.store import sweep_silent
+from aaa.errors import CertificateNotUsable, ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.observe.worker import Watched
+from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
-from aaa.radius.refusals import Refusals, forget_refusals
+from aaa.radius.neighbours import Neighbours
+from aaa.radius.refusals import Refusals
+from aaa.radsec.server import RadSecServer
 from aaa.view.derived import impatient
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
@@ -42,6 +50,7 @@ _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
+_SWITCH = 0.0005
 # libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
 _IMPATIENT = {
     "connect_timeout": "2",
@@ -49,6 +58,8 @@ _IMPATIENT = {
     "keepalives_idle": "4",
     "keepalives_interval": "2",
     "keepalives_count": "2",
+    # Every statement here is a few look-ups by key: a plan that reads a table through is never right.
+    "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
 }
 
 
@@ -62,6 +73,7 @@ class Worker:
         stop: threading.Event,
         sockets: tuple[socket.socket, socket.socket],
         limits: Limits | None = None,
+        stream: socket.socket | None = None,
     ) -> None:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
@@ -70,21 +82,44 @@ class Worker:
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
         authenticator = Authenticator(self.view, seal, Attempts(self._limits))
-        self.answers = Answers(
-            self.view,
-            NasTable(self.view, seal),
-            authenticator,
-            self.refusals.note,
-            methods(settings, authenticator, seal, self.refusals.note),
-            elsewhere(settings, self.view, seal),
-        )
-        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
+        self.elsewhere = elsewhere(settings, self.view, seal, self.name)
+        nases = NasTable(self.view, seal)
+        self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
+        self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
+        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._duplicates = Duplicates(self._limits)
+        self._neighbours = Neighbours(settings.home / "radius", self.name)
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
+        self._radsec = self._radsec_server(settings, stream, nases)
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+        self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        self._took = self.watched.latency["access"].add
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def _radsec_server(
+        self, settings: Settings, stream: socket.socket | None, nases: NasTable
+    ) -> RadSecServer | None:
+        """RADIUS over TLS; certificates that cannot be used are told, and everything else goes on."""
+        if stream is None:
+            return None
+
+        def defer(deferred: Deferred, respond: Respond) -> None:
+            self._deferred.put((deferred, self._timed(deferred, respond, time.perf_counter_ns())))
+
+        def submit(record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
+            self._submit(record, answer, self._recorded(settle, record, time.perf_counter_ns()))
+
+        try:
+            return RadSecServer(
+                settings.home, stream, self.answers, nases, submit, defer, self._limits.reject_delay
+            )
+        except CertificateNotUsable as error:
+            _log.error("no RadSec", why=str(error))
+            return None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -93,47 +128,82 @@ class Worker:
             self._serve_accounting,
             self._send_delayed,
             self._handle_deferred,
+            self._take_passed,
             self._record,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
+        self.elsewhere.start()
         self._follower.start()
+        self._neighbours.listen()
         for thread in threads:
             thread.start()
+        if self._radsec is not None:
+            self._radsec.start()
         self._stop.wait()
+        if self._radsec is not None:
+            self._radsec.stop()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
+        self._neighbours.close()
         self.commit.stop()
+        self.elsewhere.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
-        duplicates, answers, auth = Duplicates(self._limits), self.answers, self._auth
+        """One blocking socket and one pass a request: what every login pays for is `_access` and what it calls."""
+        stopped, receive_from, answer = self._stop.is_set, self._auth.recvfrom, self._access
+        while not stopped():
+            try:
+                datagram, source = receive_from(wire.MAX_LENGTH)
+            except (BlockingIOError, ConnectionError):
+                continue
+            answer(datagram, source)
+
+    def _take_passed(self) -> None:
+        """Conversations that we hold, whose NAS changed its source port to another worker's share."""
         while not self._stop.is_set():
-            received = receive(auth)
-            if received is None:
-                continue
-            datagram, source = received
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                send(auth, known, source)
-                continue
-            answer = answers.access(datagram, source[0])
-            if answer is None:
-                continue
-            settle = self._settler(duplicates, key, source)
-            if isinstance(answer, Deferred):
-                duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put((answer, settle))
-            else:
-                settle(answer)
+            self._neighbours.take(self._access)
 
-    def _settler(
-        self, duplicates: Duplicates, key: object, source: _Source
-    ) -> Callable[[Answer | None], None]:
+    def _access(self, datagram: bytes, source: _Source) -> None:
+        begun, duplicates = time.perf_counter_ns(), self._duplicates
+        key = (source, datagram[1:2], datagram[4:20])
+        known = duplicates.get(key)
+        if known is not None:
+            self.watched.repeated += 1
+            send(self._auth, known, source)
+            return
+        answer = self.answers.access(datagram, source[0])
+        if answer is None:
+            return
+        if isinstance(answer, Deferred):
+            duplicates.put(key, Duplicates.PENDING)
+            self._deferred.put((answer, self._timed(answer, self._settler(key, datagram, source), begun)))
+        elif answer.delayed:
+            self._settler(key, datagram, source)(answer)
+        else:
+            duplicates.put(key, answer.reply)
+            send(self._auth, answer.reply, source)
+            self._took(time.perf_counter_ns() - begun)
+
+    def _timed(self, deferred: Deferred, settle: Respond, begun: int) -> Respond:
+        """The same, and what came of it after how long."""
+
+        def settled(answer: Answer | Pass | None) -> None:
+            settle(answer)
+            self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
+
+        return settled
+
+    def _settler(self, key: object, datagram: bytes, source: _Source) -> Respond:
         """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+        duplicates = self._duplicates
 
-        def settle(answer: Answer | None) -> None:
+        def settle(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Pass):
+                # Whoever gets it remembers it: a retransmission goes the same way.
+                passed = self._neighbours.pass_on(answer.worker, datagram, source)
+                answer = None if passed else answer.otherwise
             if answer is None:
                 duplicates.forget(key)
             elif answer.delayed and self._limits.reject_delay:
@@ -175,10 +245,12 @@ class Worker:
             received = receive(acct)
             if received is None:
                 continue
+            begun = time.perf_counter_ns()
             datagram, source = received
             key = (source, datagram[1:2], datagram[4:20])
             known = duplicates.get(key)
             if known is not None:
+                self.watched.repeated += 1
                 send(acct, known, source)
                 continue
             read = self.answers.accounting(datagram, source[0])
@@ -189,7 +261,25 @@ class Worker:
                 send(acct, answer.reply, source)
                 continue
             duplicates.put(key, Duplicates.PENDING)
-            self.commit.submit(record, _after(duplicates, key, acct, answer.reply, source))
+            settle = _after(duplicates, key, acct, answer.reply, source)
+            self._submit(record, answer, self._recorded(settle, record, begun))
+
+    def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
+        """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
+        self.commit.submit(record, answer.through(settle) if answer.through else settle)
+
+    def _recorded(
+        self, settle: Callable[[bool], None], record: AccountingRecord, begun: int
+    ) -> Callable[[bool], None]:
+        def settled(durable: bool) -> None:
+            settle(durable)
+            took = time.perf_counter_ns() - begun
+            if durable:
+                self.watched.latency["accounting"].add(took)
+                if self.watched.is_tailed:
+                    self.watched.recorded(record, took)
+
+        return settled
 
     def _record(self) -> None:
         """What may be late: refusals into the database, and once a minute (one worker a node) the silent sessions."""
@@ -197,7 +287,9 @@ class Worker:
         while not self._stop.wait(1.0):
             rounds += 1
             try:
+                self._tell()
                 self.refusals.flush(self._db)
+                self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
@@ -205,16 +297,34 @@ class Worker:
             except Exception as error:
                 _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
 
+    def _tell(self) -> None:
+        """For those who watch: it needs no database, and a full disk costs metrics only."""
+        self.watched.look()
+        with suppress(OSError):
+            self.watched.publish()
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            "view_seq": self.view.seq,
+            "view_records_changed": self.view.changed,
+            "view_silent_seconds": self._follower.silent,
+            "journal_segments": self._journal.segments,
+            "accounting_waiting": self.commit.waiting,
+            "deferred_waiting": self._deferred.qsize(),
+            "radsec_connections": self._radsec.connections if self._radsec else 0,
+            **self.elsewhere.gauges(),
+        }
+
     def _count_logins(self) -> None:
-        """Add the logins since last time to the database; while that is away they are kept."""
-        taken = self.answers.take_logins()
-        try:
-            if taken:
-                with self._db.write() as conn:
-                    count_logins(conn, taken, clock.now())
-        except Exception:
-            self.answers.logins.update(taken)
-            raise
+        """Add the logins since last time to the database; while that is away they wait for the next time."""
+        outcomes = Counter(self.answers.outcomes)
+        fresh: Counter[tuple[str, bool]] = Counter()
+        for (nas, outcome), count in (outcomes - self._counted).items():
+            fresh[nas, outcome == "accepted"] += count
+        if fresh:
+            with self._db.write() as conn:
+                count_logins(conn, fresh, clock.now())
+        self._counted = outcomes
 
 
 def _after(
@@ -233,7 +343,7 @@ def _after(
 def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
     """The next datagram, or None after a quarter second of silence."""
     try:
-        datagram, source = port.recvfrom(65535)
+        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
     except (BlockingIOError, ConnectionError):
         return None
     return datagram, source
@@ -250,11 +360,10 @@ def send(port: socket.socket, reply: bytes, source: _Source) -> None:
 
 
 def tidy(db: Database, up_since: datetime) -> None:
-    """Close sessions that fell silent while we listened, and forget old refusals."""
+    """Close sessions that fell silent while we listened, and forget old counts of logins."""
     now = clock.now()
+    sweep_silent(db, now, up_since)
     with db.write() as conn:
-        close_silent(conn, now, up_since)
-        forget_refusals(conn, now)
         forget_logins(conn, now)
 
 
@@ -284,15 +393,18 @@ def serve_worker(
     index: int,
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
+    stream: socket.socket | None = None,
 ) -> None:
     """Body of a worker process: serves until SIGTERM, or until the parent is gone.
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
+    sys.setswitchinterval(_SWITCH)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
-    worker = Worker(settings, index, stop, sockets, limits)
+    worker = Worker(settings, index, stop, sockets, limits, stream)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

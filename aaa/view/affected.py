@@ -21,10 +21,12 @@ PROJECTED = ("plan", "device", "edge", "pool", "link")
 
 
 class Affected(msgspec.Struct):
-    """Services and devices (NASes) to compile again."""
+    """Services, devices (NASes) and radio lines to compile again, and whether trunkline.yaml's realms."""
 
     services: set[str] = msgspec.field(default_factory=set)
     devices: set[str] = msgspec.field(default_factory=set)
+    lines: set[str] = msgspec.field(default_factory=set)
+    config: bool = False
 
 
 def affected(
@@ -35,6 +37,7 @@ def affected(
     """
     found, skip = Affected(), set(unchanged)
     waiting = list(changes)
+    named = set(waiting)
     seen: set[tuple[str, str]] = set()
     while waiting:
         kind, identifier = waiting.pop()
@@ -47,9 +50,19 @@ def affected(
             found.services.add(identifier.rpartition(".")[0])
         elif kind == "device":
             found.devices.add(identifier)
+        elif kind == "line" and ((kind, identifier) in named or _is_radio(reader, identifier)):
+            # A line that changed itself may have been a radio line until now.
+            found.lines.add(identifier)
+        elif kind == "config":
+            found.config = True
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found
+
+
+def _is_radio(reader: Reader, line_id: str) -> bool:
+    line = reader.get("line", line_id)
+    return line is not None and line.type == "radio"
 
 
 def projection(reader: Reader, kind: str, identifier: str) -> bytes:
@@ -61,7 +74,11 @@ def projection(reader: Reader, kind: str, identifier: str) -> bytes:
 def _device(device: Any) -> object:
     nas = None if device.nas is None or device.state == "retired" else (device.nas.vendor, device.nas.interim)
     olt = None if device.olt is None else (device.olt.edge, device.olt.circuit_id)
-    return nas, olt, None if device.ap is None else device.ap.edge
+    return nas, olt, None if device.ap is None else (device.ap.edge, _sectors(device.ap))
+
+
+def _sectors(ap: Any) -> object:
+    return [(name, sector.svlan, sector.auth) for name, sector in sorted(ap.sectors.items())]
 
 
 def _edge(edge: Any) -> object:

@@ -7,9 +7,11 @@ import sqlalchemy as sa
 import structlog
 
 from aaa.vendors.registry import names
+from aaa.view import realms
 from aaa.view.affected import PROJECTED, Affected, affected, projection
 from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service
+from aaa.view.cpe import OWNER, compile_line, lines_of
 from aaa.view.models import ensure, put_state, state, view_projection, view_record
 from aaa.view.records import ViewRecord
 from aaa.view.replace import replace
@@ -75,12 +77,20 @@ class ViewBuilder:
                 for kind in PROJECTED
                 for identifier in reader.ids(kind)
             }
-            everything = Affected(set(reader.ids("service")), set(reader.ids("device")))
+            devices = reader.ids("device")
+            lines = set(lines_of(reader, devices))
+            everything = Affected(set(reader.ids("service")), set(devices), lines, config=True)
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
             for owner in owners:
                 kind, _colon, identifier = owner.partition(":")
-                (everything.services if kind == "service" else everything.devices).add(identifier)
+                known = {
+                    "service": everything.services,
+                    "device": everything.devices,
+                    OWNER: everything.lines,
+                }
+                if kind in known:
+                    known[kind].add(identifier)
             changed = self._settle(reader, everything, digests, newest)
         with self._db.write() as conn:
             put_state(conn, "index_generation", generation)
@@ -110,8 +120,10 @@ class ViewBuilder:
         changed, self._kept = 0, 0
         for owners in _chunks(
             [
+                *([realms.OWNER] if touched.config else []),
                 *(f"device:{one}" for one in sorted(touched.devices)),
                 *(f"service:{one}" for one in sorted(touched.services)),
+                *(f"{OWNER}:{one}" for one in sorted(touched.lines)),
             ]
         ):
             compiled = self._compiled(reader, owners)
@@ -140,6 +152,10 @@ class ViewBuilder:
         try:
             if kind == "service":
                 return compile_service(reader, identifier, self._secrets)
+            if kind == OWNER:
+                return compile_line(reader, identifier, self._secrets.moved)
+            if owner == realms.OWNER:
+                return realms.compile_realms(reader, self._secrets)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
             self._kept += 1

@@ -6,9 +6,10 @@ import msgspec
 
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
-from aaa.view.access import Attachment, attachment
+from aaa.view import cpe
 from aaa.view.entitlement import Restriction, at_edge, combine, lacks_address, policy_of, pools_of, softened
 from aaa.view.records import (
+    OLD,
     Access,
     Nas,
     Status,
@@ -20,13 +21,17 @@ from aaa.view.records import (
     login_key,
     mac_key,
     nas_key,
+    radsec_source,
     service_key,
 )
 from aaa.view.seal import OpenSecret, Seal
 from intents.kinds import path_of
 from intents.reader import Reader
+from inventory.access import Attachment, attachment
 
 _COA_PORT, _COA_RATE = 3799, 50
+RADSEC_SECRET = b"radsec"
+"""RFC 6614 section 2.3: TLS protects; the shared secret is this word."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -70,7 +75,7 @@ def compile_service(reader: Reader, service_id: str, secrets: Secrets) -> list[V
             blocks=blocks,
         )
         records.append(ViewRecord(key, f"service:{service_id}", encode(access)))
-    return sorted(records)
+    return sorted([*records, *cpe.of_service(reader, service_id, service, records, secrets.moved)])
 
 
 def restriction_of(reader: Reader, service_id: str, service: Any) -> Restriction:
@@ -86,22 +91,34 @@ def compile_nas(reader: Reader, device_id: str, secrets: Secrets) -> list[ViewRe
     if device is None or device.nas is None or device.state == "retired":
         return []
     entry, path = device.nas, path_of("device", device_id)
-    coa = entry.coa
     records = []
     for source in entry.sources:
         key = nas_key(str(source))
-        record = Nas(
-            device=device_id,
-            vendor=entry.vendor,
-            secrets=tuple(secrets.moved(text, path, "nas.secrets", key) for text in entry.secrets),
-            require_ma=entry.message_authenticator == "require",
-            legacy=entry.legacy,
-            coa_port=coa.port if coa else _COA_PORT,
-            coa_rate=coa.rate if coa else _COA_RATE,
-            interim=entry.interim,
-        )
-        records.append(ViewRecord(key, f"device:{device_id}", encode(record)))
+        sealed = tuple(secrets.moved(text, path, "nas.secrets", key) for text in entry.secrets)
+        records.append(_nas(device_id, entry, key, sealed))
+    if entry.radsec is not None:
+        key = nas_key(radsec_source(entry.radsec))
+        records.append(_nas(device_id, entry, key, (secrets.seal.close(RADSEC_SECRET, key),)))
     return sorted(records)
+
+
+def _nas(device_id: str, entry: Any, key: bytes, sealed: tuple[bytes, ...]) -> ViewRecord:
+    coa, by_tls = entry.coa, key[2:3] == b"@"
+    moving: Any = "" if entry.moving == "none" else entry.moving
+    record = Nas(
+        device=device_id,
+        vendor=entry.vendor,
+        secrets=sealed,
+        # TLS has authenticated every octet already.
+        require_ma=entry.message_authenticator == "require" and not by_tls,
+        legacy=entry.legacy or by_tls,
+        coa_port=coa.port if coa else _COA_PORT,
+        coa_rate=coa.rate if coa else _COA_RATE,
+        interim=entry.interim,
+        moving=moving,
+        old=OLD if moving else "",
+    )
+    return ViewRecord(key, f"device:{device_id}", encode(record))
 
 
 def _wanted(service_id: str, service: Any, policy: Policy | None, restriction: Restriction) -> ViewRecord:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aaa.errors import SecretNotOpenable
 
@@ -23,7 +25,7 @@ class Seal:
     """Seals and opens with one view key of 64 octets."""
 
     def __init__(self, key: bytes) -> None:
-        self._aead = AESSIV(key)
+        self._aead, self._key = AESSIV(key), key
         self.fingerprint = hashlib.sha256(b"view key" + key).hexdigest()[:16]
         """Names the key without telling it: records of another key are built again."""
 
@@ -38,6 +40,10 @@ class Seal:
     def close(self, secret: bytes, place: bytes) -> bytes:
         """The secret sealed to its place (the key of its record)."""
         return self._aead.encrypt(secret, [place]) if secret else b""
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A key of 32 octets for something else that every node has to open (HKDF, RFC 5869)."""
+        return HKDF(SHA256(), 32, salt=None, info=b"trunkline " + purpose).derive(self._key)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """The secret in clear. Raises SecretNotOpenable for another key or place."""

@@ -1,28 +1,29 @@
 """RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.answer import answer
-from cli.here import Actor
+from cli.radius import certificate, disconnect, explain, metrics, tail
 
 if TYPE_CHECKING:
-    from aaa.accounting.merge import Session
-    from aaa.coa.correct import EndSession
-    from aaa.view.lookup import View
-    from core.settings import Settings
+    pass
 
 app = typer.Typer(
     no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
 )
+app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+
+
+app.command("explain")(explain.command)
+app.command("tail")(tail.command)
+app.command("disconnect")(disconnect.command)
+app.command("metrics")(metrics.command)
 
 
 @app.command("test-login")
@@ -38,8 +39,9 @@ def try_login(
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
     from aaa.view.seal import Seal
+    from cli.radius.opening import known_view
 
-    with _view(home) as (settings, view):
+    with known_view(home) as (settings, view):
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
@@ -54,45 +56,15 @@ def try_login(
 
 
 @app.command()
-def explain(name: Name, as_json: Json = False, home: Home = None) -> None:
-    """Explain a login: its service, holds, policy, reply by NAS, and its last refusals."""
-    from aaa import support
-    from aaa.radius.refusals import last_refusals
-    from core.db import Database, DatabaseAway
-
-    refusals: list[dict[str, Any]] = []
-    with _view(home) as (settings, view):
-        found = support.explain(view, name)
-        db = Database(settings.database_url)
-        try:
-            with db.read() as conn:
-                refusals = [
-                    {**row, "at": row["at"].isoformat()}  # type: ignore[attr-defined]
-                    for row in last_refusals(conn, found.key)
-                ]
-        except DatabaseAway:
-            pass  # the view explains without it
-        finally:
-            db.close()
-    lines = [
-        f"{found.key}: service {found.service}, {found.status}, policy {found.policy_hash}",
-        *(f"  held by {hold}" for hold in found.holds),
-        *(f"  only from circuit {one}" for one in found.bound_circuits),
-        *(f"  only from MAC {one}" for one in found.bound_macs),
-    ]
-    for device, attributes in found.replies.items():
-        lines += [f"  {device} gets", *(f"    {line}" for line in attributes)]
-    lines += [f"  refused {row['at']} at {row['nas']}: {row['reason']} {row['detail']}" for row in refusals]
-    answer("radius-explain", text="\n".join(lines), as_json=as_json, **_plain(found), refusals=refusals)
-
-
-@app.command()
 def sessions(
     service: Annotated[str, typer.Option(help="Of this service.")] = "",
     nas: Annotated[str, typer.Option(help="On this NAS.")] = "",
     stale: Annotated[bool, typer.Option("--stale", help="Only those that are to be corrected.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Closed ones too.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    before: Annotated[
+        str, typer.Option(help="The next page: those after this session, the last of the one before.")
+    ] = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -103,85 +75,59 @@ def sessions(
 
     db = Database(Settings.load(home).database_url)
     with db.read() as conn:
-        found = support.sessions(conn, service=service, nas=nas, stale=stale, closed=closed, limit=limit)
+        chosen: dict[str, Any] = {"service": service, "nas": nas, "stale": stale, "closed": closed}
+        found = support.sessions(conn, **chosen, limit=limit, before=before)
     db.close()
     rows = [{**_plain(one), "acct_session_id": one.acct_session_id.decode("latin-1")} for one in found]
     lines = [
         f"{one.started_at:%Y-%m-%d %H:%M} {one.state:<6} {one.service:<12} {one.nas:<12} {one.login:<28} "
         f"{one.framed_address:<15} up {one.up_octets} down {one.down_octets}{' stale' if one.stale else ''}"
+        + (f" bundle {one.multi_session_id}" if one.multi_session_id else "")
         for one in found
     ]
+    if len(found) == limit:
+        lines.append(f"more with --before {found[-1].session_ref}")
     answer("radius-sessions", text="\n".join(lines) or "no sessions", as_json=as_json, sessions=rows)
 
 
 @app.command()
-def disconnect(
-    name: Annotated[
-        str, typer.Argument(help="A service or login (all its sessions), a session, or an Acct-Session-Id.")
-    ],
-    actor: Actor,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, also for more than one session.")
-    ] = False,
+def who(
+    address: Annotated[str, typer.Argument(help="An IPv4 or IPv6 address.")],
+    at: Annotated[str, typer.Option(help="The moment: 2026-11-25T14:03:00+08:00; without a zone: UTC.")],
+    port: Annotated[int | None, typer.Option(help="The port, for an address that many share.")] = None,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """End live sessions and say what each NAS answered; status 1 when one did not acknowledge.
-
-    A session that comes back gets what is wanted now: to keep somebody out, put a hold on the service.
-    """
-    from aaa.coa import disconnect as ending
-    from aaa.view.derived import open_derived
-    from aaa.view.seal import Seal
+    """Say who held an address at a moment: service, session, from, to, NAS, and how sure; status 1 for nobody."""
+    from aaa.who import who as find
+    from cli.traced import moment_of, pools_at
     from core.db import Database
     from core.settings import Settings
 
-    settings = Settings.load(home)
-    db, index_db = Database(settings.database_url), open_derived(settings)
+    moment, settings = moment_of(at), Settings.load(home)
+    pools, doubt = pools_at(settings, moment)
+    db = Database(settings.database_url)
     try:
         with db.read() as conn:
-            found = ending.named(conn, name)
-        ending.check_view(index_db)
-        if len(found) > 1 and not yes:
-            _sure(found, as_json)
-        driver = ending.needs_driver(index_db, found)
-        with _drivers(settings) if driver else nullcontext() as end_session:
-            ended = ending.disconnect(
-                db, index_db, Seal.of(settings.home), found, actor=actor, end_session=end_session
-            )
+            found = find(conn, address, moment, port, pools, doubt)
     finally:
         db.close()
-        index_db.close()
     lines = [
-        f"{one.service:<12} {one.nas:<12} {one.login:<28} {one.told} after {one.milliseconds} ms"
-        for one in ended
+        f"{one.service or 'a service that nobody knows'}: {one.how}, {one.since:%Y-%m-%d %H:%M:%S} to "
+        f"{one.until.strftime('%Y-%m-%d %H:%M:%S') if one.until else 'now'} UTC at {one.nas}, {one.login} "
+        f"{one.calling}\n  session {one.session_ref}; {one.sure}: {one.why}"
+        for one in found
     ]
+    text = "\n".join(lines) or f"nobody held {address} at {moment:%Y-%m-%d %H:%M:%S} UTC"
     answer(
-        "radius-disconnect", text="\n".join(lines), as_json=as_json, sessions=[_plain(one) for one in ended]
+        "radius-who",
+        text=text,
+        as_json=as_json,
+        at=moment.isoformat(),
+        holders=[_plain(one) for one in found],
     )
-    if not all(one.done for one in ended):
+    if not found:
         raise typer.Exit(1)
-
-
-def _sure(found: "list[Session]", as_json: bool) -> None:
-    """More than one session is asked about; who cannot be asked says --yes."""
-    names = ", ".join(sorted({one.service or one.login for one in found}))
-    if as_json or not sys.stdin.isatty():
-        raise typer.BadParameter(f"{names} has {len(found)} live sessions; say --yes to end them all")
-    typer.confirm(f"End {len(found)} live sessions of {names}?", abort=True)
-
-
-@contextmanager
-def _drivers(settings: "Settings") -> "Iterator[EndSession]":
-    """The driver's way to end a session, for a NAS that takes no Disconnect-Request."""
-    from cli.installation import Installation
-    from reconciler.session_driver import end_session
-
-    one = Installation(settings)
-    try:
-        yield lambda session: end_session(one.context, session)
-    finally:
-        one.close()
 
 
 @app.command()
@@ -207,19 +153,51 @@ def status(as_json: Json = False, home: Home = None) -> None:
         raise typer.Exit(1)
 
 
-@contextmanager
-def _view(home: Path | None) -> "Iterator[tuple[Settings, View]]":
-    from aaa.radius.worker import view_folder
-    from aaa.view.derived import open_derived
-    from aaa.view.direct import newest_view
+@app.command()
+def compare(
+    realm: Annotated[str, typer.Option(help="Only this realm.")] = "",
+    nas: Annotated[str, typer.Option(help="Only this NAS.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="What was compared in so many days.")] = 7,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many logins that differ.")] = 20,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over."""
+    from datetime import timedelta
+
+    from aaa.proxy import moving
+    from cli.compared import compared, scope
+    from core import clock
+    from core.db import Database
     from core.settings import Settings
 
-    settings = Settings.load(home)
-    db = open_derived(settings)
+    since = (clock.now() - timedelta(days=days - 1)).date()
+    db = Database(Settings.load(home).database_url)
     try:
-        yield settings, newest_view(db, view_folder(settings))
+        with db.read() as conn:
+            scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}
+            kinds = moving.kinds(conn, since, realm, nas)
+            found = moving.examples(conn, limit, realm, nas)
     finally:
         db.close()
+    ready = [(by, one.name) for by, some in scopes.items() for one in some if one.ready]
+    everything = [one for some in scopes.values() for one in some]
+    answer(
+        "radius-compare",
+        text="\n".join(compared(scopes, kinds, found, ready)),
+        as_json=as_json,
+        since=since.isoformat(),
+        realm=[scope(one) for one in scopes["realm"]],
+        nas=[scope(one) for one in scopes["nas"]],
+        kinds=kinds,
+        logins=[
+            {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}
+            for one in found
+        ],
+        ready=[{"what": by, "name": name} for by, name in ready],
+    )
+    if not everything or not all(one.ready for one in everything):
+        raise typer.Exit(1)
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Where a service's line ends: its edge, the NASes that may ask for it, its circuit-id. Pure."""
+"""Where a service's line ends: its edge, the NASes that may ask for it, its circuit-id (RFC 3046, RFC 4679). Pure.
+
+RADIUS and DHCP servers know a subscriber by the same octets: this is the one place that makes them.
+"""
 
 from typing import Any
 
@@ -23,11 +26,7 @@ def attachment(reader: Reader, service: Any) -> Attachment:
     line = reader.get("line", service.line) if service.line else None
     if line is None or line.state == "ceased":
         return Attachment()
-    node_id = {"gpon": "olt", "radio": "ap", "handoff": "link"}[line.type]
-    node = _node(reader, line, node_id)
-    if node is None:
-        return Attachment()
-    edge_id = node.edge if line.type == "handoff" else _role(node, line.type).edge
+    node, edge_id = _node(reader, line), edge_of_line(reader, line)
     edge = reader.get("edge", edge_id) if edge_id else None
     if edge is None:
         return Attachment()
@@ -41,7 +40,16 @@ def attachment(reader: Reader, service: Any) -> Attachment:
     )
 
 
-def _node(reader: Reader, line: Any, field: str) -> Any:
+def edge_of_line(reader: Reader, line: Any) -> str:
+    """The edge that terminates a line: its OLT's, its AP's, its handover's; "" for none."""
+    node = _node(reader, line)
+    if node is None:
+        return ""
+    return (node.edge if line.type == "handoff" else _role(node, line.type).edge) or ""
+
+
+def _node(reader: Reader, line: Any) -> Any:
+    field = {"gpon": "olt", "radio": "ap", "handoff": "link"}[line.type]
     kind = "link" if field == "link" else "device"
     node = reader.get(kind, getattr(line, field))
     if node is None or (kind == "device" and _role(node, line.type) is None):
