@@ -64,3 +64,10 @@ class PortNotFree(Terminal):
         super().__init__(
             f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
         )
+
+
+class MetricsPortNotFree(Terminal):
+    """The port of a node's metrics is taken by somebody else."""
+
+    def __init__(self, address: str, port: int, why: str) -> None:
+        super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")

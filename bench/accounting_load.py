@@ -46,9 +46,9 @@ def body(nas: int, number: int, kind: int, step: int) -> bytes:
     if kind == START:
         return told
     up, down = octets(number, step)
-    counted = ((42, up % GIGA), (43, down % GIGA), (46, step * EVERY), (47, up // 900), (48, down // 900))
-    counted += ((52, up // GIGA), (53, down // GIGA))
-    return told + b"".join(pair(key, struct.pack(">I", value)) for key, value in counted)
+    counted = {42: up % GIGA, 43: down % GIGA, 46: step * EVERY, 47: up // 900, 48: down // 900}
+    counted |= {52: up // GIGA, 53: down // GIGA}
+    return told + b"".join(pair(key, struct.pack(">I", value)) for key, value in counted.items())
 
 
 def octets(number: int, step: int) -> tuple[int, int]:

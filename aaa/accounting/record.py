@@ -7,7 +7,7 @@ import msgspec
 from aaa.radius.packet import Packet
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
-_KINDS = {START, STOP, INTERIM, ON, OFF}
+KIND_NAMES = {START: "start", STOP: "stop", INTERIM: "interim", ON: "on", OFF: "off"}
 _CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
@@ -54,14 +54,22 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
         return self.at if self.kind == START else self.at - self.session_time
 
 
-def read_record(packet: Packet, nas: str, source: str, received: float) -> AccountingRecord | None:
+def read_record(
+    packet: Packet,
+    nas: str,
+    source: str,
+    received: float,
+    whose: tuple[str, str, str] = ("", "", ""),
+    interim: int = 600,
+) -> AccountingRecord | None:
     """The event of a verified Accounting-Request; None when Acct-Status-Type is missing or not one of ours.
 
+    `whose`: service, policy hash, wanted hash, as far as the caller knows. `interim` in seconds.
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
     get = dict(reversed(packet.pairs)).get
     kind = _integer(get(40))
-    if kind not in _KINDS:
+    if kind not in KIND_NAMES:
         return None
     up_giga, down_giga = get(52), get(53)
     public, first, last = _port_range(get(241))
@@ -77,9 +85,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
         _integer(get(43)),
         None if up_giga is None else _integer(up_giga),
         None if down_giga is None else _integer(down_giga),
-        "",
-        "",
-        "",
+        *whose,
         clean(get(1)),
         clean(get(31)),
         _address4(get(8)),
@@ -88,7 +94,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
         _integer(get(5)),
         clean(get(87)),
         _CAUSES.get(_integer(get(49)), ""),
-        600,
+        interim,
         _address6(get(168)),
         clean(get(50)),
         public,
@@ -99,7 +105,10 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
 
 def clean(value: bytes | None) -> str:
     """Text of a stranger: what is no UTF-8 is replaced, NUL (which PostgreSQL refuses) is taken out."""
-    return value.decode("utf-8", "replace").replace("\x00", "") if value else ""
+    if not value:
+        return ""
+    text = value.decode("utf-8", "replace")
+    return text.replace("\x00", "") if b"\x00" in value else text
 
 
 def prefix_text(address: bytes, length: int) -> str:

@@ -37,6 +37,12 @@ class Follower(threading.Thread):
         self._following = True
         self._said = self._looked = -1000.0
         self._position = -1
+        self._reached = clock.monotonic()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the derived database was last reached."""
+        return clock.monotonic() - self._reached
 
     def run(self) -> None:
         """Until stopped; a database that is away is tried again without end."""
@@ -45,7 +51,7 @@ class Follower(threading.Thread):
             try:
                 db = db or impatient(open_derived(self._settings), _BUSY)
                 self._step(db)
-                self._following = True
+                self._following, self._reached = True, clock.monotonic()
             except Exception as error:
                 self._lost(error)
                 self._stop_event.wait(0.5)

@@ -35,7 +35,9 @@ def test_sessions_become_history_and_that_is_forgotten(database):
     assert retain(database, KEPT, at(31))
     assert [row.acct_session_id for row in stored(database)] == [b"4"]
     rows = history(database)
-    assert sorted((row.framed_address, row.up_octets) for row in rows) == [(f"100.64.0.{n}", 7) for n in range(4)]
+    assert sorted((row.framed_address, row.up_octets) for row in rows) == [
+        (f"100.64.0.{n}", 7) for n in range(4)
+    ]
     assert {(row.started_at, row.stopped_at) for row in rows} == {(at(0), at(0) + timedelta(seconds=60))}
     assert retain(database, KEPT, at(366))
     assert history(database) == []

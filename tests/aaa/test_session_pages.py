@@ -27,9 +27,16 @@ def full(database):
     (one,) = stored(database)
     made = [_row(one, number) for number in range(ROWS)]
     names = [column.name for column in session_history.columns]
-    past = [{name: row[name] for name in names} | {"session_ref": f"old_{row['session_ref']}"} for row in made]
+    past = [
+        {name: row[name] for name in names} | {"session_ref": f"old_{row['session_ref']}"} for row in made
+    ]
     days = [
-        {"service": f"S-{n}", "day": datetime.fromtimestamp(NOON, UTC).date(), "up_octets": n, "down_octets": n}
+        {
+            "service": f"S-{n}",
+            "day": datetime.fromtimestamp(NOON, UTC).date(),
+            "up_octets": n,
+            "down_octets": n,
+        }
         for n in range(ROWS)
     ]
     with database.write() as conn:

@@ -37,7 +37,12 @@ def test_an_interim_or_stop_without_start_makes_the_session(database):
 def test_a_session_across_midnight_is_split_by_its_interims(database):
     """What an interim brought belongs to its UTC day."""
     midnight = 12 * 3600
-    write(database, record(START), record(INTERIM, midnight - 60, 100, 1), record(INTERIM, midnight + 60, 150, 3))
+    write(
+        database,
+        record(START),
+        record(INTERIM, midnight - 60, 100, 1),
+        record(INTERIM, midnight + 60, 150, 3),
+    )
     with database.read() as conn:
         assert between(conn, "S-1", DAY, DAY.replace(day=DAY.day + 1)) == Used(100, 1)
         assert between(conn, "S-1", DAY) == Used(150, 3)
@@ -46,7 +51,7 @@ def test_a_session_across_midnight_is_split_by_its_interims(database):
 
 def test_the_links_of_a_bundle_are_linked_counted_once_and_no_crowd(database):
     """Two links with one Acct-Multi-Session-Id: octets add up once, no mark; a session outside the bundle marks all."""
-    links = [{"session_id": name, "multi_session_id": "M1"} for name in (b"a", b"b")]
+    links: list[dict[str, Any]] = [{"session_id": name, "multi_session_id": "M1"} for name in (b"a", b"b")]
     write(database, *(record(START, **link) for link in links))
     write(database, *(record(INTERIM, 60, 10, 20, **link) for link in links))
     write(database, *(record(INTERIM, 60, 10, 20, **link) for link in links))
@@ -78,7 +83,9 @@ def test_a_late_session_of_an_id_that_was_used_again_is_over(database):
 
 def test_the_sweep_closes_only_who_missed_three_interims(database):
     """Silent ones are closed, those that were heard live on."""
-    write(database, record(START, interim=60), record(START, 500, session_id=b"2", session_time=0, interim=60))
+    write(
+        database, record(START, interim=60), record(START, 500, session_id=b"2", session_time=0, interim=60)
+    )
     assert sweep_silent(database, datetime.fromtimestamp(NOON + 600, UTC)) == 1
     assert [(row.state, row.cause) for row in stored(database)] == [("closed", "silent"), ("open", "")]
 
@@ -105,7 +112,9 @@ kinds = st.sampled_from([START, INTERIM, INTERIM, STOP])
 def histories(draw: Any) -> list[Any]:
     """Batches of records of a few sessions of two NASes, shuffled, with repetitions, delays and wraps."""
     records = []
-    for name in draw(st.lists(st.sampled_from([b"1", b"2", b"\x00\xff"]), min_size=1, max_size=3, unique=True)):
+    for name in draw(
+        st.lists(st.sampled_from([b"1", b"2", b"\x00\xff"]), min_size=1, max_size=3, unique=True)
+    ):
         giga = draw(st.booleans())
         nas = draw(st.sampled_from(["bng1", "bng2"]))
         for step in range(draw(st.integers(1, 5))):
@@ -159,7 +168,13 @@ def test_a_packet_is_read_with_its_ipv6_bundle_and_ports(kind):
     assert (read.framed_prefix, read.framed_address6) == ("2001:db8:1:2::/64", "2001:db8::5")
     assert (read.public_address, read.port_first, read.port_last) == ("203.0.113.9", 2048, 3071)
     assert read.multi_session_id == "M1"
-    for odd in (b"", b"\x06", b"\x06\x09\x01", b"\x06\x09\x06\x00\x00\xff\xff\x0a\x06\x00\x00\x00\x01", b"\x01\x09\x02"):
+    for odd in (
+        b"",
+        b"\x06",
+        b"\x06\x09\x01",
+        b"\x06\x09\x06\x00\x00\xff\xff\x0a\x06\x00\x00\x00\x01",
+        b"\x01\x09\x02",
+    ):
         packet = wire.read(wire.request(4, 1, b"s", pair(40, struct.pack(">I", kind)) + pair(241, odd)))
         assert packet is not None
         odd_read = read_record(packet, "bng1", "127.0.0.1", NOON)
@@ -175,4 +190,7 @@ def test_accounting_on_between_records_of_a_batch_closes_what_began_before(datab
         record(ON, at=NOON + 10, session_id=b"", service=""),
         record(START, 20, session_id=b"2", session_time=0),
     )
-    assert [(row.acct_session_id, row.state) for row in stored(database)] == [(b"0001", "closed"), (b"2", "open")]
+    assert [(row.acct_session_id, row.state) for row in stored(database)] == [
+        (b"0001", "closed"),
+        (b"2", "open"),
+    ]
