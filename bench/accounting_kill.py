@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aaa.radius import packet as wire
+from aaa.radius.exchange import RadiusClient
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer
 from bench.accounting_load import START, STOP, body, node_of, octets
@@ -56,6 +57,7 @@ def kill_both(seconds: float, rate: int, workers: int = 2) -> dict[str, int]:
         auth, acct = _free(), _free()
         settings = node_of(home, workers, _NASES, url)
         serving = Part(lambda: _serve(settings, auth, acct))
+        answers(acct)
         caller = Caller(acct, home / "acknowledged")
         try:
             caller.run(rate, seconds / 3)
@@ -231,6 +233,16 @@ def _node(settings: Settings, auth: int, acct: int, parent: Connection) -> None:
             parent.recv()
         except EOFError:
             return
+
+
+def answers(port: int) -> None:
+    """Wait until a worker answers Status-Server: the first packets of a measurement are not its own start."""
+    asking = RadiusClient("127.0.0.1", 0, port, nas_secret(0), nas_address(0), patience=1.0, attempts=60)
+    try:
+        if asking.status(accounting=True) is None:
+            raise TimeoutError("the node does not answer")
+    finally:
+        asking.close()
 
 
 def _drained(home: Path) -> None:
