@@ -121,7 +121,8 @@ class Storm:
             f"{'s':>6}{'database':>10}{'logins/s':>10}{'starts/s':>10}{'again':>8}{'p99 ms':>9}{'journal KiB':>13}"
         )
         begun, next_told = time.monotonic(), STEP
-        while (spent := time.monotonic() - begun) < SESSIONS / RATE or not outage.is_over:
+        while self._numbers or not outage.is_over:
+            spent = time.monotonic() - begun
             away = outage.look(spent)
             while len(self._numbers) > SESSIONS - spent * RATE and self._numbers:
                 number = self._numbers[-1]

@@ -143,6 +143,14 @@ def mark_crowded(conn: Connection, services: Sequence[str]) -> None:
         conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(stale=True))
 
 
+def commit(conn: Connection) -> None:
+    """End the transaction on PostgreSQL with a deadline; SQLite's, and what SQLAlchemy knows of it, ends as always.
+
+    Raises DatabaseAway: then nobody knows whether it was committed, and doing it again is right either way.
+    """
+    _past(conn, lambda database: database.commit(conn))
+
+
 def _past(conn: Connection, work: Callable[[Any], _T]) -> _T:
     """Do something past SQLAlchemy, in its transaction. Raises DatabaseAway."""
     if not conn.in_transaction():
