@@ -94,7 +94,7 @@ def test_the_ports_that_the_nas_told_and_those_of_the_rule(database):
     there = outside(CGN, "100.64.0.5")
     assert there is not None
     assert (there.address, there.first, there.last) == ("203.0.113.129", 17152, 33279)
-    assert ask(database, there.address, 60, there.last, {"cgn": CGN}) == [("S-1", "certain")]
+    assert ask(database, there.address, 60, there.last, {"cgn": CGN}) == [("S-1", "likely")]
     assert ask(database, there.address, 60, there.last + 1, {"cgn": CGN}) == []
     with pytest.raises(AddressNotUsable, match="shared by many behind pool cgn: say which port"):
         ask(database, there.address, 60, None, {"cgn": CGN})
