@@ -27,11 +27,13 @@ from aaa.view.models import newest, view_position
 from aaa.view.records import (
     Access,
     Nas,
+    Realm,
     Wanted,
     circuit_key,
     decode,
     login_key,
     mac_key,
+    realm_key,
     service_key,
     voucher_key,
 )
@@ -47,6 +49,15 @@ class LoginNotKnown(Terminal):
         super().__init__(
             f"'{name}' is no login, MAC, circuit-id or service of an active service with a session; "
             "look for it with `trunkline validate`, or wait until the view has its commit"
+        )
+
+
+class LoginElsewhere(Terminal):
+    """Another RADIUS server answers a login."""
+
+    def __init__(self, name: str, realm: str, servers: Iterable[str]) -> None:
+        super().__init__(
+            f"'{name}' is nobody of ours: the logins of realm {realm} are answered by {', '.join(servers)}"
         )
 
 
@@ -143,7 +154,15 @@ def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Acces
     ]
     if found:  # the service's own session, rather than its radio's login at the AP
         return max(found, key=lambda pair: len(pair[1].nas))
-    raise LoginNotKnown(name)
+    raise _unknown(view, name)
+
+
+def _unknown(view: View, name: str) -> Terminal:
+    realm = name.rpartition("@")[2].lower() if "@" in name else ""
+    other = decode(view.lookup(realm_key(realm)), Realm) if realm else None
+    if other is None:
+        return LoginNotKnown(name)
+    return LoginElsewhere(name, realm, (server[0] for server in other.servers))
 
 
 class Trial(msgspec.Struct, frozen=True):

@@ -166,7 +166,7 @@ class Answers:
             raise Dropped("no-login")
         other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
         if other is not None:
-            return Deferred(other, Ask(packet, nas, secret, asked))
+            return Deferred(other, Ask(packet, nas, secret, asked), quick=True)
         if asked.unusual:
             handler = self.methods.get(asked.unusual)
             if handler is not None:

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from aaa.errors import PortNotFree
+from aaa.radius.packet import MAX_LENGTH
 
 _BUFFER = 4 << 20
+_log = structlog.get_logger()
+Source = tuple[str, int]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -55,6 +60,25 @@ def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
     first = bind(host, port)
     taken = first.getsockname()[1]
     return [first, *(bind(host, taken) for _ in range(count - 1))]
+
+
+def receive(port: socket.socket) -> tuple[bytes, Source] | None:
+    """The next datagram, or None after a quarter second of silence."""
+    try:
+        datagram, source = port.recvfrom(MAX_LENGTH)  # what is longer is padding
+    except (BlockingIOError, ConnectionError):
+        return None
+    return datagram, source
+
+
+def send(port: socket.socket, reply: bytes, source: Source) -> None:
+    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
+    if not reply:
+        return
+    try:
+        port.sendto(reply, source)
+    except OSError as error:
+        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
 
 
 @contextmanager

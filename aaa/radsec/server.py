@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from aaa.accounting.record import AccountingRecord
+from aaa.errors import CertificateNotUsable
 from aaa.proxy.thread import LoopThread
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
@@ -33,10 +34,12 @@ _LOOK = 30.0
 _log = structlog.get_logger()
 
 
+Later = Callable[[Deferred | tuple[AccountingRecord, Answer], Respond], None]
+"""Takes over what is answered later: by a handler, or when an accounting record is durable."""
+
+
 class RadSecServer:
-    """Serves one listening socket on a thread of its own. `submit` makes accounting durable and then settles it;
-    `defer` hands over what a handler answers later.
-    """
+    """Serves one listening socket on a thread of its own."""
 
     def __init__(
         self,
@@ -44,12 +47,11 @@ class RadSecServer:
         listener: socket.socket,
         answers: Answers,
         nases: NasTable,
-        submit: Callable[[AccountingRecord, Answer, Callable[[bool], None]], None],
-        defer: Callable[[Deferred, Respond], None],
+        later: Later,
         reject_delay: float,
     ) -> None:
         self._home, self._listener, self._context = home, listener, server_context(home)
-        self._answers, self._nases, self._submit, self._defer = answers, nases, submit, defer
+        self._answers, self._nases, self._later = answers, nases, later
         self._reject_delay = reject_delay
         self._thread = LoopThread("radsec")
         self.connections = 0
@@ -118,7 +120,7 @@ class RadSecServer:
             return
         answer = self._answers.access(octets, source)
         if isinstance(answer, Deferred):
-            self._defer(answer, respond)
+            self._later(answer, respond)
         else:
             respond(answer)
 
@@ -126,12 +128,8 @@ class RadSecServer:
         record, answer = self._answers.accounting(octets, source) or (None, None)
         if record is None or answer is None:
             respond(answer)
-            return
-
-        def settled(durable: bool) -> None:
-            respond(answer if durable else None)
-
-        self._submit(record, answer, settled)
+        else:
+            self._later((record, answer), respond)
 
     def _respond(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> Respond:
         """What answers one request of a connection, from any thread."""
@@ -149,6 +147,24 @@ class RadSecServer:
             return
         delay = self._reject_delay if answer.delayed else 0.0
         self._thread.loop.call_later(delay, _write, writer, answer.reply)
+
+
+def radsec_server(
+    home: Path,
+    listener: socket.socket | None,
+    answers: Answers,
+    nases: NasTable,
+    later: Later,
+    reject_delay: float,
+) -> RadSecServer | None:
+    """A worker's server; None without a socket, or with certificates that cannot be used: everything else goes on."""
+    if listener is None:
+        return None
+    try:
+        return RadSecServer(home, listener, answers, nases, later, reject_delay)
+    except CertificateNotUsable as error:
+        _log.error("no RadSec", why=str(error))
+        return None
 
 
 def _is_signed(packet: Packet, nas: NasEntry) -> bool:

@@ -180,7 +180,7 @@ def _recorded(settings: "Settings") -> bool:
 def _database(settings: "Settings") -> Any:
     from contextlib import closing
 
-    from aaa.radius.worker import accounting_database
+    from aaa.view.derived import accounting_database
 
     return closing(accounting_database(settings))
 
