@@ -130,12 +130,11 @@ def stale_sessions(
         unmark(db, refs, found)
         return found
     found = []
-    with index_db.read() as conn:
-        vendors = _vendors(conn)
+    vendor_of = vendors(index_db).get
     for chunk in _open_sessions(db, services):
         known = wanted(index_db, {one.service for one in chunk})
         policies = _policies(index_db, {one.policy_hash for one in chunk})
-        found += corrections(chunk, known, vendors.get, policies.get)
+        found += corrections(chunk, known, vendor_of, policies.get)
     return found
 
 
@@ -217,8 +216,10 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         after = names[-1]
 
 
-def _vendors(conn: Connection) -> dict[str, str]:
-    return {record.device: record.vendor for _key, record in nas_records(conn)}
+def vendors(index_db: Database) -> dict[str, str]:
+    """The vendor of every NAS, by device."""
+    with index_db.read() as conn:
+        return {record.device: record.vendor for _key, record in nas_records(conn)}
 
 
 def _policies(index_db: Database, hashes: set[str]) -> dict[str, Policy]:

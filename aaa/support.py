@@ -146,11 +146,14 @@ def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Acces
         access = decode(view.lookup(key), Access) if key else None
         if key and access is not None:
             return key, access
-    for prefix in (b"u:", b"c:", b"m:", b"v:"):
-        for key, raw in view.items(prefix):
-            access = decode(raw, Access)
-            if access is not None and access.service == name:
-                return key, access
+    found = [
+        (key, access)
+        for prefix in (b"u:", b"c:", b"m:", b"v:")
+        for key, raw in view.items(prefix)
+        if (access := decode(raw, Access)) is not None and access.service == name
+    ]
+    if found:  # the service's own session, rather than its radio's login at the AP
+        return max(found, key=lambda pair: len(pair[1].nas))
     raise _unknown(view, name)
 
 

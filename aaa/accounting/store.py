@@ -143,6 +143,14 @@ def settle_crowds(conn: Connection, noted: Noted) -> None:
     noted.settle(conn, crowded)
 
 
+def commit(conn: Connection) -> None:
+    """End the transaction on PostgreSQL with a deadline; SQLite's, and what SQLAlchemy knows of it, ends as always.
+
+    Raises DatabaseAway: then nobody knows whether it was committed, and doing it again is right either way.
+    """
+    _past(conn, lambda database: database.commit(conn))
+
+
 def _past(conn: Connection, work: Callable[[Any], _T]) -> _T:
     """Do something past SQLAlchemy, in its transaction. Raises DatabaseAway."""
     if not conn.in_transaction():

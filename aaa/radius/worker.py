@@ -369,6 +369,7 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    gc.freeze()  # what was imported before the fork stays shared: the collector would write to all of it
     # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
     sys.setswitchinterval(_SWITCH)
     stop = threading.Event()

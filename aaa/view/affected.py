@@ -86,7 +86,9 @@ def _sectors(ap: Any) -> object:
 
 def _edge(edge: Any) -> object:
     pools = edge.pools
-    return [bng.device for bng in edge.bngs], pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    page = edge.garden.url if edge.garden is not None else None
+    used = pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    return [bng.device for bng in edge.bngs], *used, edge.vrf, page
 
 
 def _plan(plan: Any) -> object:

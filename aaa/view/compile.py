@@ -9,7 +9,16 @@ from aaa.limits.limit import FULL, NONE, VOUCHER, VOUCHER_ID, Limits
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
 from aaa.view import cpe
-from aaa.view.entitlement import UNRESTRICTED, Entitled, Restriction, combine, entitled, pools_of, softened
+from aaa.view.entitlement import (
+    UNRESTRICTED,
+    Entitled,
+    Restriction,
+    at_edge,
+    combine,
+    entitled,
+    pools_of,
+    softened,
+)
 from aaa.view.records import (
     OLD,
     Access,
@@ -68,6 +77,9 @@ def compile_service(
         service, plan, pools_of(reader, place.edge), restriction_of(reader, service_id, service),
         limits.of(service_id), limits.slot(service.plan, place.zone),
     )  # fmt: skip
+    found = msgspec.structs.replace(
+        found, policy=at_edge(found.policy, place.edge), free=at_edge(found.free, place.edge)
+    )
     session = service.session
     access = _access(service_id, found, place.nas, ppp=session.method != "ipoe")
     access = msgspec.structs.replace(

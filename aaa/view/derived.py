@@ -47,4 +47,4 @@ def accounting_database(settings: Settings) -> Database:
     url = sa.make_url(settings.database_url)
     if url.get_backend_name() == "postgresql":
         url = url.update_query_dict(_IMPATIENT)
-    return impatient(Database(url.render_as_string(hide_password=False)), 2000)
+    return impatient(Database(url.render_as_string(hide_password=False), ping=False), 2000)

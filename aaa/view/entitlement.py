@@ -190,6 +190,14 @@ def _address6(service: Any, pools: Pools) -> dict[str, Any]:
     return found
 
 
+def at_edge(policy: Policy | None, edge: Any) -> Policy | None:
+    """What the edge adds: the VRF that it puts subscribers into, and in the garden the page that says why."""
+    if policy is None or edge is None:
+        return policy
+    page = edge.garden.url if policy.garden and edge.garden is not None else None
+    return msgspec.structs.replace(policy, vrf=edge.vrf or "", portal=page or "")
+
+
 def lacks_address(service: Any, policy: Policy | None) -> bool:
     """Whether the service should get IPv4 and there is none to give: no pool, or one that we cannot allocate from."""
     if policy is None or service.ipv4 is None or service.ipv4.mode == "none":

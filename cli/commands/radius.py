@@ -1,4 +1,4 @@
-"""RADIUS for support: test a login, explain what it gets, list sessions, see the workers."""
+"""RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
-from cli.radius import certificate, explain, metrics, override, quota, tail, voucher
+from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app = typer.Typer(
+    no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
+)
 app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
@@ -20,6 +22,7 @@ Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or 
 
 app.command("explain")(explain.command)
 app.command("tail")(tail.command)
+app.command("disconnect")(disconnect.command)
 app.command("metrics")(metrics.command)
 app.command("override")(override.override)
 app.command("limits")(quota.limits)
