@@ -49,7 +49,7 @@ def bind_stream(host: str, port: int, count: int) -> list[socket.socket]:
             one.listen(512)  # who comes before a worker accepts waits, and is not refused
         except OSError as error:
             one.close()
-            raise PortNotFree(host, port, error.strerror or str(error)) from error
+            raise PortNotFree(host, port, error.strerror or str(error), stream=True) from error
         port = one.getsockname()[1]
         made.append(one)
     return made

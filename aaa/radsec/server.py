@@ -22,7 +22,7 @@ from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radsec.frames import FramingLost, read_packet
-from aaa.radsec.tls import FILES, folder, load, names_of, server_context
+from aaa.radsec.tls import FILES, folder, load, names_of, revoked, serial_of, server_context
 from aaa.view.records import radsec_source
 
 _CONNECTIONS = 4000
@@ -30,7 +30,7 @@ _UNDER_WAY = 256  # one identifier space
 _IDLE = 600.0
 _HANDSHAKE = 10.0
 _UNREAD = 1 << 20
-_LOOK = 30.0
+_LOOK = 1.0
 _log = structlog.get_logger()
 
 
@@ -54,7 +54,13 @@ class RadSecServer:
         self._answers, self._nases, self._later = answers, nases, later
         self._reject_delay = reject_delay
         self._thread = LoopThread("radsec")
-        self.connections = 0
+        self._revoked = revoked(home)
+        self._live: dict[asyncio.StreamWriter, int] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many NASes are connected."""
+        return len(self._live)
 
     def start(self) -> None:
         """Accept connections."""
@@ -76,7 +82,7 @@ class RadSecServer:
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
-        """New certificates are shown to whoever connects from then on."""
+        """New certificates are shown to whoever connects from then on; who is revoked is cut off."""
         known = _written(self._home)
         while True:
             await asyncio.sleep(_LOOK)
@@ -85,22 +91,29 @@ class RadSecServer:
                 with contextlib.suppress(OSError, ssl.SSLError):
                     load(self._context, self._home)
                     _log.info("RadSec certificates are taken over")
+                self._revoked = revoked(self._home)
+                for writer, serial in list(self._live.items()):
+                    if serial in self._revoked:
+                        writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.connections >= _CONNECTIONS:
             writer.close()
             return
-        self.connections += 1
+        self._live[writer] = serial_of(writer.get_extra_info("ssl_object"))
         try:
             await self._known(reader, writer)
         except (FramingLost, TimeoutError):
             self._answers.dropped["radsec-closed"] += 1
         finally:
-            self.connections -= 1
+            del self._live[writer]
             writer.close()
 
     async def _known(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         names = names_of(writer.get_extra_info("ssl_object"))
+        if self._live[writer] in self._revoked:
+            self._answers.dropped["revoked-certificate"] += 1
+            return
         source = next((found for name in names if self._nases.at(found := radsec_source(name))), "")
         if not source:
             self._answers.dropped["unknown-nas"] += 1
@@ -192,6 +205,5 @@ def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
 
 
 def _written(home: Path) -> list[float]:
-    with contextlib.suppress(OSError):
-        return [(folder(home) / name).stat().st_mtime for name in FILES]
-    return []
+    paths = [folder(home) / name for name in (*FILES, "crl.pem")]
+    return [path.stat().st_mtime for path in paths if path.exists()]
