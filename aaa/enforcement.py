@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
+from aaa.limits.crowd import same_place
 from aaa.models import is_open, is_stale, session
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
@@ -99,9 +100,20 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
             bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
         if target is not None and len(bundles) > target.limit:
             each = list(bundles.values())
-            extra = each[: -target.limit] if target.over == "replace" else each[target.limit :]
+            extra = each[: -target.limit] if target.over == "replace" else _refused(each, target.limit)
             gone |= {one.session_ref for links in extra for one in links}
     return gone
+
+
+def _refused(bundles: list[list[Session]], limit: int) -> list[list[Session]]:
+    """`over: reject` ends the newest; but before that, older ones at the place of a newer: its ghosts."""
+    ghosts = [
+        one
+        for index, one in enumerate(bundles)
+        if any(same_place(one[0], later[0]) for later in bundles[index + 1 :])
+    ][: len(bundles) - limit]
+    rest = [one for one in bundles if one not in ghosts]
+    return [*ghosts, *rest[limit:]]
 
 
 def stale_sessions(

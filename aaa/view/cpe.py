@@ -54,9 +54,24 @@ def of_service(
     if service.type != "internet" or service.session.method != "ipoe":
         return []
     svlan = service.attach.svlan if service.attach else None
-    block = own.blocks[own.nas[line.ap]] + vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
-    access = msgspec.structs.replace(own, circuits=(), nas={line.ap: 0}, blocks=(block,))
+    vlan = vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
+    access = _at_ap(own, line.ap, vlan)
     return list(_login(service.line, line, access, moved, f"service:{service_id}"))
+
+
+def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
+    """The service's record at the AP alone: where it is bound to, and addresses, are the BNG's matter."""
+    index = own.nas[ap]
+    free = own.free and msgspec.structs.replace(own.free, blocks=(own.free.blocks[index] + vlan,))
+    return msgspec.structs.replace(
+        own,
+        circuits=(),
+        ports=(),
+        pools=(),
+        nas={ap: 0},
+        blocks=(own.blocks[index] + vlan,) if own.blocks[index] else (b"",),
+        free=free,
+    )
 
 
 def lines_of(reader: Reader, devices: Sequence[str]) -> Iterator[str]:

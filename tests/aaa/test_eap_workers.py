@@ -6,10 +6,14 @@ import signal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from aaa.eap import avp
 from aaa.eap import message as eap
 from aaa.eap.conversation import Conversation, Conversations
 from aaa.eap.fragments import Incoming, NotFragments, Outgoing
+from aaa.eap.hello import offers_tls13
 from aaa.eap.peer import PeapPeer
 from aaa.eap.resume import Resumable
 from aaa.eap.state import TUNNEL, Kept, StateBox
@@ -46,8 +50,8 @@ def wandering():
 @pytest.fixture
 def two(node, certified, sqlite_template):
     """A server of two worker processes on one port."""
-    settings = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
-    with RadiusServer(settings, limits=QUICK) as running:
+    shared = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
+    with RadiusServer(shared, limits=QUICK) as running:
         yield running
 
 
@@ -188,3 +192,14 @@ def test_damaged_eap_costs_a_drop(server, certified, nas):
     assert client.access(stray, secrets.token_bytes(16)).code == 3
     start = client.access(pair(1, b"x") + pair(79, b""), secrets.token_bytes(16))
     assert eap.joined(start.packet)[4:] == b"\x01"
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_what_a_stranger_says_never_raises(octets):
+    """ClientHello, EAP, attributes inside TTLS, fragments: damaged octets are read as nothing."""
+    offers_tls13(b"\x16\x03\x01" + octets)
+    offers_tls13(octets)
+    eap.read(octets)
+    avp.read(octets)
+    assert Incoming().take(b"\0" + octets) == octets
