@@ -77,9 +77,7 @@ def compile_service(
         service, plan, pools_of(reader, place.edge), restriction_of(reader, service_id, service),
         limits.of(service_id), limits.slot(service.plan, place.zone),
     )  # fmt: skip
-    found = msgspec.structs.replace(
-        found, policy=at_edge(found.policy, place.edge), free=at_edge(found.free, place.edge)
-    )
+    found = at_edge(found, place.edge)
     session = service.session
     access = _access(service_id, found, place.nas, ppp=session.method != "ipoe")
     access = msgspec.structs.replace(
@@ -192,6 +190,7 @@ def compile_voucher(
     policy = None if spent else Policy(
         down=int(rate.down) if rate else 0, up=int(rate.up) if rate else 0,
         timeout=0 if told.get("begun") else int(told.get("seconds", 0)),
+        octets=0 if told.get("begun") else int(told.get("octets", 0)),
     )  # fmt: skip
     full = limits.one(voucher_id, FULL)
     found = Entitled(

@@ -190,12 +190,16 @@ def _address6(service: Any, pools: Pools) -> dict[str, Any]:
     return found
 
 
-def at_edge(policy: Policy | None, edge: Any) -> Policy | None:
+def at_edge(found: Entitled, edge: Any) -> Entitled:
     """What the edge adds: the VRF that it puts subscribers into, and in the garden the page that says why."""
-    if policy is None or edge is None:
-        return policy
-    page = edge.garden.url if policy.garden and edge.garden is not None else None
-    return msgspec.structs.replace(policy, vrf=edge.vrf or "", portal=page or "")
+    if edge is None:
+        return found
+    page = edge.garden.url if edge.garden is not None else None
+    policies = [
+        one and msgspec.structs.replace(one, vrf=edge.vrf or "", portal=(page or "") if one.garden else "")
+        for one in (found.policy, found.free)
+    ]
+    return msgspec.structs.replace(found, policy=policies[0], free=policies[1])
 
 
 def lacks_address(service: Any, policy: Policy | None) -> bool:
