@@ -203,3 +203,13 @@ def test_what_a_stranger_says_never_raises(octets):
     eap.read(octets)
     avp.read(octets)
     assert Incoming().take(b"\0" + octets) == octets
+
+
+def test_a_conversation_of_a_node_that_is_gone_begins_anew(server, node, certified, nas):
+    """State that a sister node sealed: it can be opened, its holder cannot be reached: EAP-Failure at once."""
+    value = StateBox(Seal.of(node.home)).close(Kept(TUNNEL, eap.PEAP, 7, "node9-0", bytes(8)), "bng1")
+    body = pair(1, b"x") + pair(24, value) + eap.attributes(eap.write(eap.RESPONSE, 7, eap.PEAP, b"\0"))
+    reply = nas().access(body, secrets.token_bytes(16))
+    assert reply.code == 3
+    assert eap.joined(reply.packet) == bytes((eap.FAILURE, 7, 0, 4))
+    assert server.worker.answers.counted == {}
