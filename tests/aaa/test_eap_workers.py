@@ -24,6 +24,7 @@ from aaa.view.seal import Seal
 from core.settings import Settings
 from tests.aaa.conftest import QUICK
 from tests.aaa.network import SECRET, write_snapshot
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def wandering():
         def following():
             made.append(
                 RadiusClient(
-                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=40
+                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=120
                 )
             )
             return made[-1]
@@ -52,6 +53,8 @@ def two(node, certified, sqlite_template):
     """A server of two worker processes on one port."""
     shared = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
     with RadiusServer(shared, limits=QUICK) as running:
+        sockets = [node.home / "radius" / f"{worker}.sock" for worker in running.workers]
+        eventually(lambda: all(one.exists() for one in sockets), cap=60)
         yield running
 
 
