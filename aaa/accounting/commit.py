@@ -14,7 +14,8 @@ import structlog
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import mark_crowded, write
+from aaa.accounting.store import settle_crowds, write
+from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
 
@@ -45,8 +46,8 @@ class GroupCommit(threading.Thread):
         self._away_until = 0.0
         self._pause = 0.0
         self._last = 0
-        self._new: set[str] = set()
-        """Services with a new session since the last look for crowded ones."""
+        self._noted = Noted()
+        """Services with a session more or less since the last look for crowded ones."""
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
@@ -72,7 +73,7 @@ class GroupCommit(threading.Thread):
                 self.settle(batch)
             if self._journal.waiting:
                 self.drain()
-            if self._new:
+            if self._noted:
                 self._look_for_crowds()
 
     def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
@@ -126,15 +127,14 @@ class GroupCommit(threading.Thread):
 
     def _look_for_crowds(self) -> None:
         """After the commit and after the answers: of two nodes that each began a session, the later sees both."""
-        services = sorted(self._new)
         try:
             with self._db.write() as conn:
-                mark_crowded(conn, services)
+                settle_crowds(conn, self._noted)
         except _AWAY:
             return  # when the database is back
         except Exception as error:
             _log.error("services with a session more could not be marked", error=_line(error))
-        self._new.clear()
+        self._noted = Noted()
 
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
@@ -173,9 +173,9 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AccountingRecord]) -> None:
         with self._db.write() as conn:
-            new = write(conn, records)
+            noted = write(conn, records)
             faults.point(IN_TRANSACTION)
-        self._new.update(new)
+        self._noted.join(noted)
 
     def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
         try:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, START, AccountingRecord, read_record
+from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -30,6 +31,7 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    voucher_key,
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
@@ -240,6 +242,12 @@ class Answers:
             policy_hash=policy,
             wanted_hash=wanted.policy_hash if wanted else "gone" if service else "",
             interim=nas.interim,
+            # A voucher's code is kept nowhere: its sessions are named by its id.
+            login=service if service.startswith(VOUCHER_ID) else record.login,
+            circuit=next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b"",
+            most=wanted.limit if wanted else 1,
+            reject=wanted is not None and wanted.over == "reject",
+            metered=wanted is not None and wanted.metered,
         )
 
     @staticmethod
@@ -251,8 +259,10 @@ class Answers:
 
     def _service_of(self, packet: Packet, record: AccountingRecord) -> str:
         circuits = read_request(packet).circuits
+        digest = self._authenticator.digest(record.login)
         keys = [
             login_key(record.login),
+            voucher_key(digest) if digest else None,
             *map(circuit_key, circuits),
             mac_key(record.login),
             mac_key(record.calling),

@@ -3,17 +3,19 @@
 import multiprocessing
 import socket
 import threading
-from multiprocessing.context import SpawnContext, SpawnProcess
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 import structlog
 
 from aaa.eap.message import offered
+from aaa.errors import ViewNotThere
 from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
 from aaa.radsec.tls import has_certificates
 from aaa.view.derived import open_derived
-from aaa.view.lookup import snapshot
+from aaa.view.lookup import View, snapshot
 from aaa.view.seal import Seal
 from core.settings import Settings
 
@@ -27,6 +29,8 @@ class RadiusServer:
     `in_process=True` runs one worker in threads of this process (tests, the demo). Ports may be 0; `auth_port` and
     `acct_port` say which were taken.
     """
+
+    _body = staticmethod(serve_worker)
 
     def __init__(self, settings: Settings, limits: Limits | None = None, in_process: bool = False) -> None:
         self.settings = settings
@@ -42,9 +46,12 @@ class RadiusServer:
         self.radsec_port: int = self._streams[0].getsockname()[1] if self._streams else 0
         self.auth_port: int = auth[0].getsockname()[1]
         self.acct_port: int = acct[0].getsockname()[1]
-        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        # One clean process imports what a worker needs and forks every worker: a node is up sooner, and its workers
+        # share that memory. What they look up they share through the mapped base file.
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["aaa.radius.worker"])
         self._stop = threading.Event()
-        self._workers: list[SpawnProcess | threading.Thread] = []
+        self._workers: list[ForkServerProcess | threading.Thread] = []
         self._watch: threading.Thread | None = None
         self._here: Worker | None = None
 
@@ -56,7 +63,7 @@ class RadiusServer:
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers; none in process."""
-        return [one.pid for one in self._workers if isinstance(one, SpawnProcess) and one.pid]
+        return [one.pid for one in self._workers if isinstance(one, ForkServerProcess) and one.pid]
 
     @property
     def worker(self) -> Worker:
@@ -81,12 +88,12 @@ class RadiusServer:
         if self._watch is not None:
             self._watch.join(timeout=5)
         for worker in self._workers:
-            if isinstance(worker, SpawnProcess):
+            if isinstance(worker, ForkServerProcess):
                 worker.terminate()  # SIGTERM: it commits what it has
         for worker in self._workers:
             worker.join(timeout=20)
         for worker in self._workers:
-            if isinstance(worker, SpawnProcess) and worker.is_alive():
+            if isinstance(worker, ForkServerProcess) and worker.is_alive():
                 worker.kill()
         for pair in (*self._sockets, self._streams):
             for one in pair:
@@ -98,15 +105,15 @@ class RadiusServer:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def _launch(self, index: int) -> SpawnProcess | threading.Thread:
+    def _launch(self, index: int) -> ForkServerProcess | threading.Thread:
         if self._in_process:
             self._here = worker = Worker(
                 self.settings, index, self._stop, self._sockets[index], self._limits, self._stream(index)
             )
-            made: SpawnProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
+            made: ForkServerProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
         else:
             args = (self.settings, index, self._sockets[index], self._limits, self._stream(index))
-            made = self._context.Process(target=serve_worker, args=args, daemon=True)
+            made = self._context.Process(target=self._body, args=args, daemon=True)
         made.start()
         return made
 
@@ -121,7 +128,12 @@ class RadiusServer:
                     self._workers[index] = self._launch(index)
 
     def _snapshot(self) -> None:
-        """A fresh base file, so that workers share it instead of each holding the records."""
+        """A base file, so that workers share it instead of each holding the records. One that is there will do:
+        nobody waits for the database, and what changed since is followed.
+        """
+        with suppress(ViewNotThere):
+            View.load(view_folder(self.settings))
+            return
         try:
             db = open_derived(self.settings)
             try:

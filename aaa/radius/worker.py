@@ -26,6 +26,8 @@ from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import sweep_silent
 from aaa.errors import CertificateNotUsable, ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.limits.codes import Codes
+from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
@@ -81,7 +83,10 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        overrides, codes = Overrides(settings.home), Codes.of(settings.home)
+        authenticator = Authenticator(
+            self.view, seal, Attempts(self._limits), overrides=overrides, digest=codes.digest
+        )
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         nases = NasTable(self.view, seal)
         self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
@@ -93,7 +98,7 @@ class Worker:
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
         self._radsec = self._radsec_server(settings, stream, nases)
-        self._keeper, self._began = index == 0, clock.now()
+        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
@@ -292,6 +297,8 @@ class Worker:
                 self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
+                if self._keeper:
+                    drain(self._home, self._db, int(time.time()))
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:
@@ -399,6 +406,7 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    gc.freeze()  # what was imported before the fork stays shared: the collector would write to all of it
     # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
     sys.setswitchinterval(_SWITCH)
     stop = threading.Event()

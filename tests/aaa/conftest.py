@@ -94,7 +94,7 @@ def certified(node, authority):
     return folder
 
 
-Anew = Callable[[Network], tuple[RadiusServer, RadiusClient]]
+Anew = Callable[..., tuple[RadiusServer, RadiusClient]]
 
 
 @pytest.fixture

@@ -388,7 +388,7 @@ def test_a_busy_index_does_not_keep_a_worker_from_following(node, network):
     """Somebody holds the derived database's write lock: the worker cannot say where it is, and still follows."""
     built = Built(open_derived(node), network)
     view, stop = View.load(node.home / "radius" / "view"), threading.Event()
-    follower = Follower(node, view, "node1-0", stop, keeper=False)
+    follower = Follower(node, view, "node1-0", stop, keeper=True)
     follower.start()
     eventually(lambda: acknowledged(built.db, built.changes(), ["node1-0"], cap=0) == [], cap=10)
     network.hold("S-1", "admin", "block")
