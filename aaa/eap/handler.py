@@ -19,6 +19,7 @@ from aaa.radius.nases import NasEntry
 
 _STATE = 24
 _AGAIN = b"\x01"
+_NO_PROOF = "the client does not accept our proof of the password"
 Settled = Callable[[str, NasEntry, Verdict], None]
 
 
@@ -130,7 +131,9 @@ class EapHandler:
                 self._settled(judge.identity, ask.nas, step.verdict)
             return self._challenge(ask, again, step.request)
         if step.exchange.stage == "failure":
-            return reply.rejected(ask, response.identifier)
+            if exchange.stage == "failure":  # it was told and counted before
+                return reply.rejected(ask, response.identifier)
+            return self._end(ask, response, refusal("wrong-credentials", _NO_PROOF, judge.identity))
         verdict = judge.decide(judge.identity, lambda _proven_before: True)
         return self._end(ask, response, Done(verdict, judge.identity, mschapv2.msk_of(step.exchange)))
 

@@ -24,6 +24,7 @@ from aaa.view.seal import Seal
 from core.settings import Settings
 from tests.aaa.conftest import QUICK
 from tests.aaa.network import SECRET, write_snapshot
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def wandering():
         def following():
             made.append(
                 RadiusClient(
-                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=40
+                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=120
                 )
             )
             return made[-1]
@@ -52,6 +53,8 @@ def two(node, certified, sqlite_template):
     """A server of two worker processes on one port."""
     shared = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
     with RadiusServer(shared, limits=QUICK) as running:
+        sockets = [node.home / "radius" / f"{worker}.sock" for worker in running.workers]
+        eventually(lambda: all(one.exists() for one in sockets), cap=60)
         yield running
 
 
@@ -203,3 +206,13 @@ def test_what_a_stranger_says_never_raises(octets):
     eap.read(octets)
     avp.read(octets)
     assert Incoming().take(b"\0" + octets) == octets
+
+
+def test_a_conversation_of_a_node_that_is_gone_begins_anew(server, node, certified, nas):
+    """State that a sister node sealed: it can be opened, its holder cannot be reached: EAP-Failure at once."""
+    value = StateBox(Seal.of(node.home)).close(Kept(TUNNEL, eap.PEAP, 7, "node9-0", bytes(8)), "bng1")
+    body = pair(1, b"x") + pair(24, value) + eap.attributes(eap.write(eap.RESPONSE, 7, eap.PEAP, b"\0"))
+    reply = nas().access(body, secrets.token_bytes(16))
+    assert reply.code == 3
+    assert eap.joined(reply.packet) == bytes((eap.FAILURE, 7, 0, 4))
+    assert server.worker.answers.counted == {}

@@ -89,7 +89,7 @@ def test_a_certificate_of_ours_is_a_login(client, certified, server, authority, 
 
 def held(server):
     """How many conversations the worker holds."""
-    handler = server.worker.answers._methods["EAP"]
+    handler = server.worker.answers.methods["EAP"]
     return len(handler.conversations)
 
 
