@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import START, STOP, AccountingRecord
@@ -23,6 +24,7 @@ from aaa.radius.client import NasStandIn
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
 from aaa.view import builder
+from cli.commands.radius import app
 from core import clock, events, faults
 from core.db import Database
 from tests.aaa.conftest import client_of
@@ -157,6 +159,13 @@ def alone(held, network):
     stand_in.stop()
 
 
+def told_by(node, *args: str) -> str:
+    """What the command prints, run in this process."""
+    done = CliRunner().invoke(app, [*args, "--home", str(node.home)])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    return str(done.stdout)
+
+
 class _Ports:
     """Where nobody answers: the stand-in only listens."""
 
@@ -180,21 +189,19 @@ def test_the_command_works_with_everything_down_and_says_what_it_could_not(alone
     journalled(node, START, "bng2", "127.0.0.2", b"live-2")
     journalled(node, START, name=b"over")
     journalled(node, STOP, name=b"over")
-    done = ask(node, "override", "s1@example.net", "--for", "24h", "--reason", "paid-in-shop", "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["service"], told["recorded"]) == (0, "S-1", False)
+    done = told_by(node, "override", "s1@example.net", "--for", "24h", "--reason", "paid-in-shop", "--json")
+    told = json.loads(done)
+    assert (told["service"], told["recorded"]) == ("S-1", False)
     outcomes = {one["session"]: one["outcome"] for one in told["sessions"]}
     assert outcomes["live-1"] == "no-session (session context not found)"
     assert outcomes["live-2"].startswith("not ended: pppd takes no Disconnect-Request")
     assert set(outcomes) == {"live-1", "live-2"}
     assert Overrides(node.home).get("S-1", 0) > now() + DAY - 60
-    listed = ask(node, "override", "--list")
-    assert "S-1" in listed.stdout
-    assert "this node alone" in listed.stdout
-    trial = ask(node, "test-login", "s1@example.net")
-    assert trial.stdout.startswith("bng1: accepted"), trial.stdout + trial.stderr
-    ended = ask(node, "override", "S-1", "--end")
-    assert "overridden no longer" in ended.stdout
+    listed = told_by(node, "override", "--list")
+    assert "S-1" in listed
+    assert "this node alone" in listed
+    assert told_by(node, "test-login", "s1@example.net").startswith("bng1: accepted")
+    assert "overridden no longer" in told_by(node, "override", "S-1", "--end")
     assert Overrides(node.home).get("S-1", 0) == 0
 
 
@@ -217,12 +224,11 @@ def test_a_mistake_is_one_sentence_and_no_override(held, args, status, why):
 
 def test_the_command_with_a_database_records_at_once(held, recorded):
     """The database is there: recorded in the same breath, and `explain` and `--list` tell until when."""
-    done = ask(held, "override", "S-1", "--for", "2h")
-    assert "recorded: every node knows" in done.stdout
+    assert "recorded: every node knows" in told_by(held, "override", "S-1", "--for", "2h")
     with recorded.read() as conn:
         assert [one.service for one in store.of_cause(conn, OVERRIDE)] == ["S-1"]
-    assert "this node alone" not in ask(held, "override", "--list").stdout
-    assert "overridden until" in ask(held, "explain", "s1@example.net").stdout
+    assert "this node alone" not in told_by(held, "override", "--list")
+    assert "overridden until" in told_by(held, "explain", "s1@example.net")
 
 
 def test_a_recorded_override_is_followed_by_every_node_and_ends_with_the_database_away(held, network, anew):

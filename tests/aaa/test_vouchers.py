@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import os
 import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from aaa.accounting.record import INTERIM, START, STOP
 from aaa.limits import vouchers
@@ -20,11 +20,12 @@ from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
 from aaa.view.records import Access, Wanted, class_of, service_key, voucher_key
 from aaa.view.seal import Seal
+from cli.radius.voucher import app
 from core import clock, events
 from core.db import Database
 from tests.aaa.limited import Limited
 from tests.aaa.test_accounting import record, write
-from tests.support import eventually, trunkline
+from tests.support import eventually
 from tests.world import World
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)
@@ -261,20 +262,20 @@ def test_a_hotspot_logs_a_voucher_in_by_whatever_it_sends(node, network, recorde
     limited.derived.close()
 
 
-def test_the_command_makes_lists_and_cancels(tmp_path):
+def test_the_command_makes_lists_and_cancels(tmp_path, monkeypatch):
     """create prints each code once, as text, JSON or CSV; list has none; cancel by code; a plan that is not there is
     named with those that are.
     """
     world = World(tmp_path / "home")
     world.one.settle()
     world.close()
-    env = os.environ | {"TRUNKLINE_HOME": str(tmp_path / "home"), "TRUNKLINE_ACTOR": "kim"}
+    monkeypatch.setenv("TRUNKLINE_HOME", str(tmp_path / "home"))
 
     def ask(*args: str):
-        return trunkline("radius", "voucher", *args, env=env)
+        return CliRunner().invoke(app, args)
 
     wrong = ask("create", "--plan", "nothing", "--hours", "1")
-    assert wrong.returncode == 2
+    assert wrong.exit_code == 2
     plan = wrong.stderr.replace("│", " ").split("there are ")[1].split(",")[0].split()[0]
     done = ask(
         "create", "--plan", plan, "--count", "2", "--hours", "24", "--data", "2G", "--batch", "cafe", "--csv"
