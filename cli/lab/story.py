@@ -79,7 +79,7 @@ class LabStory:
         """The device machine on real devices."""
         self.stage.serve()
         wanted = {router.name for router in self.stage.plan.routers} | {BNG, KEA}
-        wait_until("every device verified", lambda: self._verified() >= wanted, 240, 0.2, self._waiting)
+        wait_until("every device verified", lambda: self._verified() >= wanted, 420, 0.2, self._waiting)
         self.tell.say(
             f"{len(wanted)} devices verified: rendered, compared, committed, confirmed, compared again"
         )
