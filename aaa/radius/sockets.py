@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,7 @@ from aaa.errors import PortNotFree
 from aaa.radius.packet import MAX_LENGTH
 
 _BUFFER = 4 << 20
+_BURST = 32
 _log = structlog.get_logger()
 Source = tuple[str, int]
 
@@ -69,6 +70,16 @@ def receive(port: socket.socket) -> tuple[bytes, Source] | None:
     except (BlockingIOError, ConnectionError):
         return None
     return datagram, source
+
+
+def receive_burst(port: socket.socket) -> list[tuple[bytes, Source]]:
+    """What has come, at most a burst of it. Waits for the first; nothing after a quarter second of silence."""
+    found: list[tuple[bytes, Source]] = []
+    with suppress(BlockingIOError, ConnectionError):
+        found.append(port.recvfrom(MAX_LENGTH))
+        while len(found) < _BURST:
+            found.append(port.recvfrom(MAX_LENGTH, socket.MSG_DONTWAIT))
+    return found
 
 
 def send(port: socket.socket, reply: bytes, source: Source) -> None:

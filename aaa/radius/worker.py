@@ -28,7 +28,6 @@ from aaa.health import count_logins, forget_logins
 from aaa.limits.codes import Codes
 from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
-from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
@@ -38,7 +37,7 @@ from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals
-from aaa.radius.sockets import receive, send
+from aaa.radius.sockets import receive, receive_burst, send
 from aaa.radsec.server import radsec_server
 from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
@@ -127,31 +126,40 @@ class Worker:
         self._db.close()
 
     def _serve_access(self) -> None:
-        """One blocking socket and one pass a request: what every login pays for is `_access` and what it calls."""
-        stopped, receive_from, answer = self._stop.is_set, self._auth.recvfrom, self._access
-        while not stopped():
-            try:
-                datagram, source = receive_from(wire.MAX_LENGTH)
-            except (BlockingIOError, ConnectionError):
-                continue
-            answer(datagram, source)
+        """What came together is received, answered and sent together: the kernel's network code and ours push each
+        other out of the processor's caches, and taking turns for every request made a login a quarter dearer.
+        """
+        port, answer = self._auth, self._access
+        while not self._stop.is_set():
+            ready = []
+            for datagram, source in receive_burst(port):
+                reply = answer(datagram, source)
+                if reply is not None:
+                    ready.append((reply, source))
+            for reply, source in ready:
+                send(port, reply, source)
 
     def _take_passed(self) -> None:
         """Conversations that we hold, whose NAS changed its source port to another worker's share."""
         while not self._stop.is_set():
-            self._neighbours.take(self._access)
+            self._neighbours.take(self._answer_now)
 
-    def _access(self, datagram: bytes, source: _Source) -> None:
+    def _answer_now(self, datagram: bytes, source: _Source) -> None:
+        reply = self._access(datagram, source)
+        if reply is not None:
+            send(self._auth, reply, source)
+
+    def _access(self, datagram: bytes, source: _Source) -> bytes | None:
+        """The reply that may go now; None when none is due, or not yet."""
         begun, duplicates = time.perf_counter_ns(), self._duplicates
         key = (source, datagram[1:2], datagram[4:20])
         known = duplicates.get(key)
         if known is not None:
             self.watched.repeated += 1
-            send(self._auth, known, source)
-            return
+            return known or None  # PENDING is no reply
         answer = self.answers.access(datagram, source[0])
         if answer is None:
-            return
+            return None
         if isinstance(answer, Deferred):
             duplicates.put(key, Duplicates.PENDING)
             self._defer(answer, self._timed(answer, self._settler(key, datagram, source), begun))
@@ -159,8 +167,9 @@ class Worker:
             self._settler(key, datagram, source)(answer)
         else:
             duplicates.put(key, answer.reply)
-            send(self._auth, answer.reply, source)
             self._took(time.perf_counter_ns() - begun)
+            return answer.reply
+        return None
 
     def _timed(self, deferred: Deferred, settle: Respond, begun: int) -> Respond:
         """The same, and what came of it after how long."""
