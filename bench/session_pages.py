@@ -74,15 +74,18 @@ def _fill(db: Database, numbers: str) -> None:
         values = ", ".join(_value(column.name, db.is_sqlite, table is session) for column in table.columns)
         names = ", ".join(column.name for column in table.columns)
         chosen = numbers.format(last=count - 1)
+        statement = f"INSERT INTO {table.name} ({names}) {chosen} SELECT {values} FROM s"
         with db.write() as conn:
-            conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) {chosen} SELECT {values} FROM s")
+            conn.exec_driver_sql(statement if db.is_sqlite else statement.replace("%", "%%"))
     with db.write() as conn:
         conn.exec_driver_sql("ANALYZE")
 
 
 def _value(name: str, sqlite: bool, live: bool) -> str:
     """SQL of a column in row n."""
-    moment = "'2025-12-31 00:00:00.000000'" if sqlite else "timestamptz '2025-12-31 00:00:00Z'"
+    moment = "timestamptz '2025-12-01 00:00:00Z' + n % 2592000 * interval '1 second'"
+    if sqlite:
+        moment = "datetime('2025-12-01', '+' || (n % 2592000) || ' seconds') || '.000000'"
     ended = "'2026-01-02 00:00:00.000000'" if sqlite else "timestamptz '2026-01-02 00:00:00Z'"
     told = {
         "session_ref": f"'ses_' || {_padded('n', sqlite)}",
