@@ -13,6 +13,7 @@ from aaa.vendors import registry
 from aaa.vendors.attributes import encode as attribute
 from aaa.vendors.policy import Policy
 from aaa.view.records import Access, ViewRecord, decode, encode, login_key, mac_key
+from core.errors import Terminal
 from intents.kinds import path_of
 from intents.reader import Reader
 
@@ -56,7 +57,11 @@ def of_service(
     svlan = service.attach.svlan if service.attach else None
     vlan = vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
     access = _at_ap(own, line.ap, vlan)
-    return list(_login(service.line, line, access, moved, f"service:{service_id}"))
+    try:
+        return list(_login(service.line, line, access, moved, f"service:{service_id}"))
+    except Terminal:
+        # The line's own record is kept and told; the service's sessions at the BNG have nothing to do with it.
+        return []
 
 
 def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
