@@ -64,3 +64,13 @@ class PortNotFree(Terminal):
         super().__init__(
             f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
         )
+
+
+class ViewIsForeign(Terminal):
+    """The view was sealed with another installation's view key."""
+
+    def __init__(self, where: str, ours: str) -> None:
+        super().__init__(
+            f"the view in {where} is sealed with another view key than this node's ({ours}): nothing of it is used, as "
+            "no password would open; give this node the installation's view.key (`trunkline radius node join`)"
+        )

@@ -2,15 +2,17 @@
 
 import multiprocessing
 import threading
+from contextlib import suppress
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 import structlog
 
+from aaa.errors import ViewNotThere
 from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared
 from aaa.radius.worker import Worker, serve_worker, view_folder
-from aaa.view.derived import open_derived
-from aaa.view.lookup import snapshot
+from aaa.view.derived import follow_derived
+from aaa.view.lookup import View, snapshot
 from aaa.view.seal import Seal
 from core.settings import Settings
 
@@ -110,9 +112,14 @@ class RadiusServer:
                     self._workers[index] = self._launch(index)
 
     def _snapshot(self) -> None:
-        """A fresh base file, so that workers share it instead of each holding the records."""
+        """A base file, so that workers share it instead of each holding the records. One that is there will do:
+        nobody waits for the database, and what changed since is followed.
+        """
+        with suppress(ViewNotThere):
+            View.load(view_folder(self.settings))
+            return
         try:
-            db = open_derived(self.settings)
+            db = follow_derived(self.settings)
             try:
                 snapshot(db, view_folder(self.settings))
             finally:

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.commit import GroupCommit
@@ -30,7 +29,7 @@ from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.refusals import Refusals, forget_refusals
-from aaa.view.derived import impatient
+from aaa.view.derived import impatient, impatient_url
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
@@ -42,14 +41,6 @@ _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
-# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
-_IMPATIENT = {
-    "connect_timeout": "2",
-    "tcp_user_timeout": "4000",
-    "keepalives_idle": "4",
-    "keepalives_interval": "2",
-    "keepalives_count": "2",
-}
 
 
 class Worker:
@@ -66,8 +57,8 @@ class Worker:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
         self._auth, self._acct = sockets
-        self.view = load_view(settings)
         seal = Seal.of(settings.home)
+        self.view = load_view(settings, seal.fingerprint)
         self.refusals = Refusals()
         authenticator = Authenticator(self.view, seal, Attempts(self._limits))
         self.answers = Answers(
@@ -258,12 +249,12 @@ def tidy(db: Database, up_since: datetime) -> None:
         forget_logins(conn, now)
 
 
-def load_view(settings: Settings) -> View:
+def load_view(settings: Settings, fingerprint: str = "") -> View:
     """The view of the node's snapshot, or an empty one that the follower fills."""
     try:
-        return View.load(view_folder(settings))
+        return View.load(view_folder(settings), fingerprint)
     except ViewNotThere:
-        return View(None)
+        return View(None, fingerprint=fingerprint)
 
 
 def view_folder(settings: Settings) -> Path:
@@ -273,10 +264,7 @@ def view_folder(settings: Settings) -> Path:
 
 def accounting_database(settings: Settings) -> Database:
     """Recorded state, without the patience of others: after two seconds the journal takes over."""
-    url = sa.make_url(settings.database_url)
-    if url.get_backend_name() == "postgresql":
-        url = url.update_query_dict(_IMPATIENT)
-    return impatient(Database(url.render_as_string(hide_password=False)), 2000)
+    return impatient(Database(impatient_url(settings.database_url)), 2000)
 
 
 def serve_worker(

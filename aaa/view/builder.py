@@ -69,6 +69,9 @@ class ViewBuilder:
             return self._settle(reader, touched, digests, newest)
 
     def _build_all(self, newest: int, generation: str) -> int:
+        with self._db.write() as conn:
+            # Before the first record: a node with another view key must not take over what it cannot open.
+            put_state(conn, "seal", self._secrets.seal.fingerprint)
         with self._reader() as reader:
             digests = {
                 (kind, identifier): projection(reader, kind, identifier)

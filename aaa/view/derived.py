@@ -7,6 +7,16 @@ import sqlalchemy as sa
 from core.db import Database
 from core.settings import Settings
 
+# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
+_BUSY = 200
+_IMPATIENT = {
+    "connect_timeout": "2",
+    "tcp_user_timeout": "4000",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+}
+
 
 def open_derived(settings: Settings) -> Database:
     """The database of index and view. The caller closes it."""
@@ -16,6 +26,23 @@ def open_derived(settings: Settings) -> Database:
     with db.write() as conn:
         conn.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS derived")
     return db
+
+
+def follow_derived(settings: Settings) -> Database:
+    """The same as a RADIUS worker sees it: it makes nothing there (its role may not), and a host that says nothing
+    is away after seconds. The caller closes it.
+    """
+    if sa.make_url(settings.index_url).get_backend_name() == "sqlite":
+        return impatient(Database(settings.index_url, durable=False), _BUSY)
+    return Database(impatient_url(settings.index_url), schema="derived")
+
+
+def impatient_url(text: str) -> str:
+    """A database URL with our patience for PostgreSQL; SQLite's has its own."""
+    url = sa.make_url(text)
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict(_IMPATIENT)
+    return url.render_as_string(hide_password=False)
 
 
 def impatient(db: Database, milliseconds: int) -> Database:

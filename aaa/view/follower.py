@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from aaa.errors import ViewFileNotUsable
 from aaa.view import overlay
 from aaa.view.base import Base
-from aaa.view.derived import impatient, open_derived
+from aaa.view.derived import follow_derived
 from aaa.view.lookup import View, log_path, snapshot
 from core import clock
 from core.db import Database, DatabaseAway
@@ -17,10 +18,10 @@ from core.settings import Settings
 
 _log = structlog.get_logger()
 _PAUSE = 0.05
-_BUSY = 200
 _HEARTBEAT = 2.0
 _REBASE = 30.0
 _COMPACT = 20_000
+_FOLLOWED = "view.followed"
 
 
 class Follower(threading.Thread):
@@ -37,13 +38,14 @@ class Follower(threading.Thread):
         self._following = True
         self._said = self._looked = -1000.0
         self._position = -1
+        self._twin = False
 
     def run(self) -> None:
         """Until stopped; a database that is away is tried again without end."""
         db = None
         while not self._stop_event.wait(_PAUSE):
             try:
-                db = db or impatient(open_derived(self._settings), _BUSY)
+                db = db or follow_derived(self._settings)
                 self._step(db)
                 self._following = True
             except Exception as error:
@@ -67,11 +69,22 @@ class Follower(threading.Thread):
             with suppress(DatabaseAway):
                 self._view.acknowledge(db, self._worker)
                 self._position, self._said = self._view.seq, now
+                self._tell_twin()
+                if self._keeper:
+                    touch_followed(self._folder)
         if self._keeper and (changes or before != self._view.generation):
             self._keep(db, changes, whole=before != self._view.generation)
         if now - self._looked > _REBASE:
             self._looked = now
             self._view.rebase(self._folder)
+
+    def _tell_twin(self) -> None:
+        """Say once that a name is taken twice: positions and leased addresses are by name."""
+        if self._view.twin and not self._twin:
+            _log.error(
+                "another worker of this name is alive: give each node its own `node`", worker=self._worker
+            )
+        self._twin = self._view.twin
 
     def _keep(self, db: Database, changes: list[overlay.Change], whole: bool) -> None:
         """Make the snapshot say what the worker knows."""
@@ -86,6 +99,21 @@ class Follower(threading.Thread):
             overlay.append(log_path(self._folder, base), changes)
         if base is not None:
             base.close()
+
+
+def touch_followed(folder: Path) -> None:
+    """Remember beside the snapshot when the database was last followed."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / _FOLLOWED).touch(mode=0o600)
+
+
+def followed_at(folder: Path) -> datetime | None:
+    """When this node last followed the database; None when it never did."""
+    try:
+        return datetime.fromtimestamp((folder / _FOLLOWED).stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _base(folder: Path) -> Base | None:
