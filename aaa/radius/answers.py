@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from aaa.accounting.record import AccountingRecord, read_record
+from aaa.errors import Dropped
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -34,10 +35,6 @@ Refused = Callable[[str, NasEntry, Verdict], None]
 Elsewhere = Callable[[str, NasEntry], Handler | None]
 """(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
-
-
-class Dropped(Exception):
-    """The packet gets no answer; the reason is counted."""
 
 
 class Answers:

@@ -4,7 +4,7 @@ the count of failed attempts.
 
 import hmac
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -47,11 +47,25 @@ class Verdict(msgspec.Struct, frozen=True):
         return not self.reason
 
 
+class Addresses(Protocol):
+    """Addresses that the node gives itself, from what is leased to it."""
+
+    def give(self, pools: tuple[str, ...], service: str, place: bytes, vendor: str) -> bytes | None:
+        """Reply attributes with an address of each family that the pools have; None when none is left.
+
+        `place` (NAS, a space, and circuit or MAC there) is the same for the same line: who asks again gets what they
+        had. Called by the answering thread: it never waits.
+        """
+
+
 class Authenticator:
     """Decides over a View; one for each worker."""
 
-    def __init__(self, view: View, seal: Seal, attempts: Attempts) -> None:
+    def __init__(
+        self, view: View, seal: Seal, attempts: Attempts, addresses: Addresses | None = None
+    ) -> None:
         self._view, self._seal, self._attempts = view, seal, attempts
+        self._addresses = addresses
 
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
@@ -71,7 +85,19 @@ class Authenticator:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "wrong-credentials", access.service)
         self._attempts.succeeded(asked.login, nas.device)
-        return _place(asked, access, nas)
+        verdict = _place(asked, access, nas)
+        return self._with_addresses(verdict, asked, access, nas) if access.pools else verdict
+
+    def _with_addresses(self, verdict: Verdict, asked: Asked, access: Access, nas: NasEntry) -> Verdict:
+        if not verdict.accepted:
+            return verdict
+        place = nas.device.encode() + b" " + (asked.circuits[0] if asked.circuits else _mac(asked))
+        given = None
+        if self._addresses is not None:
+            given = self._addresses.give(access.pools, access.service, place, nas.vendor)
+        if given is None:
+            return Verdict(b"", "no-address", access.service, f"none left in {', '.join(access.pools)}")
+        return msgspec.structs.replace(verdict, block=given + verdict.block)
 
     def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
         """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""

@@ -21,6 +21,7 @@ from aaa.accounting.journal import Journal
 from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.pools.start import Addresses
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred
@@ -60,7 +61,12 @@ class Worker:
         seal = Seal.of(settings.home)
         self.view = load_view(settings, seal.fingerprint)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        self._db = accounting_database(settings)
+        self._journal = Journal(settings.home / "radius" / "journal")
+        self.addresses = Addresses(
+            settings, index, self._db, self.view, stop, lambda: not self._journal.waiting
+        )
+        authenticator = Authenticator(self.view, seal, Attempts(self._limits), self.addresses.giver)
         self.answers = Answers(
             self.view,
             NasTable(self.view, seal),
@@ -70,8 +76,6 @@ class Worker:
             elsewhere(settings, self.view, seal),
         )
         self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
-        self._db = accounting_database(settings)
-        self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
@@ -89,10 +93,10 @@ class Worker:
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
         self._follower.start()
-        for thread in threads:
+        for thread in (*threads, *self.addresses.threads):
             thread.start()
         self._stop.wait()
-        for thread in (*threads, self._follower):
+        for thread in (*threads, self._follower, *self.addresses.threads):
             thread.join(timeout=5)
         self.commit.stop()
         self._db.close()

@@ -11,6 +11,7 @@ from aaa.view.affected import PROJECTED, Affected, affected, projection
 from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service
 from aaa.view.models import ensure, put_state, state, view_projection, view_record
+from aaa.view.pools import compile_pool
 from aaa.view.records import ViewRecord
 from aaa.view.replace import replace
 from aaa.view.seal import OpenSecret, Seal
@@ -78,12 +79,15 @@ class ViewBuilder:
                 for kind in PROJECTED
                 for identifier in reader.ids(kind)
             }
-            everything = Affected(set(reader.ids("service")), set(reader.ids("device")))
+            everything = Affected(
+                set(reader.ids("service")), set(reader.ids("device")), set(reader.ids("pool"))
+            )
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
             for owner in owners:
                 kind, _colon, identifier = owner.partition(":")
-                (everything.services if kind == "service" else everything.devices).add(identifier)
+                parts = {"service": everything.services, "pool": everything.pools}
+                parts.get(kind, everything.devices).add(identifier)
             changed = self._settle(reader, everything, digests, newest)
         with self._db.write() as conn:
             put_state(conn, "index_generation", generation)
@@ -114,6 +118,7 @@ class ViewBuilder:
         for owners in _chunks(
             [
                 *(f"device:{one}" for one in sorted(touched.devices)),
+                *(f"pool:{one}" for one in sorted(touched.pools)),
                 *(f"service:{one}" for one in sorted(touched.services)),
             ]
         ):
@@ -143,6 +148,8 @@ class ViewBuilder:
         try:
             if kind == "service":
                 return compile_service(reader, identifier, self._secrets)
+            if kind == "pool":
+                return compile_pool(reader, identifier)
             return compile_nas(reader, identifier, self._secrets)
         except Terminal as error:
             self._kept += 1

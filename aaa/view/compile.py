@@ -68,6 +68,7 @@ def compile_service(reader: Reader, service_id: str, secrets: Secrets) -> list[V
             macs=_bound_macs(service, place),
             nas=nas,
             blocks=blocks,
+            pools=policy.given if policy is not None else (),
         )
         records.append(ViewRecord(key, f"service:{service_id}", encode(access)))
     return sorted(records)

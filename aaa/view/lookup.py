@@ -31,7 +31,8 @@ class View:
         self.fingerprint = fingerprint
         self.boot = new_id("boot")
         self.twin = False
-        """Whether another process acknowledges under our name."""
+        """Whether another process acknowledges under our name, and whether it was there before us."""
+        self.late = False
         self._spoke = False
         self._base = base
         self._over: dict[bytes, bytes | None] = {}
@@ -109,6 +110,7 @@ class View:
             row = {"worker": worker, "seq": seq, "seen_at": clock.now(), "boot": self.boot, "twin": twin}
             upsert(conn, view_position, [row], key=["worker"])
         self.twin, self._spoke = twin, True
+        self.late = twin and str(there) < self.boot
 
     def rebase(self, folder: Path) -> None:
         """Map the folder's newer base, if there is one, and forget what it already contains."""

@@ -9,6 +9,7 @@ import msgspec
 
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
+from aaa.view.pools import compile_pool
 from aaa.view.records import ViewRecord
 from aaa.view.seal import Seal
 from core.settings import Settings
@@ -163,6 +164,7 @@ class Network:
         found += [
             one for service in reader.ids("service") for one in compile_service(reader, service, secrets)
         ]
+        found += [one for pool in reader.ids("pool") for one in compile_pool(reader, pool)]
         return sorted(found)
 
 
