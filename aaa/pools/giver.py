@@ -44,23 +44,34 @@ class Giver:
         self.shelves: dict[str, Shelf] = {}
         self._records: dict[str, PoolRecord | None] = {}
         self.draining = False
+        self.asked = False
+        """Whether the database was asked for blocks, with or without an answer: before that no pool counts as empty."""
         self.refused: dict[str, int] = {}
         """How often a pool had nothing left, by pool."""
         self.low = threading.Event()
         """Set when a pool should get more; the keeping thread waits for it."""
         self.ledger = Ledger(path, boot)
-        events, self.lost = self.ledger.read()
+        self.lost = False
         """Whether the machine may have died with a part of the ledger."""
+        try:
+            self._remember()
+        except BaseException:
+            self.ledger.close()
+            raise
+        view.on_change(self._changed)
+
+    def _remember(self) -> None:
+        """Read the ledger, and write it anew with what counts."""
+        events, self.lost = self.ledger.read()
         for event in events:
             self._shelf(_pool(event)).apply(event)
         for shelf in self.shelves.values() if self.lost else ():
-            for event in shelf.doubts(now()):
+            for event in shelf.doubts(self._now()):
                 shelf.apply(event)
         for shelf in self.shelves.values():
             for held in shelf.held.values():
-                held.seen = now()  # accounting may have told of it until a moment ago
+                held.seen = self._now()  # accounting may have told of it until a moment ago
         self.ledger.rewrite(self._everything())
-        view.on_change(self._changed)
 
     def give(
         self, pools: tuple[str, ...], service: str, place: bytes, vendor: str = "generic"
@@ -77,6 +88,8 @@ class Giver:
                 raise Dropped("draining")
             chosen = self._choose(pools, service, where)
             if chosen is None:
+                if not self.asked:
+                    raise Dropped("addresses-not-asked-for")
                 return None
             now = self._now()
             events = [Given(pool, value, service, where, now) for pool, value in chosen]
@@ -102,7 +115,7 @@ class Giver:
                 found[record.family] = (pool, value)
         # IPv4 first: without it nothing works. IPv6 that ran out keeps nobody offline.
         if not wanted or min(wanted) not in found:
-            for pool in pools:
+            for pool in pools if self.asked else ():
                 self.refused[pool] = self.refused.get(pool, 0) + 1
             return None
         return list(found.values())

@@ -88,6 +88,7 @@ class Keeping(threading.Thread):
         self._giver.close()
 
     def _lost(self, error: Exception) -> None:
+        self._giver.asked = True
         if not self._away:
             _log.warning(
                 "leased addresses are not kept",
@@ -110,6 +111,7 @@ class Keeping(threading.Thread):
                 self._lease_ahead(pool, record)
             self._return_surplus()
         self._giver.reserve()
+        self._giver.asked = True
         self._count()
 
     def _ask(self) -> Told:
@@ -220,8 +222,7 @@ class Keeping(threading.Thread):
         shelf = self._giver.shelves.get(pool)
         size = max((block.span.size for block in shelf.blocks.values()), default=1) if shelf else 1
         ahead = max(size, len(shelf.held) // 4) if shelf else 1
-        with self._giver.lock:
-            free = self._current(shelf, record) if shelf else 0
+        free = self._free(shelf, record)
         if free >= ahead:
             self._empty.discard(pool)
             return
@@ -239,12 +240,14 @@ class Keeping(threading.Thread):
             )
             self._empty.add(pool)
 
-    @staticmethod
-    def _current(shelf: Shelf, record: PoolRecord) -> int:
+    def _free(self, shelf: Shelf | None, record: PoolRecord | None) -> int:
         """Free addresses of prefixes that the pool still has."""
+        if shelf is None or record is None:
+            return 0
         known = set(record.prefixes)
-        parts = (shelf.fresh, shelf.ready)
-        return sum(1 for part in parts for value in part if shelf.block_of[value][0] in known)
+        with self._giver.lock:
+            parts = (shelf.fresh, shelf.ready)
+            return sum(1 for part in parts for value in part if shelf.block_of[value][0] in known)
 
     def _return_surplus(self) -> None:
         """Blocks of which nothing is used: one at a time while twice as much as needed is free; all of a prefix that
@@ -255,7 +258,7 @@ class Keeping(threading.Thread):
             for block in self._idle(shelf):
                 ahead = max(block.span.size, len(shelf.held) // 4)
                 gone = record is None or block.span.prefix not in record.prefixes
-                if gone or shelf.free - block.span.size >= 2 * ahead:
+                if gone or self._free(shelf, record) - block.span.size >= 2 * ahead:
                     self._return(shelf, [Lease(block.span, block.epoch)])
                     if not gone:
                         break

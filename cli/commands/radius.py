@@ -9,6 +9,7 @@ import typer
 
 from cli.answer import answer
 from cli.node.commands import app as node_app
+from cli.node.people import pools
 
 if TYPE_CHECKING:
     from aaa.view.lookup import View
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
 app.add_typer(node_app, name="node")
+app.command()(pools)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]

@@ -98,6 +98,7 @@ class FarmWorker:
 
     def kill(self, machine: bool = False) -> None:
         """SIGKILL; or the machine dies and what was not synced is lost."""
+        self.boot += machine
         if self.giver is None:
             return
         ledger, self.giver, self.keeping = self.giver.ledger, None, None
@@ -106,7 +107,6 @@ class FarmWorker:
             assert isinstance(ledger, Synced)
             if ledger.path.exists() and ledger.synced:
                 os.truncate(ledger.path, ledger.synced)
-            self.boot += 1
 
     def step(self) -> None:
         """A round of keeping; a database that is away is nothing."""
@@ -122,7 +122,7 @@ class FarmNode:
     def __init__(self, farm: "Farm", name: str, workers: int) -> None:
         self.farm, self.name = farm, name
         self.folder = farm.folder / name
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.home = home_of(self.folder)
         self.line = Line(farm.db)
         self.journal: list[AccountingRecord] = []
@@ -222,13 +222,13 @@ class Farm:
                 self.tell(node, service, STOP)
             del self.live[service]
 
-    def pass_time(self, seconds: float, rng: random.Random) -> None:
+    def pass_time(self, seconds: float, rng: random.Random, told_to: "list[FarmNode] | None" = None) -> None:
         """Time goes by in steps of an interim, in which every session is told to some node, and nodes tidy."""
         end = self.seconds + seconds
         while self.seconds < end:
             self.seconds = min(end, self.seconds + INTERIM_SECONDS)
             for service in list(self.live):
-                self.tell(rng.choice(self.nodes), service, INTERIM)
+                self.tell(rng.choice(told_to or self.nodes), service, INTERIM)
             for node in self.nodes:
                 node.drain()
             reachable = [node for node in self.nodes if not node.line.cut]

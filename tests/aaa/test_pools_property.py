@@ -111,7 +111,8 @@ def run(make_database, examples: int, steps: int) -> None:
     run_state_machine_as_test(
         machine_on(make_database),
         settings=settings(
-            max_examples=examples, phases=[Phase.explicit, Phase.generate], stateful_step_count=steps, deadline=None, print_blob=True,
+            max_examples=examples, phases=[Phase.explicit, Phase.generate], stateful_step_count=steps,
+            deadline=None, print_blob=True,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
