@@ -30,7 +30,7 @@ class ServedNode:
 
     def wait(self) -> None:
         """Until it answers."""
-        eventually(self.answers, cap=40, says=self.log)
+        eventually(self.answers, cap=120, says=self.log)
 
     def launch(self) -> None:
         """Start without waiting."""
