@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from aaa.errors import Dropped
 from aaa.pools.ledger import Ledger
@@ -21,6 +22,7 @@ from aaa.view.records import Wanted, decode, service_key
 _AHEAD = 64
 """So many addresses of a pool are reserved at once: one sync for all of them."""
 _LARGE = 8 << 20
+_log = structlog.get_logger()
 
 
 class Giver:
@@ -71,6 +73,8 @@ class Giver:
         for shelf in self.shelves.values():
             for held in shelf.held.values():
                 held.seen = self._now()  # accounting may have told of it until a moment ago
+                if self.lost:
+                    held.at = self._now()  # and it may have been given again
         self.ledger.rewrite(self._everything())
 
     def give(
@@ -83,25 +87,35 @@ class Giver:
         `place` is the NAS's device id, a space, and what is the same whenever this line asks.
         """
         where = place.partition(b" ")[2]
-        with self.lock:
-            if self.draining or self._late():
-                raise Dropped("draining")
-            chosen = self._choose(pools, service, where)
-            if chosen is None:
-                if not self.asked:
-                    raise Dropped("addresses-not-asked-for")
-                return None
-            now = self._now()
-            events = [Given(pool, value, service, where, now) for pool, value in chosen]
-            self.ledger.write(events)
-            for event in events:
-                self.shelves[event.pool].apply(event)
-        return b"".join(
-            attributes(vendor, self._record(event.pool).family, event.value)  # type: ignore[union-attr]
-            for event in events
-        )
+        try:
+            with self.lock:
+                chosen = self._taken(pools, service, where)
+        except OSError as error:
+            _log.error("no address is given: the ledger cannot be written", error=str(error))
+            raise Dropped("ledger-not-written") from error
+        if chosen is None:
+            return None
+        return b"".join(attributes(vendor, family, value) for family, (_pool, value) in chosen.items())
 
-    def _choose(self, pools: tuple[str, ...], service: str, where: bytes) -> list[tuple[str, str]] | None:
+    def _taken(self, pools: tuple[str, ...], service: str, where: bytes) -> dict[str, tuple[str, str]] | None:
+        if self.draining or self._late():
+            raise Dropped("draining")
+        chosen = self._choose(pools, service, where)
+        if chosen is None:
+            if not self.asked:
+                raise Dropped("addresses-not-asked-for")
+            return None
+        now = self._now()
+        events = [Given(pool, value, service, where, now) for pool, value in chosen.values()]
+        self.ledger.write(events)
+        for event in events:
+            self.shelves[event.pool].apply(event)
+        return chosen
+
+    def _choose(
+        self, pools: tuple[str, ...], service: str, where: bytes
+    ) -> dict[str, tuple[str, str]] | None:
+        """Family -> (pool, address)."""
         found: dict[str, tuple[str, str]] = {}
         wanted: list[str] = []
         key = (service, where)
@@ -118,7 +132,7 @@ class Giver:
             for pool in pools if self.asked else ():
                 self.refused[pool] = self.refused.get(pool, 0) + 1
             return None
-        return list(found.values())
+        return found
 
     def _value(self, pool: str, record: PoolRecord, key: tuple[str, bytes]) -> str | None:
         shelf = self._shelf(pool)

@@ -31,7 +31,7 @@ RETURNED_IN_LEDGER = faults.declare("pools.returned_before_database")
 _LOOKED_AT = 500
 _PAUSE, _BREATH = 2.0, 0.2
 _AFTER_FAILURE = 2.0
-_COUNTED = 5.0
+_COUNTED, _HEARTBEAT = 5.0, 1.0
 _MOST = 16
 _log = structlog.get_logger()
 
@@ -67,10 +67,10 @@ class Keeping(threading.Thread):
         self._db, self._view, self._giver, self._owner = db, view, giver, owner
         self._stop_event, self._workers = stop, workers
         self._journal_empty, self._retiring, self._now = journal_empty, retiring, now
-        self._pools: dict[str, PoolRecord] | None = None
+        self._pools: set[str] | None = None
         self._away = False
         self._empty: set[str] = set()
-        self._counted = 0.0
+        self._counted = self._spoke = 0.0
         view.on_change(self._changed)
 
     def run(self) -> None:
@@ -82,10 +82,16 @@ class Keeping(threading.Thread):
             except Exception as error:
                 self._lost(error)
                 self._stop_event.wait(_AFTER_FAILURE)
-            self._stop_event.wait(_BREATH)  # a small pool would call at every login
-            self._giver.low.wait(_PAUSE)
-            self._giver.low.clear()
+            self._rest_a_while()
         self._giver.close()
+
+    def _rest_a_while(self) -> None:
+        """Until a pool is low, but not at every login of a small one."""
+        self._stop_event.wait(_BREATH)
+        for _ in range(int(_PAUSE / _BREATH)):
+            if self._stop_event.is_set() or self._giver.low.wait(_BREATH):
+                break
+        self._giver.low.clear()
 
     def _lost(self, error: Exception) -> None:
         self._giver.asked = True
@@ -117,9 +123,10 @@ class Keeping(threading.Thread):
     def _ask(self) -> Told:
         now = self._moment()  # first: what is acknowledged after that is not told
         empty = bool(self._workers) and self._journal_empty()
-        if self._workers:
+        if self._workers and now.timestamp() - self._spoke >= _HEARTBEAT:
             with self._db.write() as conn:
                 nodes.heartbeat(conn, self._owner, self._workers, empty, now)
+            self._spoke = now.timestamp()
         with self._db.read() as conn:
             drained = nodes.watermark(conn)
             return Told(
@@ -301,14 +308,14 @@ class Keeping(threading.Thread):
     def _known(self) -> dict[str, PoolRecord]:
         """Pools whose addresses nodes give."""
         if self._pools is None:
-            names = [key[2:].decode() for key, _record in self._view.items(b"p:")]
-            found = {name: self._giver.record(name) for name in names}
-            self._pools = {name: record for name, record in found.items() if record is not None}
-        return self._pools
+            self._pools = set()  # first: what is followed meanwhile is added
+            self._pools |= {key[2:].decode() for key, _record in self._view.items(b"p:")}
+        found = {name: self._giver.record(name) for name in list(self._pools)}
+        return {name: record for name, record in found.items() if record is not None}
 
     def _changed(self, key: bytes, _record: bytes | None) -> None:
-        if key[:2] == b"p:":
-            self._pools = None
+        if key[:2] == b"p:" and self._pools is not None:
+            self._pools.add(key[2:].decode())
 
     def _count(self) -> None:
         """Tell everybody how much is free, given, resting and in doubt."""

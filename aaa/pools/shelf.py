@@ -190,8 +190,8 @@ class Shelf:
             self.fresh[event.value] = None
 
     def doubts(self, now: float) -> list[Doubted]:
-        """The machine died: whatever was ready may have been given without our knowing."""
-        return [Doubted(self.pool, value, now) for value in self.ready]
+        """The machine died: whatever was ready may have been given without our knowing, or resting given back."""
+        return [Doubted(self.pool, value, now) for part in (self.ready, self.resting) for value in part]
 
     def events(self) -> Iterator[Event]:
         """What makes this shelf anew."""
