@@ -85,3 +85,10 @@ class LedgerInUse(Retryable):
 
 class Dropped(Exception):
     """A packet gets no answer; the reason is counted."""
+
+
+class MetricsPortNotFree(Terminal):
+    """The port of a node's metrics is taken by somebody else."""
+
+    def __init__(self, address: str, port: int, why: str) -> None:
+        super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")

@@ -55,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Accounting-Request port (RFC 2866)."""
     radius_workers: int = 1
     """RADIUS processes that share the ports."""
+    radius_metrics_host: str = "127.0.0.1"
+    """Address of a node's own metrics, which have no login: a management address, never a public one."""
+    radius_metrics_port: int | None = None
+    """Port of a node's own Prometheus metrics, for nodes without the API; absent: none."""
     webhook_secret: str = ""
     """Shared secret of the forge's webhook (HMAC-SHA256); empty: webhooks are refused."""
     node: str = "node1"

@@ -45,6 +45,11 @@ class GroupCommit(threading.Thread):
         """Queue a record; `reply` is called from this thread."""
         self._queue.put((record, reply))
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait for their commit."""
+        return self._queue.qsize()
+
     def stop(self) -> None:
         """Commit what is queued and end."""
         self._queue.put(None)

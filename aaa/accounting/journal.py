@@ -57,6 +57,11 @@ class Journal:
         """Whether there is anything to drain, ours or left by a writer that died."""
         return any(self._folder.glob("*.journal"))
 
+    @property
+    def segments(self) -> int:
+        """How many segments wait on this node."""
+        return len(list(self._folder.glob("*.journal")))
+
     def drain(self, apply: Callable[[Sequence[AccountingRecord]], None]) -> int:
         """Give every segment that nobody writes to `apply`, in order, and delete it; returns the records' number."""
         self.close()

@@ -7,7 +7,7 @@ import msgspec
 from aaa.radius.packet import Packet
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
-_KINDS = {START, STOP, INTERIM, ON, OFF}
+KIND_NAMES = {START: "start", STOP: "stop", INTERIM: "interim", ON: "on", OFF: "off"}
 _CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
@@ -55,7 +55,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
     """
     found = dict(reversed(packet.pairs))
     kind = _integer(found.get(40))
-    if kind not in _KINDS:
+    if kind not in KIND_NAMES:
         return None
     return AccountingRecord(
         kind=kind,
@@ -81,7 +81,10 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
 
 def clean(value: bytes | None) -> str:
     """Text of a stranger: what is no UTF-8 is replaced, NUL (which PostgreSQL refuses) is taken out."""
-    return (value or b"").decode("utf-8", "replace").replace("\x00", "")
+    if not value:
+        return ""
+    text = value.decode("utf-8", "replace")
+    return text.replace("\x00", "") if b"\x00" in value else text
 
 
 def _integer(value: bytes | None) -> int:

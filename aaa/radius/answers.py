@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
 from aaa.errors import Dropped
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -17,7 +17,8 @@ from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
-from aaa.radius.request import read_request
+from aaa.radius.quick import Quick, read_quickly
+from aaa.radius.request import Asked, read_request
 from aaa.radius.slow import read_slowly, reply_slowly
 from aaa.view.lookup import View
 from aaa.view.records import (
@@ -32,9 +33,12 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
+Observer = Callable[[NasEntry, Asked, Verdict, int], None]
+"""Is told of every decision: the NAS, who asked, what was decided, and the nanoseconds that it took."""
 Elsewhere = Callable[[str, NasEntry], Handler | None]
 """(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
 _PROXY = wire.PROXY_STATE
+_BODY = wire.MAX_LENGTH - 38
 
 
 class Answers:
@@ -46,20 +50,48 @@ class Answers:
         nases: NasTable,
         authenticator: Authenticator,
         refused: Refused,
-        methods: Mapping[str, Handler] | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._view, self._nases, self._authenticator = view, nases, authenticator
         self._refused = refused
-        self._methods = methods or {}
+        self.methods: Mapping[str, Handler] = {}
+        """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
         self.dropped: Counter[str] = Counter()
-        self.counted: Counter[str] = Counter()
-        self.logins: Counter[tuple[str, bool]] = Counter()
-        """(NAS, accepted?), since `take_logins` was last called."""
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """(NAS, "accepted" or the reason of refusal), since the start."""
+        self.records: Counter[tuple[str, str]] = Counter()
+        """(NAS, kind of accounting record), since the start."""
+        self.observers: list[Observer] = []
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Decisions by outcome, and accounting records as "accounting", over all NASes."""
+        told: Counter[str] = Counter()
+        for (_nas, outcome), count in list(self.outcomes.items()):
+            told[outcome] += count
+        told["accounting"] = sum(list(self.records.values()))
+        return +told
+
+    def refuse(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
+        """Count a refusal that a handler decided, and tell support."""
+        self.outcomes[nas.device, verdict.reason] += 1
+        self._refused(login, nas, verdict)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
+        nas = self._nases.at(source)
+        try:
+            answer = self._quickly(datagram, nas) if nas is not None else None
+        except Dropped as drop:
+            self.dropped[str(drop)] += 1
+            return None
+        return self.carefully(datagram, source) if answer is None else answer
+
+    def carefully(self, datagram: bytes, source: str) -> Answer | Deferred | None:
+        """The same for every packet, and the one who says why something is dropped. What `access` answers by itself
+        is what this answers, octet for octet.
+        """
         try:
             packet, nas = self._read(datagram, source)
             if packet.code == wire.STATUS_SERVER:
@@ -86,10 +118,24 @@ class Answers:
             self.dropped[str(drop)] += 1
             return None
 
-    def take_logins(self) -> Counter[tuple[str, bool]]:
-        """The counts so far; counting starts anew."""
-        taken, self.logins = self.logins, Counter()
-        return taken
+    def _quickly(self, datagram: bytes, nas: NasEntry) -> Answer | None:
+        """The fast path: PAP, CHAP, circuit and MAC in a plain, rightly signed Access-Request. None for all else."""
+        quick = read_quickly(datagram)
+        if quick is None:
+            return None
+        asked = quick.asked
+        if asked.unusual or not (asked.login or asked.circuits):
+            return None
+        secret = _quick_secret(datagram, quick, nas)
+        if secret is None or (self._elsewhere is not None and self._elsewhere(asked.login, nas) is not None):
+            return None
+        verdict = self._judged(asked, nas, secret, quick.authenticator)
+        body = verdict.block + quick.proxied
+        if len(body) > _BODY:
+            raise Dropped("no-room-for-a-reply")
+        code = wire.ACCESS_REJECT if verdict.reason else wire.ACCESS_ACCEPT
+        reply = wire.sealed(code, datagram[1], quick.authenticator, secret, body)
+        return Answer(reply, code == wire.ACCESS_REJECT)
 
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
@@ -109,29 +155,39 @@ class Answers:
         if other is not None:
             return Deferred(other, Ask(packet, nas, secret, asked))
         if asked.unusual:
-            handler = self._methods.get(asked.unusual)
+            handler = self.methods.get(asked.unusual)
             if handler is not None:
                 return Deferred(handler, Ask(packet, nas, secret, asked))
             return self._unusual(packet, nas, secret)
-        verdict = self._authenticator.decide(packet, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
-        if verdict.accepted:
-            return Answer(wire.reply(wire.ACCESS_ACCEPT, packet, secret, verdict.block))
-        self._refused(asked.login or asked.calling, nas, verdict)
-        return Answer(wire.reply(wire.ACCESS_REJECT, packet, secret), delayed=True)
+        return self._settled(self._judged(asked, nas, secret, packet.authenticator), packet, secret)
 
     def _unusual(self, packet: Packet, nas: NasEntry, secret: bytes) -> Answer:
         """A method that nobody here handles: the slow path, on pyrad's codec, says no."""
         slowly = read_slowly(packet.raw, secret)
         if slowly is None:
             raise Dropped("malformed")
-        asked = read_request(slowly)
-        verdict = self._authenticator.decide(slowly, asked, nas, secret)
-        self.counted[verdict.reason or "accepted"] += 1
-        self.logins[nas.device, verdict.accepted] += 1
-        self._refused(asked.login or asked.calling, nas, verdict)
+        self._judged(read_request(slowly), nas, secret, packet.authenticator)
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
+
+    def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
+        """The verdict, counted; a refusal is told to support."""
+        begun = time.perf_counter_ns() if self.observers else 0
+        verdict = self._authenticator.judge(asked, nas, secret, authenticator)
+        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
+        if verdict.reason:
+            self._refused(asked.login or asked.calling, nas, verdict)
+        if begun:
+            for observer in self.observers:
+                observer(nas, asked, verdict, time.perf_counter_ns() - begun)
+        return verdict
+
+    @staticmethod
+    def _settled(verdict: Verdict, packet: Packet, secret: bytes) -> Answer:
+        code = wire.ACCESS_ACCEPT if verdict.accepted else wire.ACCESS_REJECT
+        reply = wire.reply(code, packet, secret, verdict.block)
+        if len(reply) > wire.MAX_LENGTH:  # Proxy-State that fills a packet leaves no room for an answer
+            raise Dropped("no-room-for-a-reply")
+        return Answer(reply, not verdict.accepted)
 
     def _secret(self, packet: Packet, nas: NasEntry) -> bytes:
         """The NAS's secret that this request uses. See RFC 3579 section 3.2 and the 2024 forgery
@@ -161,7 +217,7 @@ class Answers:
         record = read_record(packet, nas.device, nas.source, time.time())
         if record is None:
             raise Dropped("no-status-type")
-        self.counted["accounting"] += 1
+        self.records[nas.device, KIND_NAMES[record.kind]] += 1
         return self._belonging(record, packet, nas), Answer(
             wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
         )
@@ -208,6 +264,17 @@ class Answers:
             if wire.message_authenticator_is_right(packet, secret):
                 return Answer(wire.reply(code, packet, secret))
         raise Dropped("wrong-message-authenticator")
+
+
+def _quick_secret(datagram: bytes, quick: Quick, nas: NasEntry) -> bytes | None:
+    """The secret of a request that is beyond doubt; None leaves it to `_secret`, which also counts drops."""
+    if quick.ma_at:
+        for secret in nas.secrets:
+            if wire.is_signed(datagram, quick.ma_at, secret):
+                return secret
+        return None
+    doubtful = nas.require_ma or len(nas.secrets) > 1 or quick.proxied
+    return None if doubtful else nas.secrets[0]
 
 
 def _fitting(hidden: bytes, packet: Packet, secrets: tuple[bytes, ...]) -> bytes:

@@ -3,7 +3,8 @@ the count of failed attempts.
 """
 
 import hmac
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -13,6 +14,7 @@ from aaa.radius.credentials import chap_is_right, reveal
 from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
+from aaa.radius.place import is_in, place_of, stranger
 from aaa.radius.request import Asked
 from aaa.view.lookup import View
 from aaa.view.records import Access, circuit_key, decode, login_key, mac_key
@@ -31,6 +33,8 @@ Reason = Literal[
 ]
 Proof = Callable[[bytes], bool]
 """Whether whoever asks has shown that they know this password: how is the method's matter."""
+_SESSION_TIMEOUT = 27
+_FOREVER = 2**32 - 1
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -51,21 +55,30 @@ class Addresses(Protocol):
     """Addresses that the node gives itself, from what is leased to it."""
 
     def give(self, pools: tuple[str, ...], service: str, place: bytes, vendor: str) -> bytes | None:
-        """Reply attributes with an address of each family that the pools have; None when none is left.
+        """Reply attributes, in the vendor's words, with an address of each family that the pools have; None when none
+        is left.
 
-        `place` (NAS, a space, and circuit or MAC there) is the same for the same line: who asks again gets what they
-        had. Called by the answering thread: it never waits.
+        `place` (NAS, and circuit or MAC there) is the same for the same line: who asks again gets what they had.
+        Called by the answering thread: it never waits.
         """
 
 
 class Authenticator:
-    """Decides over a View; one for each worker."""
+    """Decides over a View; one for each worker. `overrides`: service -> until when (epoch seconds) its restrictions are
+    lifted on this node; asked only for records that say what the service would get then.
+    """
 
     def __init__(
-        self, view: View, seal: Seal, attempts: Attempts, addresses: Addresses | None = None
+        self,
+        view: View,
+        seal: Seal,
+        attempts: Attempts,
+        addresses: Addresses | None = None,
+        overrides: Mapping[str, float] | None = None,
     ) -> None:
         self._view, self._seal, self._attempts = view, seal, attempts
         self._addresses = addresses
+        self._overrides = overrides if overrides is not None else {}
 
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
@@ -73,38 +86,41 @@ class Authenticator:
         """Accept or refuse. `secret` is the one that the request was signed or hidden with. `proof` stands in for
         PAP and CHAP where another method (MS-CHAP, EAP) has asked for the password in its own way.
         """
+        return self.judge(asked, nas, secret, packet.authenticator, proof)
+
+    def judge(
+        self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes, proof: Proof | None = None
+    ) -> Verdict:
+        """The same for whoever has no Packet: `authenticator` is the request's."""
         if asked.unusual and proof is None:
-            return Verdict(b"", "unsupported-method", detail=asked.unusual)
+            return Verdict(b"", "unsupported-method", "", asked.unusual)
         if self._attempts.exhausted(asked.login, nas.device):
             return Verdict(b"", "too-many-attempts")
         key, access = self._find(asked)
         if access is None:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
-        if not self._proven(packet, asked, access, key, secret, proof):
+        if not self._proven(asked, access, key, secret, authenticator, proof):
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "wrong-credentials", access.service)
         self._attempts.succeeded(asked.login, nas.device)
-        verdict = _place(asked, access, nas)
-        return self._with_addresses(verdict, asked, access, nas) if access.pools else verdict
-
-    def _with_addresses(self, verdict: Verdict, asked: Asked, access: Access, nas: NasEntry) -> Verdict:
-        if not verdict.accepted:
-            return verdict
-        place = nas.device.encode() + b" " + (asked.circuits[0] if asked.circuits else _mac(asked))
-        given = None
-        if self._addresses is not None:
-            given = self._addresses.give(access.pools, access.service, place, nas.vendor)
-        if given is None:
-            return Verdict(b"", "no-address", access.service, f"none left in {', '.join(access.pools)}")
-        return msgspec.structs.replace(verdict, block=given + verdict.block)
+        index = access.nas.get(nas.device)
+        if index is None:
+            return Verdict(b"", "wrong-port", access.service, f"{nas.device} does not serve this line")
+        if access.circuits or access.macs or access.ports:
+            why = stranger(asked, access)
+            if why:
+                return Verdict(b"", "wrong-port", access.service, why)
+        if access.status == "ok" and not (access.until or access.pools or access.free):
+            return Verdict(access.blocks[index], "", access.service)
+        return self._entitled(asked, nas, access, index)
 
     def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
         """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""
         key = login_key(asked.login)
-        access = decode(self._view.lookup(key), Access)
-        if access is not None:
-            return key, access
+        raw = self._view.lookup(key)
+        if raw is not None:
+            return key, decode(raw, Access)
         keys = [circuit_key(circuit) for circuit in asked.circuits]
         mac = mac_key(asked.login) or mac_key(asked.calling)
         for key in [*keys, *([mac] if mac else [])]:
@@ -114,7 +130,13 @@ class Authenticator:
         return b"", None
 
     def _proven(
-        self, packet: Packet, asked: Asked, access: Access, key: bytes, secret: bytes, proof: Proof | None
+        self,
+        asked: Asked,
+        access: Access,
+        key: bytes,
+        secret: bytes,
+        authenticator: bytes,
+        proof: Proof | None,
     ) -> bool:
         if not access.credential:
             return key[:2] != b"u:" or not access.ppp
@@ -128,26 +150,55 @@ class Authenticator:
             return chap_is_right(asked.chap, asked.challenge, password)
         if asked.hidden is None:
             return False
-        given = reveal(asked.hidden, secret, packet.authenticator)
+        given = reveal(asked.hidden, secret, authenticator)
         return given is not None and hmac.compare_digest(given, password)
 
+    def _entitled(self, asked: Asked, nas: NasEntry, access: Access, index: int) -> Verdict:
+        """What is seldom: restrictions, overrides, an end in sight, and addresses that the node gives."""
+        now, service = time.time(), access.service
+        block, until, refusal = access.blocks[index], access.until, _refusal(asked, access)
+        if access.free is not None:
+            released = max(access.released, self._overrides.get(service, 0))
+            if released > now:
+                # An override ends by itself: the session does not outlive it.
+                block, until = access.free.blocks[index], int(released)
+                refusal = "" if refusal == "held" else refusal
+        if refusal:
+            return Verdict(b"", refusal, service)
+        if until:
+            if until - now < 1:
+                return Verdict(b"", "held", service, "its time is over")
+            block = with_timeout(block, int(until - now))
+        if access.pools:
+            given = self._given(asked, nas, access)
+            if given is None:
+                return Verdict(b"", "no-address", service, f"none left in {', '.join(access.pools)}")
+            block = given + block
+        return Verdict(block, "", service)
 
-def _place(asked: Asked, access: Access, nas: NasEntry) -> Verdict:
-    """The right subscriber: at the right place, not held, with an address to get?"""
-    block = access.nas.get(nas.device)
-    if block is None:
-        return Verdict(b"", "wrong-port", access.service, f"{nas.device} does not serve this line")
-    if access.circuits and not set(access.circuits) & set(asked.circuits):
-        return Verdict(b"", "wrong-port", access.service, "another circuit-id")
-    if access.macs and _mac(asked) not in access.macs:
-        return Verdict(b"", "wrong-port", access.service, "another MAC")
-    if access.status == "full":
-        return Verdict(b"", "too-many-sessions", access.service)
-    if access.status != "ok":
-        return Verdict(b"", access.status, access.service)
-    return Verdict(access.blocks[block], "", access.service)
+    def _given(self, asked: Asked, nas: NasEntry, access: Access) -> bytes | None:
+        if self._addresses is None:
+            return None
+        return self._addresses.give(access.pools, access.service, place_of(asked, nas.device), nas.vendor)
 
 
-def _mac(asked: Asked) -> bytes:
-    key = mac_key(asked.calling) or mac_key(asked.login)
-    return key[2:] if key else b""
+def _refusal(asked: Asked, access: Access) -> Reason:
+    if access.status == "ok":
+        return ""
+    if access.status != "full":
+        return access.status
+    # The session that fills the service is this very line's, and its end was never told: a ghost.
+    return "" if is_in(asked, access.live) else "too-many-sessions"
+
+
+def with_timeout(block: bytes, seconds: int) -> bytes:
+    """Reply attributes with Session-Timeout (27) at most `seconds`; a shorter one that is there stays."""
+    kept, at = [], 0
+    while at < len(block):
+        after = at + block[at + 1]
+        if block[at] == _SESSION_TIMEOUT:
+            seconds = min(seconds, int.from_bytes(block[at + 2 : after]))
+        else:
+            kept.append(block[at:after])
+        at = after
+    return b"".join(kept) + b"\x1b\x06" + min(seconds, _FOREVER).to_bytes(4)

@@ -1,18 +1,21 @@
 """PAP and CHAP as bytes (RFC 2865 sections 5.2 and 5.3)."""
 
 import hmac
-from hashlib import md5
+
+from aaa.radius.digests import md5_of
 
 
 def reveal(hidden: bytes, secret: bytes, authenticator: bytes) -> bytes | None:
     """The password of a User-Password attribute; None unless it is 16 to 128 octets in sixteens."""
     size = len(hidden)
+    if size == 16:  # nearly everybody's
+        return _xor(hidden, md5_of(secret + authenticator)).rstrip(b"\x00")
     if size == 0 or size % 16 or size > 128:
         return None
     clear, last = b"", authenticator
     for at in range(0, size, 16):
         block = hidden[at : at + 16]
-        clear += _xor(block, md5(secret + last, usedforsecurity=False).digest())
+        clear += _xor(block, md5_of(secret + last))
         last = block
     return clear.rstrip(b"\x00")
 
@@ -22,7 +25,7 @@ def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
     padded = password + bytes(-len(password) % 16 if password else 16)
     hidden, last = b"", authenticator
     for at in range(0, len(padded), 16):
-        last = _xor(padded[at : at + 16], md5(secret + last, usedforsecurity=False).digest())
+        last = _xor(padded[at : at + 16], md5_of(secret + last))
         hidden += last
     return hidden
 
@@ -31,7 +34,7 @@ def chap_is_right(answer: bytes, challenge: bytes, password: bytes) -> bool:
     """Whether CHAP-Password (identifier and 16 octets) answers the challenge for this password."""
     if len(answer) != 17:
         return False
-    wanted = md5(answer[:1] + password + challenge, usedforsecurity=False).digest()
+    wanted = md5_of(answer[:1] + password + challenge)
     return hmac.compare_digest(wanted, answer[1:])
 
 

@@ -1,6 +1,7 @@
 """Limits of the server: how long a refusal waits, how often a login may fail, how long a reply is remembered."""
 
 from collections import deque
+from time import monotonic
 
 import msgspec
 
@@ -8,12 +9,16 @@ from core import clock
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Seconds and counts. `reject_delay` slows guessing (RFC 5080 section 2.2.1 bounds what a client waits)."""
+    """Seconds and counts. `reject_delay` slows guessing (RFC 5080 section 2.2.1 bounds what a client waits). A reply is
+    remembered for `remember` to twice that (RFC 5080 section 2.2.2 asks for 5 to 30), and less when more than `most`
+    come in that time: memory has an end.
+    """
 
     reject_delay: float = 1.0
     attempts: int = 10
     window: float = 60.0
-    remember: float = 10.0
+    remember: float = 8.0
+    most: int = 25_000
 
 
 class Attempts:
@@ -32,11 +37,12 @@ class Attempts:
 
     def succeeded(self, login: str, nas: str) -> None:
         """Forget the failures of a login that is right after all."""
-        self._failed.pop((login, nas), None)
+        if self._failed:
+            self._failed.pop((login, nas), None)
 
     def exhausted(self, login: str, nas: str) -> bool:
         """Whether the login failed too often here; then nothing is checked until the oldest leaves the window."""
-        moments = self._failed.get((login, nas))
+        moments = self._failed.get((login, nas)) if self._failed else None
         if moments is None or len(moments) < self._limits.attempts:
             return False
         return clock.monotonic() - moments[0] < self._limits.window
@@ -51,7 +57,7 @@ class Duplicates:
     PENDING = b""
 
     def __init__(self, limits: Limits) -> None:
-        self._span = limits.remember
+        self._span, self._most = limits.remember, limits.most
         self._young: dict[object, bytes] = {}
         self._old: dict[object, bytes] = {}
         self._turned = clock.monotonic()
@@ -63,8 +69,8 @@ class Duplicates:
 
     def put(self, key: object, reply: bytes) -> None:
         """Remember a reply for at least `remember` seconds."""
-        now = clock.monotonic()
-        if now - self._turned > self._span:
+        now = monotonic()
+        if now - self._turned > self._span or len(self._young) >= self._most:
             self._old, self._young, self._turned = self._young, {}, now
         self._young[key] = reply
 

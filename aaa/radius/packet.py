@@ -4,9 +4,11 @@ Nothing here raises for what a stranger sent: `read` answers None for every malf
 """
 
 import hmac
-from hashlib import md5
+import struct
 
 import msgspec
+
+from aaa.radius.digests import hmac_md5, md5_of
 
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT = 1, 2, 3
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
@@ -18,6 +20,7 @@ PROXY_STATE, MESSAGE_AUTHENTICATOR, VENDOR_SPECIFIC = 33, 80, 26
 MAX_LENGTH = 4096
 _ZERO = bytes(16)
 _MA_ZERO = b"\x50\x12" + _ZERO
+_head = struct.Struct(">BBH").pack
 
 
 class Packet(msgspec.Struct):
@@ -92,13 +95,19 @@ def message_authenticator_is_right(packet: Packet, secret: bytes, vector: bytes 
         return False
     raw = packet.raw
     body = raw[:4] + (vector or packet.authenticator) + raw[20:at] + _ZERO + raw[at + 16 :]
-    return hmac.compare_digest(hmac.digest(secret, body, "md5"), raw[at : at + 16])
+    return hmac.compare_digest(hmac_md5(secret, body), raw[at : at + 16])
+
+
+def is_signed(raw: bytes, at: int, secret: bytes) -> bool:
+    """Whether the Message-Authenticator whose value is at `at` of an Access-Request is right."""
+    mac = hmac_md5(secret, raw[:at] + _ZERO + raw[at + 16 :])
+    return hmac.compare_digest(mac, raw[at : at + 16])
 
 
 def request_authenticator_is_right(packet: Packet, secret: bytes) -> bool:
     """Whether an Accounting-, CoA- or Disconnect-Request is signed with the secret (RFC 2866 section 3)."""
     raw = packet.raw
-    wanted = md5(raw[:4] + _ZERO + raw[20:] + secret, usedforsecurity=False).digest()
+    wanted = md5_of(raw[:4] + _ZERO + raw[20:] + secret)
     return hmac.compare_digest(wanted, packet.authenticator)
 
 
@@ -106,7 +115,7 @@ def reply_is_right(reply: Packet, request: Packet | bytes, secret: bytes) -> boo
     """Whether a reply is signed for this request (its Packet or Request Authenticator); MA too when present."""
     asked = request if isinstance(request, bytes) else request.authenticator
     raw = reply.raw
-    wanted = md5(raw[:4] + asked + raw[20:] + secret, usedforsecurity=False).digest()
+    wanted = md5_of(raw[:4] + asked + raw[20:] + secret)
     if not hmac.compare_digest(wanted, reply.authenticator):
         return False
     return reply.ma_at == 0 or message_authenticator_is_right(reply, secret, asked)
@@ -120,24 +129,21 @@ def reply(code: int, request: Packet, secret: bytes, block: bytes = b"", sign: b
 
 def sealed(code: int, identifier: int, asked: bytes, secret: bytes, body: bytes, sign: bool = True) -> bytes:
     """Reply bytes over the request's authenticator `asked`; `sign` puts Message-Authenticator in front."""
-    length = 20 + len(body) + (18 if sign else 0)
-    head = bytes((code, identifier, length >> 8, length & 255))
+    head = _head(code, identifier, len(body) + (38 if sign else 20))
     if sign:
-        mac = hmac.digest(secret, head + asked + _MA_ZERO + body, "md5")
-        body = b"\x50\x12" + mac + body
-    return head + md5(head + asked + body + secret, usedforsecurity=False).digest() + body
+        body = b"\x50\x12" + hmac_md5(secret, head + asked + _MA_ZERO + body) + body
+    return head + md5_of(head + asked + body + secret) + body
 
 
 def request(
     code: int, identifier: int, secret: bytes, body: bytes, authenticator: bytes | None = None
 ) -> bytes:
     """A request with Message-Authenticator first. Without `authenticator` it is signed like accounting and CoA."""
-    length = 38 + len(body)
-    head = bytes((code, identifier, length >> 8, length & 255))
-    mac = hmac.digest(secret, head + (authenticator or _ZERO) + _MA_ZERO + body, "md5")
+    head = _head(code, identifier, 38 + len(body))
+    mac = hmac_md5(secret, head + (authenticator or _ZERO) + _MA_ZERO + body)
     body = b"\x50\x12" + mac + body
     if authenticator is None:
-        authenticator = md5(head + _ZERO + body + secret, usedforsecurity=False).digest()
+        authenticator = md5_of(head + _ZERO + body + secret)
     return head + authenticator + body
 
 

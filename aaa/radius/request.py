@@ -1,5 +1,7 @@
 """What an Access-Request asks, read off its attributes; the same for the fast and the slow codec."""
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from aaa.accounting.record import clean
@@ -10,7 +12,9 @@ _PPP = b"\x00\x00\x00\x01"
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An Access-Request in our words. `circuits` are the circuit-id as sent and without an option-82 header."""
+    """An Access-Request in our words. `circuits` are the circuit-id as sent and without an option-82 header; `port` is
+    NAS-Port-Id.
+    """
 
     login: str
     hidden: bytes | None
@@ -20,32 +24,39 @@ class Asked(msgspec.Struct, frozen=True):
     calling: str
     circuits: tuple[bytes, ...]
     unusual: str
+    port: bytes = b""
 
 
 def read_request(packet: Packet) -> Asked:
     """Read off what authentication needs; the first of a repeated attribute counts."""
-    found = dict(reversed(packet.pairs))
-    circuits, methods = _vendor(packet)
+    return asked_of(dict(reversed(packet.pairs)), packet.all(26), packet.authenticator)
+
+
+def asked_of(found: Mapping[int, bytes], vendor: Sequence[bytes], authenticator: bytes) -> Asked:
+    """The same from the first value of each attribute, and every value of Vendor-Specific."""
+    get = found.get
+    circuits, methods = _vendor(vendor) if vendor else ((), "")
     if 79 in found:
         methods = "EAP"
     elif 24 in found and not methods:
         methods = "State"
     return Asked(
-        login=clean(found.get(1)),
-        hidden=found.get(2),
-        chap=found.get(3),
-        challenge=found.get(60) or packet.authenticator,
-        ppp=found.get(7) == _PPP,
-        calling=clean(found.get(31)),
-        circuits=circuits,
-        unusual=methods,
+        clean(get(1)),
+        get(2),
+        get(3),
+        get(60) or authenticator,
+        get(7) == _PPP,
+        clean(get(31)),
+        circuits,
+        methods,
+        get(87, b""),
     )
 
 
-def _vendor(packet: Packet) -> tuple[tuple[bytes, ...], str]:
+def _vendor(values: Sequence[bytes]) -> tuple[tuple[bytes, ...], str]:
     circuits: list[bytes] = []
     method = ""
-    for value in packet.all(26):
+    for value in values:
         for vendor, kind, inner in vendor_pairs(value):
             if vendor == _ADSL_FORUM and kind == 1:
                 circuits += _forms(inner)

@@ -7,9 +7,12 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,10 +21,13 @@ import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
+from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import close_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.observe.worker import Watched
 from aaa.pools.start import Addresses
+from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred
@@ -42,6 +48,7 @@ _log = structlog.get_logger()
 _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
+_SWITCH = 0.0005
 
 
 class Worker:
@@ -72,14 +79,16 @@ class Worker:
             NasTable(self.view, seal),
             authenticator,
             self.refusals.note,
-            methods(settings, authenticator, seal, self.refusals.note),
             elsewhere(settings, self.view, seal),
         )
+        self.answers.methods = methods(settings, authenticator, seal, self.answers.refuse)
         self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
         self.commit = GroupCommit(self._db, self._journal)
         self._keeper, self._began = index == 0, clock.now()
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+        self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        self._counted: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -102,26 +111,47 @@ class Worker:
         self._db.close()
 
     def _serve_access(self) -> None:
-        duplicates, answers, auth = Duplicates(self._limits), self.answers, self._auth
-        while not self._stop.is_set():
-            received = receive(auth)
-            if received is None:
+        """One blocking socket and one pass a request: what every login pays for is in here and in `Answers.access`."""
+        duplicates, access, auth = Duplicates(self._limits), self.answers.access, self._auth
+        stopped, receive_from, now = self._stop.is_set, auth.recvfrom, time.perf_counter_ns
+        took = self.watched.latency["access"].add
+        while not stopped():
+            try:
+                datagram, source = receive_from(wire.MAX_LENGTH)
+            except (BlockingIOError, ConnectionError):
                 continue
-            datagram, source = received
+            begun = now()
             key = (source, datagram[1:2], datagram[4:20])
             known = duplicates.get(key)
             if known is not None:
+                self.watched.repeated += 1
                 send(auth, known, source)
                 continue
-            answer = answers.access(datagram, source[0])
+            answer = access(datagram, source[0])
             if answer is None:
                 continue
-            settle = self._settler(duplicates, key, source)
             if isinstance(answer, Deferred):
                 duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put((answer, settle))
+                self._deferred.put(
+                    (answer, self._timed(answer, self._settler(duplicates, key, source), begun))
+                )
+            elif answer.delayed:
+                self._settler(duplicates, key, source)(answer)
             else:
-                settle(answer)
+                duplicates.put(key, answer.reply)
+                send(auth, answer.reply, source)
+                took(now() - begun)
+
+    def _timed(
+        self, deferred: Deferred, settle: Callable[[Answer | None], None], begun: int
+    ) -> Callable[[Answer | None], None]:
+        """The same, and what came of it after how long."""
+
+        def settled(answer: Answer | None) -> None:
+            settle(answer)
+            self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
+
+        return settled
 
     def _settler(
         self, duplicates: Duplicates, key: object, source: _Source
@@ -170,10 +200,12 @@ class Worker:
             received = receive(acct)
             if received is None:
                 continue
+            begun = time.perf_counter_ns()
             datagram, source = received
             key = (source, datagram[1:2], datagram[4:20])
             known = duplicates.get(key)
             if known is not None:
+                self.watched.repeated += 1
                 send(acct, known, source)
                 continue
             read = self.answers.accounting(datagram, source[0])
@@ -184,7 +216,21 @@ class Worker:
                 send(acct, answer.reply, source)
                 continue
             duplicates.put(key, Duplicates.PENDING)
-            self.commit.submit(record, _after(duplicates, key, acct, answer.reply, source))
+            settle = _after(duplicates, key, acct, answer.reply, source)
+            self.commit.submit(record, self._recorded(settle, record, begun))
+
+    def _recorded(
+        self, settle: Callable[[bool], None], record: AccountingRecord, begun: int
+    ) -> Callable[[bool], None]:
+        def settled(durable: bool) -> None:
+            settle(durable)
+            took = time.perf_counter_ns() - begun
+            if durable:
+                self.watched.latency["accounting"].add(took)
+                if self.watched.is_tailed:
+                    self.watched.recorded(record, took)
+
+        return settled
 
     def _record(self) -> None:
         """What may be late: refusals into the database, and once a minute (one worker a node) the silent sessions."""
@@ -192,6 +238,7 @@ class Worker:
         while not self._stop.wait(1.0):
             rounds += 1
             try:
+                self._tell()
                 self.refusals.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
@@ -200,16 +247,32 @@ class Worker:
             except Exception as error:
                 _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
 
+    def _tell(self) -> None:
+        """For those who watch: it needs no database, and a full disk costs metrics only."""
+        self.watched.look()
+        with suppress(OSError):
+            self.watched.publish()
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            "view_seq": self.view.seq,
+            "view_records_changed": self.view.changed,
+            "view_silent_seconds": self._follower.silent,
+            "journal_segments": self._journal.segments,
+            "accounting_waiting": self.commit.waiting,
+            "deferred_waiting": self._deferred.qsize(),
+        }
+
     def _count_logins(self) -> None:
-        """Add the logins since last time to the database; while that is away they are kept."""
-        taken = self.answers.take_logins()
-        try:
-            if taken:
-                with self._db.write() as conn:
-                    count_logins(conn, taken, clock.now())
-        except Exception:
-            self.answers.logins.update(taken)
-            raise
+        """Add the logins since last time to the database; while that is away they wait for the next time."""
+        outcomes = Counter(self.answers.outcomes)
+        fresh: Counter[tuple[str, bool]] = Counter()
+        for (nas, outcome), count in (outcomes - self._counted).items():
+            fresh[nas, outcome == "accepted"] += count
+        if fresh:
+            with self._db.write() as conn:
+                count_logins(conn, fresh, clock.now())
+        self._counted = outcomes
 
 
 def _after(
@@ -228,7 +291,7 @@ def _after(
 def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
     """The next datagram, or None after a quarter second of silence."""
     try:
-        datagram, source = port.recvfrom(65535)
+        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
     except (BlockingIOError, ConnectionError):
         return None
     return datagram, source
@@ -281,6 +344,8 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
+    sys.setswitchinterval(_SWITCH)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when

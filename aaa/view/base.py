@@ -17,6 +17,7 @@ from aaa.view.records import LAYOUT
 _MAGIC = b"TLVIEW\0\0"
 _HEAD = struct.Struct("<8sI40sQQQQ")
 _ENTRY = struct.Struct("<HI")
+_ENTRY_SIZE, _unpack_entry = _ENTRY.size, _ENTRY.unpack_from
 
 
 def write_base(path: Path, records: Iterable[tuple[bytes, bytes]], seq: int, generation: str = "") -> int:
@@ -79,12 +80,15 @@ class Base:
 
     def get(self, key: bytes) -> bytes | None:
         """The record behind a key."""
-        slot = crc32(key) & self._mask
-        while at := self._table[slot]:
-            found, record = self._entry(at)
-            if found == key:
-                return record
-            slot = (slot + 1) & self._mask
+        octets, table, mask = self._map, self._table, self._mask
+        slot = crc32(key) & mask
+        while at := table[slot]:
+            key_length, length = _unpack_entry(octets, at)
+            at += _ENTRY_SIZE
+            middle = at + key_length
+            if octets[at:middle] == key:
+                return octets[middle : middle + length]
+            slot = (slot + 1) & mask
         return None
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:

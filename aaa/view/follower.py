@@ -39,6 +39,12 @@ class Follower(threading.Thread):
         self._said = self._looked = -1000.0
         self._position = -1
         self._twin = False
+        self._reached = clock.monotonic()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the derived database was last reached."""
+        return clock.monotonic() - self._reached
 
     def run(self) -> None:
         """Until stopped; a database that is away is tried again without end."""
@@ -47,7 +53,7 @@ class Follower(threading.Thread):
             try:
                 db = db or follow_derived(self._settings)
                 self._step(db)
-                self._following = True
+                self._following, self._reached = True, clock.monotonic()
             except Exception as error:
                 self._lost(error)
                 self._stop_event.wait(0.5)

@@ -16,6 +16,8 @@ from core.db import Database, upsert
 from core.ids import new_id
 
 _BATCH = 2000
+_UNCHANGED = b"in the base"
+"""Known by identity; no record looks like it."""
 Listener = Callable[[bytes, bytes | None], None]
 
 
@@ -55,10 +57,10 @@ class View:
 
     def lookup(self, key: bytes) -> bytes | None:
         """The record behind a key, or None."""
-        try:
-            return self._over[key]
-        except KeyError:
-            return self._base.get(key) if self._base else None
+        changed = self._over.get(key, _UNCHANGED)
+        if changed is not _UNCHANGED:
+            return changed
+        return self._base.get(key) if self._base else None
 
     def items(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every (key, record) whose key begins with `prefix`; for NAS tables and tools, not for requests."""
@@ -74,6 +76,11 @@ class View:
     def on_change(self, listener: Listener) -> None:
         """Call `listener(key, record|None)` for every followed change."""
         self._listeners.append(listener)
+
+    @property
+    def changed(self) -> int:
+        """Records that changed since the base file was written."""
+        return len(self._over)
 
     def follow(self, db: Database) -> list[overlay.Change]:
         """Take over what the derived database has beyond our sequence, and return it.

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
+from aaa.observe.exposition import exposition as radius_metrics
 from aaa.support import worker_positions
 from api.answers import Answer, answer
 from api.here import Here
@@ -71,9 +72,10 @@ def readyz(here: Here) -> Any:
 
 
 @ROUTER.get("/metrics", response_class=Response)
-def scrape(_who: Annotated[Identity, needs("viewer")]) -> Response:
-    """Prometheus metrics of this process."""
-    return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+def scrape(here: Here, _who: Annotated[Identity, needs("viewer")]) -> Response:
+    """Prometheus metrics of this process and of this node's RADIUS workers."""
+    told = metrics.exposition() + radius_metrics(here.context.settings.home)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)
 
 
 def _index(here: Here) -> list[Problem]:

@@ -1,7 +1,5 @@
 """RADIUS for support: test a login, explain what it gets, list sessions, see the workers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +8,9 @@ import typer
 from cli.answer import answer
 from cli.node.commands import app as node_app
 from cli.node.people import pools
+from cli.radius import explain, metrics, tail
 
 if TYPE_CHECKING:
-    from aaa.view.lookup import View
     from core.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
@@ -21,6 +19,11 @@ app.command()(pools)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+
+
+app.command("explain")(explain.command)
+app.command("tail")(tail.command)
+app.command("metrics")(metrics.command)
 
 
 @app.command("test-login")
@@ -36,8 +39,9 @@ def try_login(
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
     from aaa.view.seal import Seal
+    from cli.radius.opening import known_view
 
-    with _view(home) as (settings, view):
+    with known_view(home) as (settings, view):
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
@@ -49,39 +53,6 @@ def try_login(
     )
     if not trial.accepted:
         raise typer.Exit(1)
-
-
-@app.command()
-def explain(name: Name, as_json: Json = False, home: Home = None) -> None:
-    """Explain a login: its service, holds, policy, reply by NAS, and its last refusals."""
-    from aaa import support
-    from aaa.radius.refusals import last_refusals
-    from core.db import Database, DatabaseAway
-
-    refusals: list[dict[str, Any]] = []
-    with _view(home) as (settings, view):
-        found = support.explain(view, name)
-        db = Database(settings.database_url)
-        try:
-            with db.read() as conn:
-                refusals = [
-                    {**row, "at": row["at"].isoformat()}  # type: ignore[attr-defined]
-                    for row in last_refusals(conn, found.key)
-                ]
-        except DatabaseAway:
-            pass  # the view explains without it
-        finally:
-            db.close()
-    lines = [
-        f"{found.key}: service {found.service}, {found.status}, policy {found.policy_hash}",
-        *(f"  held by {hold}" for hold in found.holds),
-        *(f"  only from circuit {one}" for one in found.bound_circuits),
-        *(f"  only from MAC {one}" for one in found.bound_macs),
-    ]
-    for device, attributes in found.replies.items():
-        lines += [f"  {device} gets", *(f"    {line}" for line in attributes)]
-    lines += [f"  refused {row['at']} at {row['nas']}: {row['reason']} {row['detail']}" for row in refusals]
-    answer("radius-explain", text="\n".join(lines), as_json=as_json, **_plain(found), refusals=refusals)
 
 
 @app.command()
@@ -158,21 +129,6 @@ def _positions(settings: "Settings") -> tuple[list[dict[str, Any]], str]:
 def _position(one: dict[str, Any]) -> str:
     twin = "; TWO NODES HAVE THIS NAME: change `node` of one" if one["twin"] else ""
     return f"{one['worker']}: seq {one['seq']}, {one['behind']} behind, heard {one['seconds']} s ago{twin}"
-
-
-@contextmanager
-def _view(home: Path | None) -> "Iterator[tuple[Settings, View]]":
-    from aaa.radius.worker import view_folder
-    from aaa.view.derived import follow_derived
-    from aaa.view.direct import newest_view
-    from core.settings import Settings
-
-    settings = Settings.load(home)
-    db = follow_derived(settings)
-    try:
-        yield settings, newest_view(db, view_folder(settings))
-    finally:
-        db.close()
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""A node's RADIUS metrics in Prometheus' words, put together from what its workers published."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aaa.errors import MetricsPortNotFree
+from aaa.observe.latency import BUCKETS, KINDS, Latency
+from aaa.observe.publish import Published, published
+from core.settings import Settings
+
+_GAUGES = {
+    "view_seq": "Sequence of the view that the worker answers from.",
+    "view_records_changed": "Records that changed since the base file of the view was written.",
+    "view_silent_seconds": "Seconds since the worker last reached the derived database.",
+    "journal_segments": "Segments of accounting that wait on this node for the database.",
+    "accounting_waiting": "Accounting records that wait for their commit.",
+    "deferred_waiting": "Requests that wait for a handler (EAP, MS-CHAP, another server).",
+}
+
+
+class RadiusMetrics(Collector):
+    """Reads the workers' files whenever it is asked; nothing is counted twice, nothing is lost by a restart of ours."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, also those without a sample: dashboards then know them."""
+        said = published(self._home)
+        yield _answered("trunkline_radius_logins", "Logins by accepted or reason of refusal.", said, "logins")
+        yield _answered("trunkline_radius_records", "Accounting records read, by kind.", said, "records")
+        yield _dropped(said)
+        yield _repeated(said)
+        yield _latency(said)
+        yield from _gauges(said)
+
+
+def exposition(home: Path) -> bytes:
+    """The node's RADIUS metrics as the text that a Prometheus server scrapes."""
+    registry = CollectorRegistry()
+    registry.register(RadiusMetrics(home))
+    return generate_latest(registry)
+
+
+def serve(settings: Settings) -> Callable[[], None] | None:
+    """Listen on the node's own metrics port, if it has one; returns what stops it. Raises PortNotFree."""
+    if settings.radius_metrics_port is None:
+        return None
+    registry = CollectorRegistry()
+    registry.register(RadiusMetrics(settings.home))
+    try:
+        server, thread = start_http_server(
+            settings.radius_metrics_port, settings.radius_metrics_host, registry
+        )
+    except OSError as error:
+        host, port = settings.radius_metrics_host, settings.radius_metrics_port
+        raise MetricsPortNotFree(host, port, error.strerror or str(error)) from error
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+    return stop
+
+
+def _answered(name: str, help_: str, said: list[Published], which: str) -> Metric:
+    told = CounterMetricFamily(name, help_, labels=("worker", "nas", "outcome"))
+    for one in said:
+        for nas, outcome, count in getattr(one, which):
+            told.add_metric((one.worker, nas, outcome), count)
+    return told
+
+
+def _dropped(said: Iterable[Published]) -> Metric:
+    told = CounterMetricFamily(
+        "trunkline_radius_dropped", "Packets that got no answer, by reason.", labels=("worker", "reason")
+    )
+    for one in said:
+        for reason, count in sorted(one.dropped.items()):
+            told.add_metric((one.worker, reason), count)
+    return told
+
+
+def _repeated(said: Iterable[Published]) -> Metric:
+    told = CounterMetricFamily(
+        "trunkline_radius_repeated", "Retransmissions that got the same reply again.", labels=("worker",)
+    )
+    for one in said:
+        told.add_metric((one.worker,), one.repeated)
+    return told
+
+
+def _latency(said: Iterable[Published]) -> Metric:
+    told = HistogramMetricFamily(
+        "trunkline_radius_seconds",
+        "From taking a request off its socket to handing over the reply; for accounting this includes durability.",
+        labels=("worker", "kind"),
+    )
+    for one in said:
+        for kind in KINDS:
+            if kind in one.latency:
+                latency = one.latency[kind]
+                told.add_metric((one.worker, kind), _buckets(latency), latency.nanoseconds / 1e9)
+    return told
+
+
+def _buckets(latency: Latency) -> list[tuple[str, float]]:
+    """Cumulative, as Prometheus wants them."""
+    found, total = [], 0
+    for bound, count in zip([*map(str, BUCKETS), "+Inf"], latency.counts, strict=True):
+        total += count
+        found.append((bound, float(total)))
+    return found
+
+
+def _gauges(said: list[Published]) -> Iterator[Metric]:
+    for name, help_ in _GAUGES.items():
+        told = GaugeMetricFamily(f"trunkline_radius_{name}", help_, labels=("worker",))
+        for one in said:
+            if name in one.gauges:
+                told.add_metric((one.worker,), one.gauges[name])
+        yield told

@@ -1,0 +1,113 @@
+"""A worker watched: latencies, what it publishes for Prometheus, and the events of whoever tails it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from aaa.accounting.record import KIND_NAMES, AccountingRecord
+from aaa.observe.latency import KINDS, Kind, Latency
+from aaa.observe.publish import Published, bounded, publish
+from aaa.observe.tail import Event, Tail
+from aaa.radius.answers import Answers
+from aaa.radius.authenticate import Verdict
+from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.nases import NasEntry
+from aaa.radius.packet import ACCESS_ACCEPT, ACCESS_REJECT
+from aaa.radius.request import Asked
+from core import clock
+
+
+class Watched:
+    """What one worker tells of itself. `latency` and `repeated` are raised by its answering threads."""
+
+    def __init__(
+        self, home: Path, worker: str, answers: Answers, gauges: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._home, self._worker, self._answers, self._gauges = home, worker, answers, gauges
+        self._tail = Tail(home)
+        self.latency: dict[Kind, Latency] = {kind: Latency() for kind in KINDS}
+        self.repeated = 0
+        """Retransmissions that got the remembered reply."""
+
+    @property
+    def is_tailed(self) -> bool:
+        """Whether somebody watches: then accounting tells of each record."""
+        return bool(self._tail.listeners)
+
+    def look(self) -> None:
+        """See who tails now; decisions are observed only while somebody does."""
+        self._tail.look()
+        watching = self._decided in self._answers.observers
+        if self.is_tailed and not watching:
+            self._answers.observers.append(self._decided)
+        elif watching and not self.is_tailed:
+            self._answers.observers.remove(self._decided)
+
+    def publish(self) -> None:
+        """Leave the counts for Prometheus. Raises OSError."""
+        answers = self._answers
+        said = Published(
+            worker=self._worker,
+            at=clock.now().timestamp(),
+            logins=bounded(answers.outcomes),
+            records=bounded(answers.records),
+            dropped=dict(answers.dropped),
+            repeated=self.repeated,
+            latency=self.latency,
+            gauges=dict(self._gauges()),
+        )
+        publish(self._home, said)
+
+    def recorded(self, record: AccountingRecord, nanoseconds: int) -> None:
+        """Tell of an accounting record that was made durable and acknowledged."""
+        self._tail.tell(
+            Event(
+                at=clock.now().timestamp(),
+                worker=self._worker,
+                kind="accounting",
+                nas=record.nas,
+                outcome=KIND_NAMES[record.kind],
+                login=record.login,
+                calling=record.calling,
+                service=record.service,
+                session=record.session_id.decode("latin-1"),
+                address=record.framed_address,
+                detail=record.cause,
+                policy=record.policy_hash,
+                microseconds=nanoseconds // 1000,
+            )
+        )
+
+    def settled(self, deferred: Deferred, answer: Answer | None, nanoseconds: int) -> None:
+        """Count what a handler answered: an accept, or another server's refusal (our own are counted with reason)."""
+        self.latency["deferred"].add(nanoseconds)
+        ask, code = deferred.ask, answer.reply[0] if answer is not None and answer.reply else 0
+        ours = deferred.handler in self._answers.methods.values()
+        if code == ACCESS_ACCEPT:
+            outcome = "accepted"
+        elif code == ACCESS_REJECT:
+            outcome = "refused" if ours else "refused-elsewhere"
+        else:
+            return  # a challenge is no decision yet, silence is none at all
+        if outcome != "refused":
+            self._answers.outcomes[ask.nas.device, outcome] += 1
+        if self.is_tailed and ask.asked is not None:
+            self._tail.tell(self._event(ask.nas, ask.asked, outcome, nanoseconds))
+
+    def _decided(self, nas: NasEntry, asked: Asked, verdict: Verdict, nanoseconds: int) -> None:
+        event = self._event(nas, asked, verdict.reason or "accepted", nanoseconds)
+        self._tail.tell(msgspec.structs.replace(event, service=verdict.service, detail=verdict.detail))
+
+    def _event(self, nas: NasEntry, asked: Asked, outcome: str, nanoseconds: int) -> Event:
+        return Event(
+            at=clock.now().timestamp(),
+            worker=self._worker,
+            kind="access",
+            nas=nas.device,
+            outcome=outcome,
+            login=asked.login,
+            calling=asked.calling,
+            circuit=asked.circuits[0].decode("utf-8", "replace") if asked.circuits else "",
+            microseconds=nanoseconds // 1000,
+        )

@@ -1,0 +1,113 @@
+"""Our RADIUS server for a measurement: a node that starts from a snapshot with many subscribers and NASes."""
+
+import multiprocessing
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from aaa.radius.limits import Limits
+from aaa.radius.server import RadiusServer
+from aaa.vendors.policy import Policy, hash_of
+from aaa.vendors.registry import reply_block, text_of
+from aaa.view.base import write_base
+from aaa.view.records import Access, Nas, Wanted, class_of, encode, login_key, nas_key, service_key
+from aaa.view.seal import KEY_LENGTH, Seal
+from bench.radius_load import NASES, nas_address, nas_secret
+from core.db import Database
+from core.migrate import upgrade
+from core.settings import Settings
+
+POLICY = Policy(down=500_000_000, up=50_000_000, pool4="cgn", pd="2001:db8::/56", interim=600)
+VENDOR = "mikrotik"
+DEVICE = "bng1"
+"""All sources belong to one device, so that a subscriber may log in from any of them."""
+
+
+class Ours:
+    """A running node: its root process, its ports."""
+
+    def __init__(self, pid: int, auth_port: int, acct_port: int) -> None:
+        self.pid, self.auth_port, self.acct_port = pid, auth_port, acct_port
+
+
+def node(home: Path, subscribers: int, workers: int = 1, nases: int = NASES, **given: object) -> Settings:
+    """A node's folder with its snapshot and a migrated database."""
+    settings = Settings.load(
+        home,
+        env={},
+        radius_host="127.0.0.1",
+        radius_auth_port=0,
+        radius_acct_port=0,
+        radius_workers=workers,
+        **given,
+    )
+    db = Database(settings.database_url)
+    upgrade(db)
+    db.close()
+    (home / "view.key").write_bytes(secrets.token_bytes(KEY_LENGTH))
+    (home / "view.key").chmod(0o600)
+    write_base(
+        home / "radius" / "view" / "view.base", sorted(records(Seal.of(home), subscribers, nases)), 1, "bench"
+    )
+    return settings
+
+
+def records(seal: Seal, subscribers: int, nases: int = NASES) -> Iterator[tuple[bytes, bytes]]:
+    """(key, record) of NASes and subscribers."""
+    for number in range(nases):
+        key = nas_key(nas_address(number))
+        secret = seal.close(nas_secret(number), key)
+        yield key, encode(Nas(DEVICE, VENDOR, (secret,), True, False, 3799, 50, 600))
+    block, digest = reply_block(VENDOR, POLICY), hash_of(POLICY)
+    wanted = encode(Wanted(digest, POLICY, (), 1, "replace"))
+    for number in range(subscribers):
+        yield from subscriber(seal, number, block, digest)
+        yield service_key(f"S-{number}"), wanted
+
+
+def subscriber(seal: Seal, number: int, block: bytes, digest: str) -> Iterator[tuple[bytes, bytes]]:
+    """The login record of one subscriber."""
+    service, key = f"S-{number}", login_key(f"s{number}@example.net")
+    sealed = seal.close(b"pw-%d" % number, key)
+    reply = (block + class_of(service, digest),)
+    yield key, encode(Access(service, digest, True, "ok", sealed, (), (), {DEVICE: 0}, reply))
+
+
+def same_users(count: int) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """The same subscribers in FreeRADIUS's words: (login, password, reply attributes)."""
+    block, digest = reply_block(VENDOR, POLICY), hash_of(POLICY)
+    for number in range(count):
+        told = text_of(block + class_of(f"S-{number}", digest))
+        pairs = [line.partition(" = ")[::2] for line in told]
+        yield f"s{number}@example.net", f"pw-{number}", pairs
+
+
+class Unsigned(RadiusServer):
+    """Replies without Message-Authenticator, as Debian's FreeRADIUS sends them. No setting makes a server do this."""
+
+
+@contextmanager
+def running(settings: Settings, signed: bool = True) -> Iterator[Ours]:
+    """The node's server, as production runs it. `signed=False`: replies without Message-Authenticator, to compare."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(settings, signed, theirs))
+    process.start()
+    try:
+        if not ours.poll(120):
+            raise TimeoutError("our server did not start")
+        auth, acct = ours.recv()
+        yield Ours(process.pid or 0, auth, acct)
+    finally:
+        ours.send("stop")
+        process.join(timeout=60)
+        process.kill()
+
+
+def _serve(settings: Settings, signed: bool, parent: Connection) -> None:
+    made = RadiusServer if signed else Unsigned
+    with made(settings, limits=Limits()) as server:
+        parent.send((server.auth_port, server.acct_port))
+        parent.recv()

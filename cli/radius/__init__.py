@@ -1,0 +1,1 @@
+"""The larger commands of `trunkline radius`, a file each; cli/commands/radius.py puts them together."""

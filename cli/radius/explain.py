@@ -1,0 +1,126 @@
+"""`trunkline radius explain`: which rule, which commit, which attributes, which refusals."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.answer import answer
+
+if TYPE_CHECKING:
+    from aaa.rules import Decided
+    from aaa.support import Explained
+    from core.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+
+
+def command(name: Name, as_json: Json = False, home: Home = None) -> None:
+    """Explain a login: the rules behind its reply with their commits, the reply by NAS, and its last refusals.
+
+    Works on a node that is alone: then from its snapshot, without commits and refusals.
+    """
+    import msgspec
+
+    from aaa.support import LoginNotKnown, explain
+    from cli.radius.opening import known_view
+
+    with known_view(home) as (settings, view):
+        try:
+            found = explain(view, name)
+        except LoginNotKnown as unknown:
+            _nobody(settings, name, unknown, as_json)
+            return
+    decided, refusals, aside = _recorded(settings, found)
+    lines = [*_reply(found), *_decided(decided), *map(_refusal, refusals), *aside]
+    answer(
+        "radius-explain", text="\n".join(lines), as_json=as_json,
+        **msgspec.to_builtins(found), rules=msgspec.to_builtins(decided), refusals=msgspec.to_builtins(refusals),
+    )  # fmt: skip
+
+
+def _nobody(settings: "Settings", name: str, unknown: Exception, as_json: bool) -> None:
+    """Nothing answers to the name: its refusals say what came in, which is what support needs to see."""
+    import msgspec
+
+    refusals = _refusals(settings, name)
+    if not refusals:
+        raise unknown
+    lines = [str(unknown), *map(_refusal, refusals)]
+    answer(
+        "radius-explain", text="\n".join(lines), as_json=as_json, key=name, service="", status="unknown",
+        refusals=msgspec.to_builtins(refusals),
+    )  # fmt: skip
+    raise typer.Exit(1)
+
+
+def _recorded(
+    settings: "Settings", found: "Explained"
+) -> tuple[list["Decided"], list[dict[str, Any]], list[str]]:
+    """Rules with commits, refusals, and a word on what could not be asked."""
+    from aaa.rules import decided, rules
+    from cli.installation import Installation
+    from core.errors import TrunklineError
+
+    refusals = _refusals(settings, found.key)
+    try:
+        here = Installation(settings)
+    except TrunklineError as error:
+        return [], refusals, [f"  rules and commits: not from here: {error}"]
+    try:
+        with here.reader() as reader, here.db.read() as conn:
+            return decided(conn, here.repo, reader.revision, rules(reader, found.service)), refusals, []
+    except TrunklineError as error:
+        return [], refusals, [f"  rules and commits: not now: {error}"]
+    finally:
+        here.close()
+
+
+def _refusals(settings: "Settings", login: str) -> list[dict[str, Any]]:
+    from aaa.radius.refusals import last_refusals
+    from core.db import Database
+    from core.errors import TrunklineError
+
+    db = Database(settings.database_url)
+    try:
+        with db.read() as conn:
+            return last_refusals(conn, login)
+    except TrunklineError:
+        return []  # the view explains without it
+    finally:
+        db.close()
+
+
+def _reply(found: "Explained") -> Iterator[str]:
+    yield f"{found.key}: service {found.service}, {found.status}, policy {found.policy_hash}"
+    for hold in found.holds:
+        yield f"  held by {hold}"
+    for circuit in found.bound_circuits:
+        yield f"  only from circuit {circuit}"
+    for mac in found.bound_macs:
+        yield f"  only from MAC {mac}"
+    for device, attributes in found.replies.items():
+        yield f"  {device} gets"
+        yield from (f"    {line}" for line in attributes)
+
+
+def _decided(decided: list["Decided"]) -> Iterator[str]:
+    if decided:
+        yield "  because"
+    for one in decided:
+        when = f", {one.at:%Y-%m-%d %H:%M}" if one.at else ""
+        why = f" ({one.correlation})" if one.correlation else ""
+        commit = (
+            f"{one.commit[:12]} by {one.actor}{when}: {one.subject}{why}" if one.commit else "not committed"
+        )
+        yield f"    {one.says}"
+        yield f"      {one.path}  {commit}"
+
+
+def _refusal(row: dict[str, Any]) -> str:
+    return (
+        f"  refused {row['at']:%Y-%m-%d %H:%M:%S} at {row['nas']}: {row['reason']} {row['detail']}".rstrip()
+    )
