@@ -23,7 +23,9 @@ class MortalCluster(postgres.Cluster):
     def start(self) -> None:
         """Start, or start again after a crash: it replays its log first."""
         (self.socket_dir / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
-        self._server = postgres._start(self._programs, self.socket_dir, self._log)
+        # What it says it has committed has to be there after a kill, as with its own defaults.
+        durable = {"synchronous_commit": "on", "full_page_writes": "on"}
+        self._server = postgres._start(self._programs, self.socket_dir, self._log, **durable)
         eventually(lambda: postgres._ready(self._programs, self.socket_dir), cap=30, says=self._log.read_text)
 
     def kill(self) -> None:

@@ -11,24 +11,29 @@ import pyrage
 import pytest
 import sqlalchemy as sa
 
+from aaa import support
 from aaa.enforcement import acknowledged
 from aaa.errors import ViewIsForeign
 from aaa.models import session, usage_day
+from aaa.pools.nodes import drain, states
 from aaa.radius.limits import Limits
 from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
 from aaa.view.derived import open_derived
-from aaa.view.follower import Follower
+from aaa.view.follower import Follower, touch_followed
 from aaa.view.lookup import View, snapshot
 from aaa.view.records import class_of
+from cli.doctor.node import check_view
 from cli.node import bundle as bundles
 from cli.node import grants
 from cli.node.start import NodeNotJoined, RadiusNode, check_snapshot
+from core import clock
 from core.db import Database
 from core.migrate import upgrade
 from tests.aaa.conftest import client_of
 from tests.aaa.network import settings_in
 from tests.aaa.served_nodes import ServedNode
+from tests.aaa.test_pools import NODE_CGN, framed
 from tests.aaa.test_view import SEAL, Built
 from tests.mortal_postgres import mortal_cluster
 from tests.support import eventually, trunkline
@@ -167,6 +172,37 @@ def test_a_node_that_was_away_for_a_week_catches_up(node, network):
     built.db.close()
 
 
+def test_an_old_view_is_told(node):
+    """Never followed, just followed, or an hour ago: status and doctor say how old the answers may be."""
+    folder = node.home / "radius" / "view"
+    assert support.view_age(node.home) is None
+    assert [one.level for one in check_view(node)] == ["warn"]
+    touch_followed(folder)
+    assert [one.level for one in check_view(node)] == ["ok"]
+    long_ago = clock.now().timestamp() - 3600
+    os.utime(folder / "view.followed", (long_ago, long_ago))
+    found = list(check_view(node))
+    assert (found[0].level, "60 min ago" in found[0].message) == ("warn", True)
+    assert 3600 <= (support.view_age(node.home) or 0) < 3700
+    (node.home / "view.key").write_bytes(KEY)
+    assert [one.level for one in check_view(node)] == ["fail"]
+
+
+def test_status_on_a_node_without_its_database(node):
+    """`radius status` answers from the node alone, with status 1, instead of failing."""
+    touch_followed(node.home / "radius" / "view")
+    env = {**os.environ, "TRUNKLINE_HOME": str(node.home), "TRUNKLINE_INDEX_URL": AWAY}
+    done = trunkline("radius", "status", "--json", env=env)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["database"], told["workers"]) == (1, False, [])
+    assert told["view_age"] is not None
+
+
+def address_of(node: ServedNode) -> str:
+    """What S-2 gets here."""
+    return framed(node.client.login("s2@example.net", "pw-2"))
+
+
 def account(node: ServedNode, call: str, kind: int) -> None:
     """One acknowledged record of S-2."""
     body = pair(40, struct.pack(">I", kind)) + pair(44, call.encode()) + pair(1, b"s2@example.net")
@@ -177,9 +213,11 @@ def account(node: ServedNode, call: str, kind: int) -> None:
 
 @pytest.mark.real
 def test_two_nodes_survive_their_database_and_lose_nothing(tmp_path: Path, network):
-    """Two nodes follow one PostgreSQL as roles that may read nothing else. It is killed: both answer, one of them
-    killed and started meanwhile. It comes back: both catch up, and every acknowledged record is there once.
+    """Two nodes follow one PostgreSQL as roles that may read nothing else. It is killed: both answer, and never give
+    one address twice, one of them killed and started meanwhile. It comes back: both catch up, and every acknowledged
+    record is there once. Drained, a node has nothing left that would be missed.
     """
+    network.put("pool", "west-cgn", NODE_CGN)
     with mortal_cluster(tmp_path) as cluster:
         cluster.sql("CREATE DATABASE isp")
         owner = cluster.url("isp")
@@ -198,6 +236,7 @@ def test_two_nodes_survive_their_database_and_lose_nothing(tmp_path: Path, netwo
             for node in nodes:
                 node.wait()
             eventually(lambda: acknowledged(built.db, built.changes(), workers, cap=0) == [], cap=20)
+            given = [eventually(functools.partial(address_of, node), cap=20) for node in nodes]
             network.hold("S-1", "admin", "block")
             built.changed(("hold", "S-1.admin"))
             assert acknowledged(built.db, built.changes(), workers, cap=10) == []
@@ -206,13 +245,17 @@ def test_two_nodes_survive_their_database_and_lose_nothing(tmp_path: Path, netwo
             cluster.kill()
             for number, node in enumerate(nodes):
                 assert not node.client.login("s1@example.net", "pw-1").accepted
-                assert node.client.login("s2@example.net", "pw-2").accepted
+                assert framed(node.client.login("s2@example.net", "pw-2")) == given[number]
+                given.append(framed(node.client.login("s3@example.net", "pw-3")))
                 account(node, f"live-{number}", 2)
                 account(node, f"away-{number}", 1)
             nodes[0].kill()
             nodes[0].start()
             assert not nodes[0].client.login("s1@example.net", "pw-1").accepted  # its snapshot knows the hold
-            assert nodes[0].client.login("s2@example.net", "pw-2").accepted
+            assert (
+                framed(nodes[0].client.login("s2@example.net", "pw-2")) == given[0]
+            )  # and its ledger, who has what
+            assert len(set(given)) == 4
             for number, node in enumerate(nodes):
                 account(node, f"away-{number}", 2)
                 account(nodes[1 - number], f"away-{number}", 2)  # the NAS tries the other one, too
@@ -226,9 +269,11 @@ def test_two_nodes_survive_their_database_and_lose_nothing(tmp_path: Path, netwo
                 cap=30,
                 says=lambda: [n.log() for n in nodes],
             )
-            assert all(node.client.login("s1@example.net", "pw-1").accepted for node in nodes)
+            for node in nodes:
+                assert node.client.login("s1@example.net", "pw-1").accepted, node.log()
             check_records(recorded)
             check_rights(url)
+            check_draining(recorded, nodes[1])
         finally:
             for node in nodes:
                 node.end()
@@ -244,6 +289,19 @@ def check_records(recorded: Database) -> None:
     wanted = [f"{what}-{number}".encode() for what in ("away", "live") for number in (0, 1)]
     assert sorted((bytes(row[0]), row[1]) for row in rows) == [(call, "closed") for call in wanted]
     assert tuple(used) == (4000, 4000)
+
+
+def check_draining(recorded: Database, node: ServedNode) -> None:
+    """Asked to drain, the node is disposable soon: no block is its own, and no accounting waits on its disk."""
+    with recorded.write() as conn:
+        drain(conn, node.name)
+
+    def disposable() -> bool:
+        with recorded.read() as conn:
+            return any(one.node == node.name and one.disposable for one in states(conn, clock.now()))
+
+    eventually(disposable, cap=30, says=node.log)
+    assert node.client.login("s2@example.net", "pw-2") is None  # silence: the NAS asks the other node
 
 
 def check_rights(url: str) -> None:
