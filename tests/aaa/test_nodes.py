@@ -1,5 +1,6 @@
 """Nodes that only answer RADIUS: joined from a bundle, alone, two over one PostgreSQL that dies, and their rights."""
 
+import functools
 import json
 import os
 import struct
