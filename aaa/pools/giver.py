@@ -19,7 +19,7 @@ from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord, pool_key
 from aaa.view.records import Wanted, decode, service_key
 
-_AHEAD = 64
+_AHEAD = 256
 """So many addresses of a pool are reserved at once: one sync for all of them."""
 _LARGE = 8 << 20
 _log = structlog.get_logger()
@@ -140,7 +140,7 @@ class Giver:
         if value is None and shelf.fresh:
             self._reserve(shelf)  # a burst was quicker than the thread that reserves ahead
             value = shelf.choose(None, record.prefixes)
-        if len(shelf.ready) < _AHEAD // 2:
+        if len(shelf.ready) < _AHEAD // 2 and not self.low.is_set():
             self.low.set()
         return value
 
@@ -153,40 +153,39 @@ class Giver:
         return wanted is None or wanted.limit == 1
 
     def reserve(self) -> None:
-        """Keep addresses ready in every pool: called ahead of need."""
-        for pool in list(self.shelves):
+        """Keep addresses ready in every pool, ahead of need. No login waits for the disk meanwhile."""
+        for shelf in list(self.shelves.values()):
             with self.lock:
-                shelf = self.shelves[pool]
-                if len(shelf.ready) < _AHEAD and shelf.fresh:
-                    self._reserve(shelf)
+                wanted = shelf.unreserved(_AHEAD) if len(shelf.ready) < _AHEAD else ()
+                event = Reserved(shelf.pool, wanted)
+                if wanted:
+                    self.ledger.append([event])
+            if wanted:
+                self.ledger.sync()
+                with self.lock:
+                    shelf.apply(event)
         if self.ledger.size > _LARGE:
             with self.lock:
                 self.ledger.rewrite(self._everything())
 
     def _reserve(self, shelf: Shelf) -> None:
         event = Reserved(shelf.pool, shelf.unreserved(_AHEAD))
-        self.ledger.sync([event])
+        self.ledger.append([event])
+        self.ledger.sync()
         shelf.apply(event)
 
-    def apply(self, events: Iterable[Event]) -> int:
-        """Events of the keeping thread, synced before they count; returns how many."""
-        told = list(events)
-        if told:
-            with self.lock:
-                self.ledger.sync(told)
-                for event in told:
-                    self._shelf(_pool(event)).apply(event)
-        return len(told)
-
-    def checked(self, events: Iterable[Event], still: Callable[[Event], bool]) -> int:
-        """The same for events that were decided without the lock: only those that are still right."""
-        told = list(events)
+    def apply(self, events: Iterable[Event], still: Callable[[Event], bool] = lambda _event: True) -> int:
+        """Events of the keeping thread, as far as they are still right (`still`, asked under the lock): synced when
+        this returns. Returns how many. None of them lets an address be given before the next reservation is synced.
+        """
         with self.lock:
-            right = [event for event in told if still(event)]
+            right = [event for event in events if still(event)]
             if right:
-                self.ledger.sync(right)
-                for event in right:
-                    self._shelf(_pool(event)).apply(event)
+                self.ledger.append(right)
+            for event in right:
+                self._shelf(_pool(event)).apply(event)
+        if right:
+            self.ledger.sync()
         return len(right)
 
     def close(self) -> None:

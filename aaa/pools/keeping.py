@@ -168,7 +168,7 @@ class Keeping(threading.Thread):
         record = self._giver.record(shelf.pool) or _UNKNOWN
         events = [*self._of_held(shelf, record, drained), *self._of_doubt(shelf, record, drained)]
         if events:
-            self._giver.checked(events, lambda event: self._still(shelf, event))
+            self._giver.apply(events, lambda event: self._still(shelf, event))
 
     def _of_held(self, shelf: Shelf, record: PoolRecord, drained: float) -> list[Event]:
         with self._giver.lock:
@@ -284,7 +284,7 @@ class Keeping(threading.Thread):
     def _return(self, shelf: Shelf, leases: list[Lease]) -> None:
         """Idle blocks: out of the ledger first. Killed in between, we find them leased to us, and nobody on them."""
         told = [Returned(one.span.pool, one.span.prefix, one.span.number) for one in leases]
-        if not told or self._giver.checked(told, lambda event: _is_idle(shelf, event)) != len(told):
+        if not told or self._giver.apply(told, lambda event: _is_idle(shelf, event)) != len(told):
             return  # somebody logged in meanwhile: the next round finds what the database says we have
         faults.point(RETURNED_IN_LEDGER)
         with self._db.write() as conn:

@@ -69,12 +69,11 @@ class Ledger:
 
     def write(self, events: Iterable[Event]) -> None:
         """Append; survives the process, not the machine. Raises OSError, and then nothing may be given."""
-        self._append(events)
+        self.append(events)
         faults.point(AFTER_GIVE)
 
-    def sync(self, events: Iterable[Event]) -> None:
-        """Append, and return when the disk has it and everything before it."""
-        self._append(events)
+    def sync(self) -> None:
+        """Return when the disk has everything that was appended before."""
         faults.point(BEFORE_SYNC)
         os.fdatasync(self._file)
         faults.point(AFTER_SYNC)
@@ -86,7 +85,8 @@ class Ledger:
             self._file = -1
         os.close(self._lock)
 
-    def _append(self, events: Iterable[Event]) -> None:
+    def append(self, events: Iterable[Event]) -> None:
+        """The same for what the keeping thread finds out. Raises OSError."""
         content = _framed(events)
         written = os.write(self._file, content)
         if written != len(content):

@@ -62,8 +62,8 @@ class Synced(Ledger):
         super().rewrite(events)
         self.synced = self.size
 
-    def sync(self, events: Any) -> None:
-        super().sync(events)
+    def sync(self) -> None:
+        super().sync()
         self.synced = self.size
 
 

@@ -507,7 +507,7 @@ def test_what_a_dead_machine_forgot_is_in_doubt_until_accounting_tells(farm, rng
     """A power cut loses the last gives: their addresses go to nobody, until their sessions show up or do not."""
     worker = farm.workers[0]
     known = farm.login(worker, "S-1")
-    worker.giver.ledger.sync([])
+    worker.giver.ledger.sync()
     forgotten = farm.login(worker, "S-2")
     farm.tell(farm.nodes[1], "S-2", START)
     lost = farm.login(worker, "S-3", reaches=False)
