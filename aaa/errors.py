@@ -87,8 +87,21 @@ class Dropped(Exception):
     """A packet gets no answer; the reason is counted."""
 
 
+class CertificateNotUsable(Terminal):
+    """A certificate or key for RADIUS over TLS is missing or damaged."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"RADIUS certificate {path} is not usable: {why}; put ca.pem, server.pem and server.key there"
+        )
+
+
 class MetricsPortNotFree(Terminal):
     """The port of a node's metrics is taken by somebody else."""
 
     def __init__(self, address: str, port: int, why: str) -> None:
         super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")
+
+
+class CertificateNotMade(Terminal):
+    """A certificate for EAP or RadSec cannot be made or taken back."""

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from aaa.models import access_minute, session
+from aaa.models import access_minute, is_open, session
+from core.db import upsert_add
 
 _KEEP = timedelta(days=8)
 
@@ -39,7 +39,7 @@ def logins(conn: Connection, since: datetime, until: datetime, nas: str | None =
 
 def live_sessions(conn: Connection) -> dict[str, int]:
     """Open sessions by NAS (device id)."""
-    chosen = sa.select(session.c.nas, sa.func.count()).where(session.c.state == "open")
+    chosen = sa.select(session.c.nas, sa.func.count()).where(is_open)
     return {nas: int(count) for nas, count in conn.execute(chosen.group_by(session.c.nas))}
 
 
@@ -52,11 +52,7 @@ def count_logins(conn: Connection, counted: Mapping[tuple[str, bool], int], mome
         {"nas": nas, "minute": minute, "accepted": accepted[nas], "refused": refused[nas]}
         for nas in sorted(accepted.keys() | refused.keys())
     ]
-    if not rows:
-        return
-    insert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(access_minute)
-    added = {name: access_minute.c[name] + insert.excluded[name] for name in ("accepted", "refused")}
-    conn.execute(insert.on_conflict_do_update(index_elements=["nas", "minute"], set_=added), rows)
+    upsert_add(conn, access_minute, rows, ["nas", "minute"], ["accepted", "refused"])
 
 
 def forget_logins(conn: Connection, now: datetime) -> int:

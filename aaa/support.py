@@ -1,7 +1,7 @@
 """What support asks: may this login in, what does it get, why was it refused, which sessions are there."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.models import session
+from aaa.models import is_open, is_stale, session
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -28,12 +28,15 @@ from aaa.view.models import newest, view_position
 from aaa.view.records import (
     Access,
     Nas,
+    Realm,
     Wanted,
     circuit_key,
     decode,
     login_key,
     mac_key,
+    realm_key,
     service_key,
+    voucher_key,
 )
 from aaa.view.seal import Seal
 from core import clock
@@ -50,6 +53,15 @@ class LoginNotKnown(Terminal):
         )
 
 
+class LoginElsewhere(Terminal):
+    """Another RADIUS server answers a login."""
+
+    def __init__(self, name: str, realm: str, servers: Iterable[str]) -> None:
+        super().__init__(
+            f"'{name}' is nobody of ours: the logins of realm {realm} are answered by {', '.join(servers)}"
+        )
+
+
 class NasNotKnown(Terminal):
     """No NAS of that name is in the view."""
 
@@ -57,8 +69,17 @@ class NasNotKnown(Terminal):
         super().__init__(f"no NAS '{device}' in the view; it has {', '.join(sorted(set(known))) or 'none'}")
 
 
+class SessionNotKnown(Terminal):
+    """A page of sessions begins after one that is not there."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(f"no session '{ref}'; it may have become history: begin with the first page again")
+
+
 class Explained(msgspec.Struct, frozen=True):
-    """Everything that the view says of one key. `replies` are the reply attributes by NAS."""
+    """Everything that the view says of one key. `replies` are the reply attributes by NAS; `limits` the causes of
+    recorded limits; `override` and `until` are moments in epoch seconds (0: none).
+    """
 
     key: str
     service: str
@@ -69,17 +90,30 @@ class Explained(msgspec.Struct, frozen=True):
     limit: int
     bound_circuits: list[str]
     bound_macs: list[str]
+    bound_ports: list[str]
+    limits: list[str]
+    override: int
+    until: int
     has_password: bool
     replies: dict[str, list[str]]
 
 
-def explain(view: View, name: str) -> Explained:
-    """By login, MAC, circuit-id or service id. Raises LoginNotKnown."""
-    key, access = _find(view, name)
+Digest = Callable[[str], bytes | None]
+"""The hash of a voucher's code; None for what is no code."""
+
+
+def no_code(_name: str) -> bytes | None:
+    """Nobody looks for vouchers."""
+    return None
+
+
+def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
+    """By login, MAC, circuit-id, voucher's code or id, or service id. Raises LoginNotKnown."""
+    key, access = _find(view, name, digest)
     wanted = decode(view.lookup(service_key(access.service)), Wanted)
     policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
     return Explained(
-        key=_shown(key[2:]),
+        key=access.service if key[:2] == b"v:" else _shown(key[2:]),
         service=access.service,
         status=access.status,
         policy_hash=access.policy_hash,
@@ -88,25 +122,48 @@ def explain(view: View, name: str) -> Explained:
         limit=wanted.limit if wanted else 0,
         bound_circuits=[_shown(one) for one in access.circuits],
         bound_macs=[_shown(one) for one in access.macs],
+        bound_ports=[_shown(one) for one in access.ports],
+        limits=list(wanted.limits) if wanted else [],
+        override=access.released,
+        until=access.until,
         has_password=bool(access.credential),
         replies={device: text_of(access.blocks[index]) for device, index in sorted(access.nas.items())},
     )
 
 
-def _find(view: View, name: str) -> tuple[bytes, Access]:
+def service_of(view: View, name: str) -> str:
+    """The service behind a login, MAC, circuit-id or service id. Raises LoginNotKnown."""
+    return _find(view, name)[1].service
+
+
+def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Access]:
     keys = [login_key(name), circuit_key(name.encode()), mac_key(name)]
+    hashed = digest(name)
+    if hashed is not None:
+        keys.append(voucher_key(hashed))
     if name.startswith("hex:"):
         keys.append(circuit_key(bytes.fromhex(name[4:])))
     for key in keys:
         access = decode(view.lookup(key), Access) if key else None
         if key and access is not None:
             return key, access
-    for prefix in (b"u:", b"c:", b"m:"):
-        for key, raw in view.items(prefix):
-            access = decode(raw, Access)
-            if access is not None and access.service == name:
-                return key, access
-    raise LoginNotKnown(name)
+    found = [
+        (key, access)
+        for prefix in (b"u:", b"c:", b"m:", b"v:")
+        for key, raw in view.items(prefix)
+        if (access := decode(raw, Access)) is not None and access.service == name
+    ]
+    if found:  # the service's own session, rather than its radio's login at the AP
+        return max(found, key=lambda pair: len(pair[1].nas))
+    raise _unknown(view, name)
+
+
+def _unknown(view: View, name: str) -> Terminal:
+    realm = name.rpartition("@")[2].lower() if "@" in name else ""
+    other = decode(view.lookup(realm_key(realm)), Realm) if realm else None
+    if other is None:
+        return LoginNotKnown(name)
+    return LoginElsewhere(name, realm, (server[0] for server in other.servers))
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -119,8 +176,16 @@ class Trial(msgspec.Struct, frozen=True):
     attributes: list[str]
 
 
-def try_login(view: View, seal: Seal, name: str, device: str = "", password: str | None = None) -> Trial:
-    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket.
+def try_login(
+    view: View,
+    seal: Seal,
+    name: str,
+    device: str = "",
+    password: str | None = None,
+    overrides: Mapping[str, float] | None = None,
+) -> Trial:
+    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `overrides`
+    are this node's.
 
     Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
     """
@@ -132,7 +197,7 @@ def try_login(view: View, seal: Seal, name: str, device: str = "", password: str
         seen.append(verdict)
 
     table = NasTable(view, seal)
-    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits())), noted)
+    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits()), overrides=overrides), noted)
     entry = table.at(source)
     if entry is None:
         raise NasNotKnown(nas.device, [])
@@ -160,6 +225,8 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
         body += circuit_attribute(circuit)
     if access.macs:
         body += pair(31, access.macs[0])
+    if access.ports:
+        body += pair(87, access.ports[0])
     return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
 
 
@@ -182,18 +249,39 @@ def sessions(
     stale: bool = False,
     closed: bool = False,
     limit: int = 100,
+    before: str = "",
 ) -> list[Session]:
-    """Sessions, the newest first; open ones unless `closed`."""
-    chosen = sa.select(session).order_by(session.c.started_at.desc()).limit(limit)
+    """Sessions, the newest first; open ones unless `closed`. `before`: those after this session_ref in that order.
+
+    An index serves every choice, however many sessions there are. Raises SessionNotKnown.
+    """
+    place: tuple[sa.Column[Any], ...] = (session.c.started_at, session.c.session_ref)
+    if closed and not (service or nas or stale):
+        place = (session.c.session_ref,)  # the order of their coming: all together have no other index
+    chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
     if service:
         chosen = chosen.where(session.c.service == service)
     if nas:
         chosen = chosen.where(session.c.nas == nas)
     if stale:
-        chosen = chosen.where(session.c.stale.is_(True))
+        chosen = chosen.where(is_stale)
     if not closed:
-        chosen = chosen.where(session.c.state == "open")
+        chosen = chosen.where(is_open)
+    if before:
+        mark = conn.execute(sa.select(*place).where(session.c.session_ref == before)).first()
+        if mark is None:
+            raise SessionNotKnown(before)
+        chosen = chosen.where(place[0] <= mark[0], sa.tuple_(*place) < tuple(mark))
     return [session_of(row) for row in conn.execute(chosen)]
+
+
+def bundle(conn: Connection, of: Session) -> list[Session]:
+    """The sessions of the same bundle (Acct-Multi-Session-Id of one service), the oldest first."""
+    if not of.multi_session_id:
+        return [of]
+    chosen = sa.select(session).where(session.c.service == of.service, session.c.nas == of.nas)
+    chosen = chosen.where(session.c.multi_session_id == of.multi_session_id)
+    return [session_of(row) for row in conn.execute(chosen.order_by(session.c.started_at))]
 
 
 def worker_positions(conn: Connection) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ import os
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters that sort by creation time (48 bits of ms, 80 random bits; ULID layout)."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    text = "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    text = "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
     return f"{prefix}_{text}"
 
 

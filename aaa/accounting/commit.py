@@ -4,15 +4,18 @@ Order of refuge: the database; the local journal; silence (the NAS sends again).
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
+import psycopg
 import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import apply
+from aaa.accounting.store import commit, settle_crowds, write
+from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
 
@@ -22,6 +25,9 @@ AFTER_COMMIT = faults.declare("accounting.after_commit")
 AFTER_REPLY = faults.declare("accounting.after_reply")
 
 _BATCH = 1000
+_LINGER = 0.01
+_BUSY = 16
+_LOOK = 0.25
 _RETRY = 1.0
 _RETRY_MOST = 8.0
 _log = structlog.get_logger()
@@ -40,6 +46,11 @@ class GroupCommit(threading.Thread):
         self._queue: SimpleQueue[tuple[AccountingRecord, Reply] | None] = SimpleQueue()
         self._away_until = 0.0
         self._pause = 0.0
+        self._last = 0
+        self._ends = threading.Event()
+        self._drainer = threading.Thread(target=self._keep_draining, name=f"{name} journal", daemon=True)
+        self._new: SimpleQueue[Noted] = SimpleQueue()
+        """What batches noted of services with a session more or less, since the last look for crowded ones."""
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
@@ -54,17 +65,20 @@ class GroupCommit(threading.Thread):
         """Commit what is queued and end."""
         self._queue.put(None)
         self.join(timeout=30)
+        self._ends.set()
+        self._drainer.join(timeout=30)
         self._journal.close()
 
     def run(self) -> None:
-        """Until stopped: one batch after another; drain the journal when there is time."""
+        """Until stopped: one batch after another. The journal is drained beside it: nobody waits for that."""
+        self._drainer.start()
         going = True
         while going:
             batch, going = self._collect()
             if batch:
                 self.settle(batch)
-            if self._journal.waiting:
-                self.drain()
+            if not self._pause and not self._new.empty():
+                self._look_for_crowds()
 
     def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
         """Make a batch durable and answer it."""
@@ -80,6 +94,11 @@ class GroupCommit(threading.Thread):
         for _record, reply in batch:
             reply(durable)
         faults.point(AFTER_REPLY)
+
+    def _keep_draining(self) -> None:
+        while not self._ends.wait(_LOOK):
+            if self._journal.waiting:
+                self.drain()
 
     def drain(self) -> int:
         """Bring the journal into the database, when that is there. Returns the number of records."""
@@ -115,15 +134,33 @@ class GroupCommit(threading.Thread):
             _log.error("a journalled record is refused and set aside", nas=records[0].nas, error=_line(error))
             self._journal.set_aside(records[0])
 
+    def _look_for_crowds(self) -> None:
+        """After the commit and after the answers: of two nodes that each began a session, the later sees both."""
+        noted = Noted()
+        while not self._new.empty():
+            noted.join(self._new.get())
+        try:
+            with self._db.write() as conn:
+                settle_crowds(conn, noted)
+                commit(conn)
+        except _AWAY as error:
+            self._new.put(noted)  # when the database is back
+            self._mark_away(error)
+        except Exception as error:
+            _log.error("services with a session more could not be marked", error=_line(error))
+
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
             item = self._queue.get(timeout=0.25)
         except Empty:
             return [], True
+        if self._last >= _BUSY:
+            time.sleep(_LINGER)  # under load a commit of many costs little more than one of a few
         batch: list[tuple[AccountingRecord, Reply]] = []
         while item is not None:
             batch.append(item)
-            if len(batch) >= _BATCH:
+            self._last = len(batch)
+            if self._last >= _BATCH:
                 return batch, True
             try:
                 item = self._queue.get_nowait()
@@ -149,8 +186,11 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AccountingRecord]) -> None:
         with self._db.write() as conn:
-            apply(conn, records)
+            noted = write(conn, records)
             faults.point(IN_TRANSACTION)
+            commit(conn)
+        if noted:
+            self._new.put(noted)
 
     def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
         try:
@@ -179,4 +219,10 @@ def _line(error: Exception) -> str:
     return (str(error).splitlines() or [repr(error)])[0]
 
 
-_AWAY = (DatabaseAway, sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_AWAY = (
+    DatabaseAway,
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.TimeoutError,
+    psycopg.OperationalError,  # a commit goes past SQLAlchemy's translation when the link breaks in it
+)

@@ -43,6 +43,12 @@ class Session(msgspec.Struct, frozen=True):
     down_octets: int
     gigawords: bool
     interim: int
+    framed_address6: str = ""
+    multi_session_id: str = ""
+    public_address: str = ""
+    port_first: int = 0
+    port_last: int = 0
+    circuit: bytes = b""
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -65,46 +71,59 @@ def find(candidates: Iterable[Session], record: AccountingRecord) -> Session | N
 
 def merge(session: Session | None, record: AccountingRecord) -> Merged:
     """Apply a Start, Interim or Stop. Counters never go down; a Stop is final; a late record never reopens it."""
-    if session is None:
-        session = _new(record)
+    before = _new(record) if session is None else session
     moment = _moment(record.at)
-    newer = moment >= session.updated_at
-    up = _count(session.up_octets, record.up_low, record.up_giga, session, record)
-    down = _count(session.down_octets, record.down_low, record.down_giga, session, record)
+    newer = moment >= before.updated_at
+    up = _count(before.up_octets, record.up_low, record.up_giga, before, record)
+    down = _count(before.down_octets, record.down_low, record.down_giga, before, record)
+    state, inferred, stopped_at, cause = _ending(before, record, moment)
+    policy = before.policy_hash or record.policy_hash or record.wanted_hash
+    wanted = record.wanted_hash
+    ported = record.port_first and (newer or not before.port_first)
     merged = msgspec.structs.replace(
-        session,
-        service=session.service or record.service,
-        policy_hash=session.policy_hash or record.policy_hash or record.wanted_hash,
-        framed_address=record.framed_address or session.framed_address,
-        framed_prefix=record.framed_prefix or session.framed_prefix,
-        delegated_prefix=record.delegated_prefix or session.delegated_prefix,
-        source=record.source if newer else session.source,
-        updated_at=max(moment, session.updated_at),
-        session_time=max(session.session_time, record.session_time),
+        before,
+        service=before.service or record.service,
+        policy_hash=policy,
+        # Stale when it is live and not on the policy that the view wants.
+        stale=state == "open" and bool(wanted) and policy != wanted,
+        state=state,
+        inferred=inferred,
+        source=record.source if newer else before.source,
+        framed_address=_told(before.framed_address, record.framed_address, newer),
+        framed_prefix=_told(before.framed_prefix, record.framed_prefix, newer),
+        delegated_prefix=_told(before.delegated_prefix, record.delegated_prefix, newer),
+        updated_at=moment if newer else before.updated_at,
+        stopped_at=stopped_at,
+        cause=cause,
+        session_time=max(before.session_time, record.session_time),
         up_octets=up,
         down_octets=down,
-        gigawords=session.gigawords or record.up_giga is not None or record.down_giga is not None,
+        gigawords=before.gigawords or record.up_giga is not None or record.down_giga is not None,
+        framed_address6=_told(before.framed_address6, record.framed_address6, newer),
+        multi_session_id=before.multi_session_id or record.multi_session_id,
+        public_address=record.public_address if ported else before.public_address,
+        port_first=record.port_first if ported else before.port_first,
+        port_last=record.port_last if ported else before.port_last,
+        circuit=before.circuit or record.circuit,
     )
-    merged = _with_state(merged, record, moment)
-    return Merged(_judged(merged, record), up - session.up_octets, down - session.down_octets)
+    return Merged(merged, up - before.up_octets, down - before.down_octets)
 
 
-def _judged(session: Session, record: AccountingRecord) -> Session:
-    """Stale when it is live and not on the policy that the view wants."""
-    wanted = record.wanted_hash
-    stale = session.state == "open" and bool(wanted) and session.policy_hash != wanted
-    return msgspec.structs.replace(session, stale=stale)
+def _told(have: str, told: str, newer: bool) -> str:
+    """The newest record that names an address is right, however late another arrives."""
+    return told if told and (newer or not have) else have
 
 
-def _with_state(session: Session, record: AccountingRecord, moment: datetime) -> Session:
+def _ending(
+    before: Session, record: AccountingRecord, moment: datetime
+) -> tuple[str, bool, datetime | None, str]:
+    """State, inferred, stopped_at, cause after the record."""
     if record.kind == STOP:
-        return msgspec.structs.replace(
-            session, state="closed", inferred=False, stopped_at=moment, cause=record.cause
-        )
-    reopens = session.inferred and session.stopped_at is not None and moment > session.stopped_at
+        return "closed", False, moment, record.cause
+    reopens = before.inferred and before.stopped_at is not None and moment > before.stopped_at
     if reopens and record.kind != START:
-        return msgspec.structs.replace(session, state="open", inferred=False, stopped_at=None, cause="")
-    return session
+        return "open", False, None, ""
+    return before.state, before.inferred, before.stopped_at, before.cause
 
 
 def _count(have: int, low: int, giga: int | None, session: Session, record: AccountingRecord) -> int:
@@ -146,6 +165,8 @@ def _new(record: AccountingRecord) -> Session:
         down_octets=0,
         gigawords=False,
         interim=record.interim,
+        multi_session_id=record.multi_session_id,
+        circuit=record.circuit,
     )
 
 

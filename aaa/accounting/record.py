@@ -1,6 +1,6 @@
 """AccountingRecord: what an Accounting-Request says, with its event moved back by Acct-Delay-Time."""
 
-import ipaddress
+import socket
 
 import msgspec
 
@@ -12,11 +12,13 @@ _CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
 }  # fmt: skip
+_LONGEST_DELAY = 86400 * 7
 
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
-    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now.
+    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
+    `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.
     """
 
     kind: int
@@ -41,6 +43,15 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     nas_port_id: str = ""
     cause: str = ""
     interim: int = 600
+    framed_address6: str = ""
+    multi_session_id: str = ""
+    public_address: str = ""
+    port_first: int = 0
+    port_last: int = 0
+    circuit: bytes = b""
+    most: int = 1
+    reject: bool = False
+    metered: bool = False
 
     @property
     def started(self) -> float:
@@ -48,34 +59,52 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
         return self.at if self.kind == START else self.at - self.session_time
 
 
-def read_record(packet: Packet, nas: str, source: str, received: float) -> AccountingRecord | None:
+def read_record(
+    packet: Packet,
+    nas: str,
+    source: str,
+    received: float,
+    whose: tuple[str, str, str] = ("", "", ""),
+    interim: int = 600,
+) -> AccountingRecord | None:
     """The event of a verified Accounting-Request; None when Acct-Status-Type is missing or not one of ours.
 
+    `whose`: service, policy hash, wanted hash, as far as the caller knows. `interim` in seconds.
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
-    found = dict(reversed(packet.pairs))
-    kind = _integer(found.get(40))
+    get = dict(reversed(packet.pairs)).get
+    kind = _integer(get(40))
     if kind not in KIND_NAMES:
         return None
+    up_giga, down_giga = get(52), get(53)
+    public, first, last = _port_range(get(241))
+    # By position: names would double the time of this, and it runs for every packet.
     return AccountingRecord(
-        kind=kind,
-        nas=nas,
-        source=source,
-        session_id=found.get(44, b""),
-        at=received - min(_integer(found.get(41)), 86400 * 7),
-        session_time=_integer(found.get(46)),
-        up_low=_integer(found.get(42)),
-        down_low=_integer(found.get(43)),
-        up_giga=_integer(found[52]) if 52 in found else None,
-        down_giga=_integer(found[53]) if 53 in found else None,
-        login=clean(found.get(1)),
-        calling=clean(found.get(31)),
-        framed_address=_address4(found.get(8)),
-        framed_prefix=_prefix(found.get(97)),
-        delegated_prefix=_prefix(found.get(123)),
-        nas_port=_integer(found.get(5)),
-        nas_port_id=clean(found.get(87)),
-        cause=_CAUSES.get(_integer(found.get(49)), ""),
+        kind,
+        nas,
+        source,
+        get(44, b""),
+        received - min(_integer(get(41)), _LONGEST_DELAY),
+        _integer(get(46)),
+        _integer(get(42)),
+        _integer(get(43)),
+        None if up_giga is None else _integer(up_giga),
+        None if down_giga is None else _integer(down_giga),
+        *whose,
+        clean(get(1)),
+        clean(get(31)),
+        _address4(get(8)),
+        _prefix(get(97)),
+        _prefix(get(123)),
+        _integer(get(5)),
+        clean(get(87)),
+        _CAUSES.get(_integer(get(49)), ""),
+        interim,
+        _address6(get(168)),
+        clean(get(50)),
+        public,
+        first,
+        last,
     )
 
 
@@ -87,15 +116,40 @@ def clean(value: bytes | None) -> str:
     return text.replace("\x00", "") if b"\x00" in value else text
 
 
+def prefix_text(address: bytes, length: int) -> str:
+    """An IPv6 prefix as we write it everywhere: bits beyond its length are zero (RFC 3162 section 2.3)."""
+    bits = int.from_bytes(address) >> 128 - length << 128 - length
+    return f"{socket.inet_ntop(socket.AF_INET6, bits.to_bytes(16))}/{length}"
+
+
 def _integer(value: bytes | None) -> int:
     return int.from_bytes(value) if value is not None and len(value) == 4 else 0
 
 
 def _address4(value: bytes | None) -> str:
-    return str(ipaddress.IPv4Address(value)) if value is not None and len(value) == 4 else ""
+    return socket.inet_ntoa(value) if value is not None and len(value) == 4 else ""
+
+
+def _address6(value: bytes | None) -> str:
+    return socket.inet_ntop(socket.AF_INET6, value) if value is not None and len(value) == 16 else ""
 
 
 def _prefix(value: bytes | None) -> str:
     if value is None or not 2 <= len(value) <= 18 or value[1] > 128:
         return ""
-    return f"{ipaddress.IPv6Address(value[2:].ljust(16, bytes(1)))}/{value[1]}"
+    return prefix_text(value[2:].ljust(16, bytes(1)), value[1])
+
+
+def _port_range(value: bytes | None) -> tuple[str, int, int]:
+    """Public address and ports of IP-Port-Range (RFC 8045 section 3.1.2: type 241.6, TLVs 3, 9 and 10)."""
+    if value is None or value[:1] != b"\x06":
+        return "", 0, 0
+    found: dict[int, bytes] = {}
+    at = 1
+    while at + 2 <= len(value) and value[at + 1] >= 2:
+        found[value[at]] = value[at + 2 : at + value[at + 1]]
+        at += value[at + 1]
+    first, last = _integer(found.get(9)), _integer(found.get(10))
+    if not 0 < first <= last <= 65535:
+        return "", 0, 0
+    return _address4(found.get(3)), first, last

@@ -1,87 +1,68 @@
 """Apply a batch of records in one transaction: sessions, usage by day. Doing it again changes nothing."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from zlib import crc32
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-import msgspec
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from aaa.accounting.merge import Session, find, merge
+from aaa.accounting import postgres, sqlite
+from aaa.accounting.batch import Batch
+from aaa.accounting.merge import Session
 from aaa.accounting.record import OFF, ON, AccountingRecord
-from aaa.models import session, usage_day
-from core.db import insert_many
+from aaa.limits.noted import Noted
+from aaa.models import is_open, session
+from core.db import Database, DatabaseAway
 
-_Key = tuple[str, bytes]
+_T = TypeVar("_T")
 _MISSED = 3
-
-
-class _Work:
-    """A batch in progress: sessions by key, what is new, what changed, octets by service and day."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[_Key, list[Session]] = defaultdict(list)
-        self.new: set[str] = set()
-        self.changed: dict[str, Session] = {}
-        self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
-
-    def take(self, record: AccountingRecord) -> None:
-        """Merge one record."""
-        key = (record.nas, record.session_id)
-        before = find(self.sessions[key], record)
-        merged = merge(before, record)
-        after = merged.session
-        if before is None:
-            self.new.add(after.session_ref)
-            self._supersede(key, after)
-        self.sessions[key] = [one for one in self.sessions[key] if one is not before] + [after]
-        if after != before:
-            self.changed[after.session_ref] = after
-        if merged.up or merged.down:
-            octets = self.usage[after.service, datetime.fromtimestamp(record.at, UTC).date()]
-            octets[0] += merged.up
-            octets[1] += merged.down
-
-    def _supersede(self, key: _Key, after: Session) -> None:
-        """A NAS that uses an Acct-Session-Id again has none of the older sessions of that id."""
-        for index, older in enumerate(self.sessions[key]):
-            if older.state == "open" and older.started_at < after.started_at:
-                closed = msgspec.structs.replace(
-                    older,
-                    state="closed",
-                    inferred=True,
-                    stale=False,
-                    stopped_at=after.started_at,
-                    cause="superseded",
-                )
-                self.sessions[key][index] = self.changed[older.session_ref] = closed
+_CHUNK = 300
+_SWEEP = 2000
+_Place = tuple[datetime, str]
+_FIRST: _Place = (datetime.min.replace(tzinfo=UTC), "")
 
 
 def apply(conn: Connection, records: Sequence[AccountingRecord]) -> None:
-    """Write the records in the caller's transaction; those of one session are taken in their order."""
+    """Write the records in the caller's transaction, and settle who has one session more, or one less, now."""
+    settle_crowds(conn, write(conn, records))
+
+
+def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
+    """Write the records in the caller's transaction; those of one session are taken in their order.
+
+    Returns what limits have to know of it: `settle_crowds` with it, best after the commit, so that of two nodes that
+    each write a session the later sees both. Raises DatabaseAway.
+    """
     plain = [record for record in records if record.kind not in (ON, OFF)]
-    work = _Work()
-    keys = sorted({(record.nas, record.session_id) for record in plain})
-    _lock(conn, keys)
-    for row in _rows(conn, keys):
-        work.sessions[row.nas, row.acct_session_id].append(row)
-    for record in plain:
-        work.take(record)
-    _write(conn, work)
-    _mark_crowded(conn, work)
+    batch = _written(conn, plain) if plain else Batch([])
     for record in records:
         if record.kind in (ON, OFF):
             close_all(conn, record.nas, datetime.fromtimestamp(record.at, UTC))
+    batch.noted.count(conn)
+    return batch.noted
+
+
+def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
+    keys = sorted({(record.nas, record.session_id) for record in records})
+
+    def merged(database: Any) -> Batch:
+        batch = Batch(database.load(conn, keys))
+        for record in records:
+            batch.take(record)
+        database.save(conn, batch)
+        return batch
+
+    return _past(conn, merged)
 
 
 def close_all(conn: Connection, nas: str, moment: datetime) -> None:
     """Accounting-On or -Off: the NAS has none of the sessions that began before (RFC 2866 section 5.1)."""
     conn.execute(
         sa.update(session)
-        .where(session.c.nas == nas, session.c.state == "open", session.c.started_at <= moment)
+        .where(session.c.nas == nas, is_open, session.c.started_at <= moment)
         .values(state="closed", inferred=True, stale=False, stopped_at=moment, cause="nas-reboot")
     )
 
@@ -92,89 +73,91 @@ def close_silent(conn: Connection, moment: datetime, up_since: datetime | None =
     Silence before `up_since` is ours, not theirs: a session gets three intervals from then.
     """
     closed = 0
-    intervals = conn.scalars(sa.select(session.c.interim).where(session.c.state == "open").distinct()).all()
-    for interim in intervals:
-        before = moment - timedelta(seconds=interim * _MISSED)
-        if up_since is not None and up_since > before:
-            continue
-        silent = session.c.updated_at < before
-        closed += conn.execute(
-            sa.update(session)
-            .where(session.c.state == "open", session.c.interim == interim, silent)
-            .values(state="closed", inferred=True, stale=False, stopped_at=moment, cause="silent")
-        ).rowcount
+    after: _Place | None = _FIRST
+    while after is not None:
+        silent, after = _silent(conn, after, moment, up_since)
+        closed += _close(conn, silent, moment)
     return closed
 
 
-def _lock(conn: Connection, keys: list[_Key]) -> None:
-    """Serialise writers of one session; SQLite's writer is alone anyway."""
-    if conn.dialect.name == "sqlite" or not keys:
-        return
-    numbers = sorted({crc32(nas.encode() + b"\0" + session_id) for nas, session_id in keys})
-    conn.execute(
-        sa.text("SELECT pg_advisory_xact_lock(5176, n) FROM unnest(CAST(:numbers AS int[])) AS n"),
-        {"numbers": [number - (1 << 31) for number in numbers]},
-    )
+def sweep_silent(db: Database, moment: datetime, up_since: datetime | None = None) -> int:
+    """The same in short transactions, and without one that writes while nobody is silent."""
+    closed = 0
+    after: _Place | None = _FIRST
+    while after is not None:
+        with db.read() as conn:
+            silent, after = _silent(conn, after, moment, up_since)
+        for start in range(0, len(silent), _CHUNK):
+            with db.write() as conn:
+                closed += _close(conn, silent[start : start + _CHUNK], moment)
+    return closed
 
 
-def _rows(conn: Connection, keys: list[_Key]) -> list[Session]:
-    found = []
-    for start in range(0, len(keys), 300):
-        wanted = sa.tuple_(session.c.nas, session.c.acct_session_id).in_(keys[start : start + 300])
-        # The newest first: an Acct-Session-Id may come back after a reboot.
-        statement = sa.select(session).where(wanted).order_by(session.c.started_at.desc())
-        found += [session_of(row) for row in conn.execute(statement)]
-    return found
+def _silent(
+    conn: Connection, after: _Place, moment: datetime, up_since: datetime | None
+) -> tuple[list[tuple[str, datetime]], _Place | None]:
+    """(session_ref, last heard) of the silent ones among the next open sessions, and where to go on.
+
+    No index says when a session was last heard (every interim would move it), so the open ones are read through.
+    """
+    place = (session.c.started_at, session.c.session_ref)
+    some = sa.select(*place, session.c.updated_at, session.c.interim)
+    some = some.where(is_open, sa.tuple_(*place) > after).order_by(*place).limit(_SWEEP)
+    rows = conn.execute(some).all()
+    silent = [
+        (row.session_ref, row.updated_at)
+        for row in rows
+        if max(row.updated_at, up_since or row.updated_at) < moment - timedelta(seconds=row.interim * _MISSED)
+    ]
+    last = (rows[-1].started_at, rows[-1].session_ref) if len(rows) == _SWEEP else None
+    return silent, last
+
+
+def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: datetime) -> int:
+    """Close those of them that were not heard since."""
+    closed = 0
+    for ref, heard in silent:
+        target = sa.update(session).where(
+            session.c.session_ref == ref, is_open, session.c.updated_at == heard
+        )
+        ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment}
+        closed += conn.execute(target.values(cause="silent", **ended)).rowcount
+    return closed
 
 
 def session_of(row: sa.Row[tuple[object, ...]]) -> Session:
     """A row of table `session` as a Session."""
     fields = dict(row._mapping)
     fields["acct_session_id"] = bytes(fields["acct_session_id"])
+    fields["circuit"] = bytes(fields["circuit"])
     return Session(**fields)
 
 
-def _write(conn: Connection, work: _Work) -> None:
-    rows = [msgspec.structs.asdict(one) for one in work.changed.values()]
-    insert_many(conn, session, [row for row in rows if row["session_ref"] in work.new])
-    changed = [row for row in rows if row["session_ref"] not in work.new]
-    if changed:
-        columns = [name for name in changed[0] if name != "session_ref"]
-        statement = sa.update(session).where(session.c.session_ref == sa.bindparam("ref"))
-        statement = statement.values({name: sa.bindparam(f"to_{name}") for name in columns})
-        conn.execute(
-            statement,
-            [
-                {"ref": row["session_ref"]} | {f"to_{name}": row[name] for name in columns}
-                for row in sorted(changed, key=lambda row: str(row["session_ref"]))
-            ],
-        )
-    _add_usage(conn, work)
+def settle_crowds(conn: Connection, noted: Noted) -> None:
+    """A session more of a service that has one: its ghost is closed, or the enforcement lane looks at it.
+
+    Sessions of one bundle (Acct-Multi-Session-Id) are one. Services that refuse are settled whatever they have.
+    """
+    usual = noted.replacing
+    crowded = _past(conn, lambda database: database.crowded(conn, usual)) if usual else []
+    noted.settle(conn, crowded)
 
 
-def _mark_crowded(conn: Connection, work: _Work) -> None:
-    """A session more of a service that has one: the enforcement lane looks whether that is over its limit."""
-    services = sorted({work.changed[ref].service for ref in work.new} - {""})
-    for start in range(0, len(services), 300):
-        live = sa.and_(session.c.state == "open", session.c.service.in_(services[start : start + 300]))
-        counted = sa.select(session.c.service).where(live).group_by(session.c.service)
-        crowded = conn.scalars(counted.having(sa.func.count() > 1)).all()
-        if crowded:
-            conn.execute(sa.update(session).where(live, session.c.service.in_(crowded)).values(stale=True))
+def commit(conn: Connection) -> None:
+    """End the transaction on PostgreSQL with a deadline; SQLite's, and what SQLAlchemy knows of it, ends as always.
+
+    Raises DatabaseAway: then nobody knows whether it was committed, and doing it again is right either way.
+    """
+    _past(conn, lambda database: database.commit(conn))
 
 
-def _add_usage(conn: Connection, work: _Work) -> None:
-    rows = [
-        {"service": service, "day": day, "up_octets": up, "down_octets": down}
-        for (service, day), (up, down) in sorted(work.usage.items())
-        if service
-    ]
-    if not rows:
-        return
-    build = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    insert = build(usage_day)
-    statement = insert.on_conflict_do_update(
-        index_elements=["service", "day"],
-        set_={name: usage_day.c[name] + insert.excluded[name] for name in ("up_octets", "down_octets")},
-    )
-    conn.execute(statement, rows)
+def _past(conn: Connection, work: Callable[[Any], _T]) -> _T:
+    """Do something past SQLAlchemy, in its transaction. Raises DatabaseAway."""
+    if not conn.in_transaction():
+        conn.begin()  # it commits only what it began
+    try:
+        return work(sqlite if conn.dialect.name == "sqlite" else postgres)
+    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if getattr(conn.connection.driver_connection, "closed", False):
+            conn.invalidate(error)
+        raise DatabaseAway(conn.engine.url.render_as_string(), str(error)) from error

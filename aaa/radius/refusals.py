@@ -1,11 +1,11 @@
 """Refusals for support: the last ones in memory, all of them in the database as far as it keeps up."""
 
 from collections import deque
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from aaa.limits.limit import VOUCHER_ID
 from aaa.models import refusal
 from aaa.radius.authenticate import Verdict
 from aaa.radius.nases import NasEntry
@@ -13,7 +13,6 @@ from core import clock
 from core.db import Database, insert_many
 
 _KEPT = 2000
-_KEEP = timedelta(days=30)
 
 
 class Refusals:
@@ -24,10 +23,11 @@ class Refusals:
 
     def note(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
         """Remember why somebody was refused. When the database is away, the oldest are lost: they are no record."""
+        named = verdict.service if verdict.service.startswith(VOUCHER_ID) else login  # a code is kept nowhere
         self._waiting.append(
             {
                 "at": clock.now(),
-                "login": login[:253],
+                "login": named[:253],
                 "nas": nas.device,
                 "reason": verdict.reason,
                 "detail": verdict.detail[:253],
@@ -51,8 +51,3 @@ def last_refusals(conn: Connection, login: str, limit: int = 10) -> list[dict[st
     """The newest refusals of a login: at, nas, reason, detail."""
     statement = sa.select(refusal).where(refusal.c.login == login).order_by(refusal.c.seq.desc()).limit(limit)
     return [dict(row._mapping) for row in conn.execute(statement)]
-
-
-def forget_refusals(conn: Connection, now: datetime) -> int:
-    """Delete what is older than thirty days; returns how many."""
-    return conn.execute(sa.delete(refusal).where(refusal.c.at < now - _KEEP)).rowcount

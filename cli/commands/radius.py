@@ -1,4 +1,4 @@
-"""RADIUS for support: test a login, explain what it gets, list sessions, see the workers."""
+"""RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,22 +8,30 @@ import typer
 from cli.answer import answer
 from cli.node.commands import app as node_app
 from cli.node.people import pools
-from cli.radius import explain, metrics, tail
+from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
     from core.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app = typer.Typer(
+    no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
+)
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(node_app, name="node")
 app.command()(pools)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 app.command("explain")(explain.command)
 app.command("tail")(tail.command)
+app.command("disconnect")(disconnect.command)
 app.command("metrics")(metrics.command)
+app.command("override")(override.override)
+app.command("limits")(quota.limits)
+app.command("grant")(quota.grant)
+app.add_typer(voucher.app, name="voucher")
 
 
 @app.command("test-login")
@@ -38,11 +46,13 @@ def try_login(
 ) -> None:
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
-        trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
+        freed = Overrides(settings.home)
+        trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
     answer(
@@ -62,6 +72,9 @@ def sessions(
     stale: Annotated[bool, typer.Option("--stale", help="Only those that are to be corrected.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Closed ones too.")] = False,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    before: Annotated[
+        str, typer.Option(help="The next page: those after this session, the last of the one before.")
+    ] = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -72,15 +85,59 @@ def sessions(
 
     db = Database(Settings.load(home).database_url)
     with db.read() as conn:
-        found = support.sessions(conn, service=service, nas=nas, stale=stale, closed=closed, limit=limit)
+        chosen: dict[str, Any] = {"service": service, "nas": nas, "stale": stale, "closed": closed}
+        found = support.sessions(conn, **chosen, limit=limit, before=before)
     db.close()
     rows = [{**_plain(one), "acct_session_id": one.acct_session_id.decode("latin-1")} for one in found]
     lines = [
         f"{one.started_at:%Y-%m-%d %H:%M} {one.state:<6} {one.service:<12} {one.nas:<12} {one.login:<28} "
         f"{one.framed_address:<15} up {one.up_octets} down {one.down_octets}{' stale' if one.stale else ''}"
+        + (f" bundle {one.multi_session_id}" if one.multi_session_id else "")
         for one in found
     ]
+    if len(found) == limit:
+        lines.append(f"more with --before {found[-1].session_ref}")
     answer("radius-sessions", text="\n".join(lines) or "no sessions", as_json=as_json, sessions=rows)
+
+
+@app.command()
+def who(
+    address: Annotated[str, typer.Argument(help="An IPv4 or IPv6 address.")],
+    at: Annotated[str, typer.Option(help="The moment: 2026-11-25T14:03:00+08:00; without a zone: UTC.")],
+    port: Annotated[int | None, typer.Option(help="The port, for an address that many share.")] = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Say who held an address at a moment: service, session, from, to, NAS, and how sure; status 1 for nobody."""
+    from aaa.who import who as find
+    from cli.traced import moment_of, pools_at
+    from core.db import Database
+    from core.settings import Settings
+
+    moment, settings = moment_of(at), Settings.load(home)
+    pools, doubt = pools_at(settings, moment)
+    db = Database(settings.database_url)
+    try:
+        with db.read() as conn:
+            found = find(conn, address, moment, port, pools, doubt)
+    finally:
+        db.close()
+    lines = [
+        f"{one.service or 'a service that nobody knows'}: {one.how}, {one.since:%Y-%m-%d %H:%M:%S} to "
+        f"{one.until.strftime('%Y-%m-%d %H:%M:%S') if one.until else 'now'} UTC at {one.nas}, {one.login} "
+        f"{one.calling}\n  session {one.session_ref}; {one.sure}: {one.why}"
+        for one in found
+    ]
+    text = "\n".join(lines) or f"nobody held {address} at {moment:%Y-%m-%d %H:%M:%S} UTC"
+    answer(
+        "radius-who",
+        text=text,
+        as_json=as_json,
+        at=moment.isoformat(),
+        holders=[_plain(one) for one in found],
+    )
+    if not found:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -129,6 +186,53 @@ def _positions(settings: "Settings") -> tuple[list[dict[str, Any]], str]:
 def _position(one: dict[str, Any]) -> str:
     twin = "; TWO NODES HAVE THIS NAME: change `node` of one" if one["twin"] else ""
     return f"{one['worker']}: seq {one['seq']}, {one['behind']} behind, heard {one['seconds']} s ago{twin}"
+
+
+@app.command()
+def compare(
+    realm: Annotated[str, typer.Option(help="Only this realm.")] = "",
+    nas: Annotated[str, typer.Option(help="Only this NAS.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="What was compared in so many days.")] = 7,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many logins that differ.")] = 20,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over."""
+    from datetime import timedelta
+
+    from aaa.proxy import moving
+    from cli.compared import compared, scope
+    from core import clock
+    from core.db import Database
+    from core.settings import Settings
+
+    since = (clock.now() - timedelta(days=days - 1)).date()
+    db = Database(Settings.load(home).database_url)
+    try:
+        with db.read() as conn:
+            scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}
+            kinds = moving.kinds(conn, since, realm, nas)
+            found = moving.examples(conn, limit, realm, nas)
+    finally:
+        db.close()
+    ready = [(by, one.name) for by, some in scopes.items() for one in some if one.ready]
+    everything = [one for some in scopes.values() for one in some]
+    answer(
+        "radius-compare",
+        text="\n".join(compared(scopes, kinds, found, ready)),
+        as_json=as_json,
+        since=since.isoformat(),
+        realm=[scope(one) for one in scopes["realm"]],
+        nas=[scope(one) for one in scopes["nas"]],
+        kinds=kinds,
+        logins=[
+            {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}
+            for one in found
+        ],
+        ready=[{"what": by, "name": name} for by, name in ready],
+    )
+    if not everything or not all(one.ready for one in everything):
+        raise typer.Exit(1)
 
 
 def _plain(value: Any) -> dict[str, Any]:

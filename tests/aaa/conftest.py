@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aaa.eap.authority import Authority
 from aaa.radius.exchange import RadiusClient
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer
@@ -74,7 +75,26 @@ def nas(server: RadiusServer) -> Iterator[Dial]:
         one.close()
 
 
-Anew = Callable[[Network], tuple[RadiusServer, RadiusClient]]
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A CA with a server's certificate, made once."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = Authority.make(folder, "Example Net")
+    made.serve("radius.example.net")
+    return made
+
+
+@pytest.fixture
+def certified(node, authority):
+    """The node has the certificates."""
+    folder = node.home / "radius" / "tls"
+    folder.mkdir(parents=True)
+    for name in ("ca.pem", "server.pem", "server.key", "ca.key"):
+        (folder / name).write_bytes((authority.folder / name).read_bytes())
+    return folder
+
+
+Anew = Callable[..., tuple[RadiusServer, RadiusClient]]
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""Who held an address at a moment: from sessions and their history, through carrier-grade NAT by its rule."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from aaa.accounting.record import prefix_text
+from aaa.models import session, session_history
+from core.errors import Terminal
+from intents.pool.schema import Pool
+from inventory.nat import inside, is_deterministic, is_public_of
+
+_MOST = 50
+_SHORTEST = 16
+"""IPv6 prefixes shorter than this are nobody's."""
+
+_BY_RULE = "by the pool's rule; that the BNG translates by it is not recorded"
+
+Sure = Literal["certain", "likely", "possible"]
+
+
+class AddressNotUsable(Terminal):
+    """What was asked for is no address, or cannot be answered without a port."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"'{address}' {why}")
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A session that held the address. `until` None: it is still open. `how`: what of it matched."""
+
+    service: str
+    session_ref: str
+    nas: str
+    login: str
+    calling: str
+    how: str
+    held: str
+    since: datetime
+    until: datetime | None
+    heard: datetime
+    sure: Sure
+    why: str
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """One way to look: a column, the values that match, and how that is told."""
+
+    column: str
+    values: tuple[str, ...]
+    how: str
+    port: int | None = None
+    doubt: str = ""
+
+
+def who(
+    conn: Connection,
+    address: str,
+    at: datetime,
+    port: int | None = None,
+    pools: Mapping[str, Pool] | None = None,
+    doubt: str = "",
+) -> list[Holder]:
+    """Sessions that held `address` at `at`, the surest first; [] for nobody.
+
+    `pools` (id -> Pool) are the network's at that moment: they say what a public address and `port` are inside.
+    `doubt` says why they may not be. Raises AddressNotUsable.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise AddressNotUsable(address, "is no IPv4 or IPv6 address") from error
+    if port is not None and not 0 < port < 65536:
+        raise AddressNotUsable(address, f"cannot have port {port}: 1 to 65535")
+    asked = list(_ways(parsed, port, pools or {}, doubt))
+    rows = [(row, one) for one in asked for row in _rows(conn, one, at)]
+    alone = len({row.session_ref for row, _one in rows}) == 1
+    found = [_holder(row, one, at, alone) for row, one in rows]
+    return sorted(found, key=lambda one: (["certain", "likely", "possible"].index(one.sure), one.since))
+
+
+def _ways(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    port: int | None,
+    pools: Mapping[str, Pool],
+    doubt: str,
+) -> Iterator[_Asked]:
+    text = str(address)
+    if isinstance(address, ipaddress.IPv6Address):
+        around = tuple(prefix_text(address.packed, length) for length in range(_SHORTEST, 129))
+        yield _Asked("framed_address6", (prefix_text(address.packed, 128)[:-4],), "its IPv6 address")
+        yield _Asked("framed_prefix", around, "in its IPv6 prefix")
+        yield _Asked("delegated_prefix", around, "in its delegated prefix")
+        return
+    yield _Asked("framed_address", (text,), "its address")
+    if port is not None:
+        yield _Asked("public_address", (text,), "its ports, as the NAS told", port)
+    behind = {name: pool for name, pool in pools.items() if pool.nat and is_public_of(pool, text)}
+    for name, pool in behind.items():
+        yield from _behind(text, port, name, pool, doubt)
+
+
+def _behind(public: str, port: int | None, name: str, pool: Pool, doubt: str) -> Iterator[_Asked]:
+    if port is None:
+        raise AddressNotUsable(public, f"is shared by many behind pool {name}: say which port with --port")
+    if is_deterministic(pool) and (held := inside(pool, public, port)):
+        yield _Asked(
+            "framed_address", (held,), f"{held} by the NAT rule of pool {name}", doubt=doubt or _BY_RULE
+        )
+
+
+def _rows(conn: Connection, asked: _Asked, at: datetime) -> Iterable[sa.Row[tuple[object, ...]]]:
+    for table in (session, session_history):
+        column = table.c[asked.column]
+        chosen = sa.select(table).where(column != sa.literal_column("''"), column.in_(asked.values))
+        chosen = chosen.where(table.c.started_at <= at)
+        chosen = chosen.where(sa.or_(table.c.stopped_at.is_(None), table.c.stopped_at >= at))
+        if asked.port is not None:
+            chosen = chosen.where(table.c.port_first <= asked.port, table.c.port_last >= asked.port)
+        yield from conn.execute(chosen.order_by(table.c.started_at.desc()).limit(_MOST))
+
+
+def _holder(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone: bool) -> Holder:
+    sure, why = _judged(row, asked, at, alone)
+    return Holder(
+        service=row.service,
+        session_ref=row.session_ref,
+        nas=row.nas,
+        login=row.login,
+        calling=row.calling,
+        how=asked.how,
+        held=getattr(row, asked.column),
+        since=row.started_at,
+        until=row.stopped_at,
+        heard=row.updated_at,
+        sure=sure,
+        why=why,
+    )
+
+
+def _judged(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone: bool) -> tuple[Sure, str]:
+    if not alone:
+        return "possible", "more than one session claims it at that moment"
+    if asked.doubt:
+        return "likely", asked.doubt
+    if at <= row.updated_at:
+        return "certain", "the NAS reported the session before and after that moment"
+    if row.stopped_at is None:
+        return "likely", "the session was open, and not heard of since that moment"
+    return "likely", "the session was closed without a Stop, and not heard of since that moment"
