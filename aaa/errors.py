@@ -67,6 +67,27 @@ class PortNotFree(Terminal):
         super().__init__(f"{kind} port {port} on {address} cannot be bound: {why}; set {setting}")
 
 
+class ViewIsForeign(Terminal):
+    """The view was sealed with another installation's view key."""
+
+    def __init__(self, where: str, ours: str) -> None:
+        super().__init__(
+            f"the view in {where} is sealed with another view key than this node's ({ours}): nothing of it is used, as "
+            "no password would open; give this node the installation's view.key (`trunkline radius node join`)"
+        )
+
+
+class LedgerInUse(Retryable):
+    """Another process has this worker's address ledger."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is in use by another process of this node; it ends first")
+
+
+class Dropped(Exception):
+    """A packet gets no answer; the reason is counted."""
+
+
 class CertificateNotUsable(Terminal):
     """A certificate or key for RADIUS over TLS is missing or damaged."""
 

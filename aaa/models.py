@@ -118,6 +118,66 @@ enforcement = sa.Table(
 sa.Index("ix_enforcement_session", enforcement.c.session_ref, enforcement.c.seq)
 sa.Index("ix_enforcement_service", enforcement.c.service, enforcement.c.seq)
 
+# Nodes, and the blocks of addresses that their workers have leased.
+
+radius_node = sa.Table(
+    "radius_node",
+    METADATA,
+    sa.Column("node", sa.String(63), primary_key=True),
+    sa.Column(
+        "home", sa.String(40), nullable=False
+    ),  # of the node's disk: a blocks' owner is the two together
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("drained_at", UtcDateTime),  # until then all accounting that it acknowledged is in the database
+    sa.Column("draining", sa.Boolean, nullable=False),
+)
+
+address_prefix = sa.Table(
+    "address_prefix",
+    METADATA,
+    sa.Column("pool", sa.String(63), primary_key=True),
+    sa.Column("prefix", sa.String(50), primary_key=True),
+    sa.Column("length", sa.Integer, primary_key=True),  # of what one subscriber gets
+    sa.Column("size", sa.Integer, nullable=False),  # so many in a block; never changes
+    sa.Column("blocks", sa.BigInteger, nullable=False),
+    sa.Column("cut", sa.BigInteger, nullable=False),  # blocks 0 to cut-1 have rows
+)
+
+address_block = sa.Table(
+    "address_block",
+    METADATA,
+    sa.Column("pool", sa.String(63), primary_key=True),
+    sa.Column("prefix", sa.String(50), primary_key=True),
+    sa.Column("length", sa.Integer, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("state", sa.String(8), nullable=False),  # free | leased | resting
+    sa.Column("node", sa.String(63), nullable=False),
+    sa.Column("worker", sa.String(80), nullable=False),
+    sa.Column("home", sa.String(40), nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),  # grows with every lease
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),  # of a resting block: not free before
+)
+sa.Index("ix_address_block_pool_state", address_block.c.pool, address_block.c.state, address_block.c.since)
+sa.Index("ix_address_block_worker", address_block.c.worker, address_block.c.home)
+
+address_count = sa.Table(
+    "address_count",
+    METADATA,
+    sa.Column("pool", sa.String(63), primary_key=True),
+    sa.Column("worker", sa.String(80), primary_key=True),
+    sa.Column("node", sa.String(63), nullable=False),
+    sa.Column("blocks", sa.Integer, nullable=False),
+    sa.Column("free", sa.BigInteger, nullable=False),
+    sa.Column("given", sa.BigInteger, nullable=False),
+    sa.Column("resting", sa.BigInteger, nullable=False),
+    sa.Column("doubt", sa.BigInteger, nullable=False),
+    sa.Column(
+        "refused", sa.BigInteger, nullable=False
+    ),  # logins that found the pool empty, since the worker began
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
 # Moving in: what the old server answered beside us.
 moving_tally = sa.Table(
     "moving_tally",

@@ -22,6 +22,7 @@ from aaa.radius.limits import Attempts, Limits
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
+from aaa.view.follower import followed_at
 from aaa.view.lookup import View
 from aaa.view.models import newest, view_position
 from aaa.view.records import (
@@ -294,9 +295,16 @@ def worker_positions(conn: Connection) -> list[dict[str, Any]]:
             "seq": int(row.seq),
             "behind": last - int(row.seq),
             "seconds": round((now - row.seen_at).total_seconds(), 1),
+            "twin": bool(row.twin),
         }
         for row in conn.execute(sa.select(view_position).order_by(view_position.c.worker))
     ]
+
+
+def view_age(home: Path) -> float | None:
+    """Seconds since this node last followed the database: how old its answers may be. None: it never did."""
+    moment = followed_at(home / "radius" / "view")
+    return None if moment is None else round(max(0.0, (clock.now() - moment).total_seconds()), 1)
 
 
 def journal_segments(home: Path) -> int:

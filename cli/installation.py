@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from functools import cached_property
 
+from aaa.grants import grant_nodes
 from aaa.limits.keeper import LimitKeeper
 from aaa.radius.server import RadiusServer
 from aaa.view.builder import ViewBuilder
@@ -44,6 +45,8 @@ class Installation:
         self.settings = settings
         self.db = Database(settings.database_url)
         migrate.upgrade(self.db)
+        with self.db.write() as conn:
+            grant_nodes(conn)  # the newest tables, too
         self.index_db = open_derived(settings)
         self.repo = Repository(settings.repository, settings.trunk)
         self.key = self._key()

@@ -134,7 +134,7 @@ def _initialise(programs: Path, base: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _start(programs: Path, base: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(programs: Path, base: Path, log: Path, **more: str) -> subprocess.Popen[bytes]:
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(base),
@@ -144,7 +144,7 @@ def _start(programs: Path, base: Path, log: Path) -> subprocess.Popen[bytes]:
         "autovacuum": "off",
         "shared_buffers": "64MB",
         "max_connections": "60",
-    }
+    } | more
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [f"{programs}/postgres", "-D", f"{base}/cluster", *flags]
     with log.open("wb") as out:

@@ -6,6 +6,7 @@ from pathlib import Path
 from core.discovery import ROOMS
 from tests.aaa.test_accounting_kills import WITH_DATABASE, WITHOUT_DATABASE
 from tests.aaa.test_overrides import KILLED_POINTS as LIMITS
+from tests.aaa.test_pools import POINTS as POOLS
 from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
@@ -31,6 +32,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *LIMITS,
         *SPOOL,
         *VIEW,
+        *POOLS,
         *BILLING,
         *CRM,
         *INTENTS,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from aaa.accounting.record import KIND_NAMES, OFF, ON, START, AccountingRecord, read_record
+from aaa.errors import Dropped
 from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -42,10 +43,6 @@ the nanoseconds that it took (0 where nobody measured).
 _PROXY = wire.PROXY_STATE
 _WANTS = 10_000
 _BODY = wire.MAX_LENGTH - 38
-
-
-class Dropped(Exception):
-    """The packet gets no answer; the reason is counted."""
 
 
 class Answers:

@@ -54,8 +54,9 @@ class Verdict(msgspec.Struct, frozen=True):
 class Addresses(Protocol):
     """Addresses that the node gives itself, from what is leased to it."""
 
-    def give(self, pools: tuple[str, ...], service: str, place: bytes) -> bytes | None:
-        """Reply attributes with an address of the first pool that has one; None when none has.
+    def give(self, pools: tuple[str, ...], service: str, place: bytes, vendor: str) -> bytes | None:
+        """Reply attributes, in the vendor's words, with an address of each family that the pools have; None when none
+        is left.
 
         `place` (NAS, and circuit or MAC there) is the same for the same line: who asks again gets what they had.
         Called by the answering thread: it never waits.
@@ -165,11 +166,13 @@ class Authenticator:
         """What is seldom: restrictions, overrides, an end in sight, and addresses that the node gives."""
         now, service = time.time(), access.service
         block, until, refusal = access.blocks[index], access.until, _refusal(asked, access)
+        pools = access.pools
         if access.free is not None:
             released = max(access.released, self._overrides.get(service, 0))
             if released > now:
                 # An override ends by itself: the session does not outlive it.
                 block, until = access.free.blocks[index], int(released)
+                pools = access.free.pools
                 refusal = ""
         if refusal:
             return Verdict(b"", refusal, service)
@@ -177,17 +180,17 @@ class Authenticator:
             if until - now < 1:
                 return Verdict(b"", "held", service, "its time is over")
             block = with_timeout(block, int(until - now))
-        if access.pools:
-            given = self._given(asked, nas, access)
+        if pools:
+            given = self._given(asked, nas, service, pools)
             if given is None:
-                return Verdict(b"", "no-address", service, f"none left in {', '.join(access.pools)}")
+                return Verdict(b"", "no-address", service, f"none left in {', '.join(pools)}")
             block = given + block
         return Verdict(block, "", service)
 
-    def _given(self, asked: Asked, nas: NasEntry, access: Access) -> bytes | None:
+    def _given(self, asked: Asked, nas: NasEntry, service: str, pools: tuple[str, ...]) -> bytes | None:
         if self._addresses is None:
             return None
-        return self._addresses.give(access.pools, access.service, place_of(asked, nas.device))
+        return self._addresses.give(pools, service, place_of(asked, nas.device), nas.vendor)
 
 
 def _refusal(asked: Asked, access: Access) -> Reason:

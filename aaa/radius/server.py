@@ -14,8 +14,9 @@ from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
 from aaa.radsec.tls import has_certificates
-from aaa.view.derived import open_derived
+from aaa.view.derived import follow_derived
 from aaa.view.lookup import View, snapshot
+from aaa.view.models import state
 from aaa.view.seal import Seal
 from core.settings import Settings
 
@@ -135,8 +136,11 @@ class RadiusServer:
             View.load(view_folder(self.settings))
             return
         try:
-            db = open_derived(self.settings)
+            db = follow_derived(self.settings)
             try:
+                with db.read() as conn:
+                    ours = View(None, fingerprint=Seal.of(self.settings.home).fingerprint)
+                    ours.check_seal(state(conn, "seal"))
                 snapshot(db, view_folder(self.settings))
             finally:
                 db.close()

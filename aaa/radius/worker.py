@@ -28,6 +28,7 @@ from aaa.health import count_logins, forget_logins
 from aaa.limits.codes import Codes
 from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
+from aaa.pools.start import Addresses
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
@@ -69,12 +70,22 @@ class Worker:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
         self._auth, self._acct = sockets
-        self.view = load_view(settings)
         seal = Seal.of(settings.home)
+        self.view = load_view(settings, seal.fingerprint)
         self.refusals = Refusals()
+        self._db = accounting_database(settings)
+        self._journal = Journal(settings.home / "radius" / "journal")
+        self.addresses = Addresses(
+            settings, index, self._db, self.view, stop, lambda: not self._journal.waiting
+        )
         overrides, codes = Overrides(settings.home), Codes.of(settings.home)
         authenticator = Authenticator(
-            self.view, seal, Attempts(self._limits), overrides=overrides, digest=codes.digest
+            self.view,
+            seal,
+            Attempts(self._limits),
+            self.addresses.giver,
+            overrides=overrides,
+            digest=codes.digest,
         )
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         nases = NasTable(self.view, seal)
@@ -83,8 +94,6 @@ class Worker:
         self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
         self._duplicates = Duplicates(self._limits)
         self._neighbours = Neighbours(settings.home / "radius", self.name)
-        self._db = accounting_database(settings)
-        self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
         self._radsec = radsec_server(
             settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
@@ -111,14 +120,14 @@ class Worker:
         self.elsewhere.start()
         self._follower.start()
         self._neighbours.listen()
-        for thread in threads:
+        for thread in (*threads, *self.addresses.threads):
             thread.start()
         if self._radsec is not None:
             self._radsec.start()
         self._stop.wait()
         if self._radsec is not None:
             self._radsec.stop()
-        for thread in (*threads, self._follower):
+        for thread in (*threads, self._follower, *self.addresses.threads):
             thread.join(timeout=5)
         self._neighbours.close()
         self.commit.stop()
@@ -354,12 +363,12 @@ def tidy(db: Database, up_since: datetime) -> None:
         forget_logins(conn, now)
 
 
-def load_view(settings: Settings) -> View:
+def load_view(settings: Settings, fingerprint: str = "") -> View:
     """The view of the node's snapshot, or an empty one that the follower fills."""
     try:
-        return View.load(view_folder(settings))
+        return View.load(view_folder(settings), fingerprint)
     except ViewNotThere:
-        return View(None)
+        return View(None, fingerprint=fingerprint)
 
 
 def view_folder(settings: Settings) -> Path:

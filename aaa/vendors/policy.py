@@ -32,6 +32,15 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     vrf: str = ""
     octets: int = 0
     portal: str = ""
+    node4: str = ""
+    """Pools whose addresses the node that answers gives itself: no vendor's words, but part of the policy."""
+    node6: str = ""
+    nodepd: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The pools that the node gives from, IPv4 first."""
+        return tuple(name for name in (self.node4, self.node6, self.nodepd) if name)
 
 
 _FIRST = 11
@@ -54,8 +63,12 @@ def changed(old: Policy, new: Policy) -> set[str]:
     aspects = {
         RATE: (old.down, old.up) != (new.down, new.up),
         GARDEN: old.garden != new.garden,
-        ADDRESS: (old.address4, old.pool4) != (new.address4, new.pool4),
-        IPV6: (old.wan6, old.pool6, old.pd, old.pdpool) != (new.wan6, new.pool6, new.pd, new.pdpool),
+        ADDRESS: (old.address4, old.pool4, old.node4) != (new.address4, new.pool4, new.node4),
+        IPV6: _ipv6(old) != _ipv6(new),
         VRF: old.vrf != new.vrf,
     }
     return {aspect for aspect, differs in aspects.items() if differs}
+
+
+def _ipv6(policy: Policy) -> tuple[str, ...]:
+    return policy.wan6, policy.pool6, policy.pd, policy.pdpool, policy.node6, policy.nodepd

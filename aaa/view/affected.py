@@ -1,11 +1,12 @@
 """Which services and NASes a changed document touches, and what of it decides their records. Pure."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from aaa.view.pools import pools_named_by
 from intents.reader import Reader
 
 # Who of the referrers of a kind depends on it for AAA. A BNG's edge: only through what `projection` shows.
@@ -18,6 +19,12 @@ _FOLLOW = {
     "pool": {"edge"},
     "site": {"device"},
 }
+# Whose change touches a pool's own record: the quarantine stands in trunkline.yaml, the interims in BNGs of its edges.
+_OF_POOLS: dict[str, Callable[[Reader, str], set[str]]] = {
+    "pool": lambda _reader, one: {one},
+    "edge": lambda reader, one: pools_named_by(edge) if (edge := reader.get("edge", one)) else set(),
+    "config": lambda reader, _one: set(reader.ids("pool")),
+}
 PROJECTED = ("plan", "device", "edge", "pool", "link", "site")
 
 
@@ -28,6 +35,8 @@ class Affected(msgspec.Struct):
     devices: set[str] = msgspec.field(default_factory=set)
     lines: set[str] = msgspec.field(default_factory=set)
     config: bool = False
+    pools: set[str] = msgspec.field(default_factory=set)
+    """Pools whose addresses nodes give: their own record."""
 
 
 def affected(
@@ -56,6 +65,8 @@ def affected(
             found.lines.add(identifier)
         elif kind == "config":
             found.config = True
+        if kind in _OF_POOLS:
+            found.pools |= _OF_POOLS[kind](reader, identifier)
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found

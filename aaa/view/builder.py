@@ -17,6 +17,7 @@ from aaa.view.ahead import ahead
 from aaa.view.compile import Secrets, compile_nas, compile_service, compile_voucher, hotspots
 from aaa.view.cpe import OWNER, compile_line, lines_of
 from aaa.view.models import ensure, put_state, state, view_projection, view_record
+from aaa.view.pools import compile_pool
 from aaa.view.records import ViewRecord
 from aaa.view.replace import replace
 from aaa.view.seal import OpenSecret, Seal
@@ -185,6 +186,9 @@ class ViewBuilder:
             recorded_limits.moved(conn, news.upto)
 
     def _build_all(self, newest: int, generation: str) -> int:
+        with self._db.write() as conn:
+            # Before the first record: a node with another view key must not take over what it cannot open.
+            put_state(conn, "seal", self._secrets.seal.fingerprint)
         self._copy_limits()
         with self._reader() as reader:
             digests = {
@@ -194,7 +198,9 @@ class ViewBuilder:
             }
             devices = reader.ids("device")
             lines = set(lines_of(reader, devices))
-            everything = Affected(set(reader.ids("service")), set(devices), lines, config=True)
+            everything = Affected(
+                set(reader.ids("service")), set(devices), lines, config=True, pools=set(reader.ids("pool"))
+            )
             with self._db.read() as conn:
                 owners = conn.scalars(sa.select(view_record.c.owner).distinct()).all()
                 everything.services |= recorded_limits.vouchers(conn)
@@ -203,6 +209,7 @@ class ViewBuilder:
                 known = {
                     "service": everything.services,
                     "device": everything.devices,
+                    "pool": everything.pools,
                     OWNER: everything.lines,
                 }
                 if kind in known:
@@ -238,6 +245,7 @@ class ViewBuilder:
             [
                 *([realms.OWNER] if touched.config else []),
                 *(f"device:{one}" for one in sorted(touched.devices)),
+                *(f"pool:{one}" for one in sorted(touched.pools)),
                 *(f"service:{one}" for one in sorted(touched.services)),
                 *(f"{OWNER}:{one}" for one in sorted(touched.lines)),
             ]
@@ -278,6 +286,8 @@ class ViewBuilder:
                 return compile_voucher(reader, identifier, limits, nases)
             if kind == "service":
                 return compile_service(reader, identifier, self._secrets, limits)
+            if kind == "pool":
+                return compile_pool(reader, identifier)
             if kind == OWNER:
                 return compile_line(reader, identifier, self._secrets.moved)
             if owner == realms.OWNER:

@@ -158,11 +158,14 @@ def _access(service_id: str, found: Entitled, nases: Iterable[tuple[str, Any]], 
         if pair not in pairs:
             pairs.append(pair)
         nas[device_id] = pairs.index(pair)
-    free = Free(hash_of(found.free), tuple(pair[1] for pair in pairs)) if found.free is not None else None
+    free = None
+    if found.free is not None:
+        free = Free(hash_of(found.free), tuple(pair[1] for pair in pairs), found.free.given)
     return Access(
         service=service_id, policy_hash=hash_of(found.policy), ppp=ppp, status=found.status, credential=b"",
         circuits=(), macs=(), nas=nas, blocks=tuple(pair[0] for pair in pairs), until=found.until,
         live=found.live, free=free, released=found.released if free is not None else 0,
+        pools=found.policy.given if found.policy is not None else (),
     )  # fmt: skip
 
 

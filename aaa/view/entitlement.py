@@ -134,21 +134,34 @@ class Pools(msgspec.Struct, frozen=True):
     pd: str = ""
     wan6: str = ""
     garden: str = ""
+    by_node: frozenset[str] = frozenset()
+    """Those of them whose addresses the node that answers gives itself."""
+
+
+_USES = ("cgnat", "public", "pd", "wan6", "garden")
 
 
 def pools_of(reader: Reader, edge: Any) -> Pools:
-    """Pools with `allocate: nas`. From `intent` pools addresses stand in the service; `node` pools need leased
-    blocks, which nodes do not have yet: their services have no address.
-    """
+    """Pools with `allocate: nas` or `node`. From `intent` pools addresses stand in the service."""
     if edge is None:
         return Pools()
-    named = {field: getattr(edge.pools, field) or "" for field in Pools.__struct_fields__}
-    return Pools(**{field: name for field, name in named.items() if name and _by_nas(reader, name)})
+    named = {use: getattr(edge.pools, use) or "" for use in _USES}
+    ways = {use: _allocate(reader, name) for use, name in named.items() if name}
+    found = {use: named[use] for use, way in ways.items() if way != "intent"}
+    return Pools(**found, by_node=frozenset(named[use] for use, way in ways.items() if way == "node"))
 
 
-def _by_nas(reader: Reader, name: str) -> bool:
+def _allocate(reader: Reader, name: str) -> str:
     pool = reader.get("pool", name)
-    return pool is None or pool.allocate == "nas"
+    return "nas" if pool is None else str(pool.allocate)
+
+
+def _handed(policy: Policy, pools: Pools) -> Policy:
+    """The policy with each pool in the field of whoever gives its addresses: the NAS, or the node."""
+    pairs = (("pool4", "node4"), ("pool6", "node6"), ("pdpool", "nodepd"))
+    moved = {there: getattr(policy, here) for here, there in pairs if getattr(policy, here) in pools.by_node}
+    empty = {here: "" for here, there in pairs if there in moved}
+    return msgspec.structs.replace(policy, **moved, **empty)
 
 
 def policy_of(service: Any, rate: tuple[int, int], pools: Pools, restriction: Restriction) -> Policy | None:
@@ -159,8 +172,8 @@ def policy_of(service: Any, rate: tuple[int, int], pools: Pools, restriction: Re
         return None
     down, up = _lower(rate[0], restriction.down), _lower(rate[1], restriction.up)
     if restriction.effect == "walled-garden":
-        return Policy(down=down, up=up, garden=True, **_garden_address(service, pools))
-    return Policy(down=down, up=up, **_address4(service, pools), **_address6(service, pools))
+        return _handed(Policy(down=down, up=up, garden=True, **_garden_address(service, pools)), pools)
+    return _handed(Policy(down=down, up=up, **_address4(service, pools), **_address6(service, pools)), pools)
 
 
 def _garden_address(service: Any, pools: Pools) -> dict[str, Any]:
@@ -203,7 +216,7 @@ def at_edge(found: Entitled, edge: Any) -> Entitled:
 
 
 def lacks_address(service: Any, policy: Policy | None) -> bool:
-    """Whether the service should get IPv4 and there is none to give: no pool, or one that we cannot allocate from."""
+    """Whether the service should get IPv4 and none to give: no pool, or one whose addresses stand in services."""
     if policy is None or service.ipv4 is None or service.ipv4.mode == "none":
         return False
-    return not (policy.address4 or policy.pool4)
+    return not (policy.address4 or policy.pool4 or policy.node4)

@@ -3,14 +3,15 @@
 import os
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from aaa.view.derived import impatient, open_derived
+from aaa.view.derived import follow_derived
 from aaa.view.disk import Disk, base_of
 from aaa.view.lookup import BATCH, View
-from aaa.view.models import is_built, state
+from aaa.view.models import is_built, states
 from aaa.view.probe import Probe
 from core import clock
 from core.db import Database, DatabaseAway
@@ -18,11 +19,11 @@ from core.settings import Settings
 
 _log = structlog.get_logger()
 _PAUSE = 0.05
-_BUSY = 200
 _HEARTBEAT = 2.0
 _REBASE = 2.0
 _PATIENCE = 60.0
 """Seconds that a worker leaves the keeper for writing the base of a view that was built again."""
+_FOLLOWED = "view.followed"
 
 
 class Follower(threading.Thread):
@@ -39,6 +40,7 @@ class Follower(threading.Thread):
         self._following = True
         self._said = self._looked = -1000.0
         self._position = -1
+        self._twin = False
         self._mapped = _identity(self._folder)
         self._other_since = 0.0
         self._reached = clock.monotonic()
@@ -54,7 +56,7 @@ class Follower(threading.Thread):
         probe: Probe | None = None
         while not self._stop_event.wait(_PAUSE):
             try:
-                db = db or impatient(open_derived(self._settings), _BUSY)
+                db = db or follow_derived(self._settings)
                 probe = probe or Probe(db)
                 self.turn(db, probe)
                 self._following, self._reached = True, clock.monotonic()
@@ -97,18 +99,30 @@ class Follower(threading.Thread):
             with suppress(DatabaseAway):
                 self._view.acknowledge(db, self._worker)
                 self._position, self._said = self._view.seq, clock.monotonic()
+                self._tell_twin()
+                if self._disk is not None:
+                    touch_followed(self._folder)
         if self._disk is not None and before != self._view.generation:
             self._disk.rewrite(db)
         elif self._disk is not None and changes:
             self._disk.keep(db, changes)
         return len(changes)
 
+    def _tell_twin(self) -> None:
+        """Say once that a name is taken twice: positions and leased addresses are by name."""
+        if self._view.twin and not self._twin:
+            _log.error(
+                "another worker of this name is alive: give each node its own `node`", worker=self._worker
+            )
+        self._twin = self._view.twin
+
     def _same_generation(self, db: Database) -> bool:
         """A view that was built again comes as a new base file, which the keeper writes and everybody maps: each
         worker holding all of it would be gigabytes. False: not yet. Who has nothing to answer from does not wait.
         """
         with db.read() as conn:
-            generation = state(conn, "generation")
+            generation, sealed = states(conn, "generation", "seal")
+            self._view.check_seal(sealed)
             if generation == self._view.generation or not is_built(conn):
                 self._other_since = 0.0
                 return True
@@ -131,6 +145,21 @@ class Follower(threading.Thread):
         if there != self._mapped:
             self._mapped = there
             self._view.rebase(self._folder)
+
+
+def touch_followed(folder: Path) -> None:
+    """Remember beside the snapshot when the database was last followed."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / _FOLLOWED).touch(mode=0o600)
+
+
+def followed_at(folder: Path) -> datetime | None:
+    """When this node last followed the database; None when it never did."""
+    try:
+        return datetime.fromtimestamp((folder / _FOLLOWED).stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _identity(folder: Path) -> tuple[int, int]:

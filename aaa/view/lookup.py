@@ -7,12 +7,22 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from aaa.errors import ViewFileNotUsable, ViewNotBuilt, ViewNotThere
+from aaa.errors import ViewFileNotUsable, ViewIsForeign, ViewNotBuilt, ViewNotThere
 from aaa.view import overlay
 from aaa.view.base import Base, write_base
-from aaa.view.models import is_built, newest, records_of, state, view_change, view_position, view_record
+from aaa.view.models import (
+    is_built,
+    newest,
+    records_of,
+    state,
+    states,
+    view_change,
+    view_position,
+    view_record,
+)
 from core import clock
 from core.db import Database, upsert
+from core.ids import new_id
 
 BATCH = 2000
 """So many changes are followed at a time."""
@@ -22,9 +32,20 @@ Listener = Callable[[bytes, bytes | None], None]
 
 
 class View:
-    """Records by key. `follow` is called by one thread; `lookup` by any."""
+    """Records by key. `follow` is called by one thread; `lookup` by any.
 
-    def __init__(self, base: Base | None, changes: list[overlay.Change] | None = None) -> None:
+    `fingerprint` names the view key that opens its secrets; "" follows whatever there is (tools).
+    """
+
+    def __init__(
+        self, base: Base | None, changes: list[overlay.Change] | None = None, fingerprint: str = ""
+    ) -> None:
+        self.fingerprint = fingerprint
+        self.boot = new_id("boot")
+        self.twin = False
+        """Whether another process acknowledges under our name, and whether it was there before us."""
+        self.late = False
+        self._spoke = False
         self._base = base
         self._over: dict[bytes, bytes | None] = {}
         self.seq = base.seq if base else 0
@@ -35,14 +56,14 @@ class View:
             self._apply(change)
 
     @classmethod
-    def load(cls, folder: Path) -> "View":
+    def load(cls, folder: Path, fingerprint: str = "") -> "View":
         """From a node's snapshot: base file and overlay log. Raises ViewNotThere without a usable base."""
         path = folder / "view.base"
         try:
             base = Base(path)
         except (FileNotFoundError, ViewFileNotUsable) as error:
             raise ViewNotThere(str(path)) from error
-        return cls(base, overlay.read(log_path(folder, base), base.seq))
+        return cls(base, overlay.read(log_path(folder, base), base.seq), fingerprint)
 
     def lookup(self, key: bytes) -> bytes | None:
         """The record behind a key, or None."""
@@ -76,10 +97,13 @@ class View:
     def follow(self, db: Database) -> list[overlay.Change]:
         """Take over what the derived database has beyond our sequence, and return it.
 
-        A rebuilt database (another generation) is taken over whole. Raises what the database raises.
+        A rebuilt database (another generation) is taken over whole. Raises what the database raises, and
+        ViewIsForeign rather than taking over secrets that our view key does not open.
         """
         with db.read() as conn:
-            if state(conn, "generation") != self.generation:
+            generation, sealed = states(conn, "generation", "seal")
+            self.check_seal(sealed)
+            if generation != self.generation:
                 # Half a view would lock people out: what we know answers until the build is done.
                 return self._take_over(conn) if is_built(conn) else []
             rows = conn.execute(_changes_after(self.seq)).all()
@@ -91,6 +115,11 @@ class View:
                 self._apply(change)
         return changes
 
+    def check_seal(self, sealed: str | None) -> None:
+        """Raise ViewIsForeign for a database whose secrets our view key does not open."""
+        if self.fingerprint and sealed and sealed != self.fingerprint:
+            raise ViewIsForeign(f"the database ({sealed})", self.fingerprint)
+
     def acknowledge(self, db: Database, worker: str) -> None:
         """Write this worker's position, for those who wait until every worker knows.
 
@@ -98,8 +127,13 @@ class View:
         """
         with db.write() as conn:
             seq = self.seq if state(conn, "generation") == self.generation else -1
-            row = {"worker": worker, "seq": seq, "seen_at": clock.now()}
+            there = conn.scalar(sa.select(view_position.c.boot).where(view_position.c.worker == worker))
+            # Once we have spoken, only another living process writes over us.
+            twin = self._spoke and there is not None and there != self.boot
+            row = {"worker": worker, "seq": seq, "seen_at": clock.now(), "boot": self.boot, "twin": twin}
             upsert(conn, view_position, [row], key=["worker"])
+        self.twin, self._spoke = twin, True
+        self.late = twin and str(there) < self.boot
 
     def rebase(self, folder: Path) -> None:
         """Map the folder's newer base, if there is one, and forget what it already contains."""

@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from aaa.grants import grant
 from aaa.view.records import LAYOUT, Nas
 from core.db import Database, Sequenced, UtcDateTime
 from core.ids import new_id
@@ -38,6 +39,8 @@ view_position = sa.Table(
     sa.Column("worker", sa.String(80), primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("boot", sa.String(40), nullable=False),  # of the process that wrote it
+    sa.Column("twin", sa.Boolean, nullable=False),  # another process of this name writes here, too
 )
 
 view_state = sa.Table(
@@ -96,12 +99,20 @@ def ensure(db: Database) -> None:
         if state(conn, "layout") is None:
             put_state(conn, "layout", str(LAYOUT))
             put_state(conn, "generation", new_id("view"))
+            grant(conn, (view_record, view_change, view_state), (view_position,), schema="derived")
 
 
 def state(conn: Connection, name: str) -> str | None:
-    """A named value: `layout`, `generation` (a new one for each rebuild), `index_seq`."""
+    """A named value: `layout`, `generation` (a new one for each rebuild), `index_seq`, `seal` (of the view key)."""
     value: str | None = conn.scalar(sa.select(view_state.c.value).where(view_state.c.name == name))
     return value
+
+
+def states(conn: Connection, *names: str) -> list[str | None]:
+    """Several named values, asked at once."""
+    rows = conn.execute(sa.select(view_state.c.name, view_state.c.value).where(view_state.c.name.in_(names)))
+    found = {row.name: row.value for row in rows}
+    return [found.get(name) for name in names]
 
 
 def put_state(conn: Connection, name: str, value: str) -> None:

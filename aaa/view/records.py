@@ -1,7 +1,7 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
 Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
-`r:`realm in lower case · `v:`keyed hash of a voucher's code.
+`r:`realm in lower case · `v:`keyed hash of a voucher's code · `p:`pool id (aaa/view/pools.py).
 """
 
 import hashlib
@@ -38,6 +38,7 @@ class Free(msgspec.Struct, frozen=True, array_like=True):
 
     policy_hash: str
     blocks: tuple[bytes, ...]
+    pools: tuple[str, ...] = ()
 
 
 class Access(msgspec.Struct, frozen=True, array_like=True):
@@ -46,8 +47,9 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
     `credential` is the sealed password ("" for none to check). `blocks` are reply attributes on the wire, `nas`
     says which of them a NAS gets; a NAS that is not in it does not serve this line. `circuits` and `macs` are
     the only ones allowed; empty allows all, and so of `ports` (NAS-Port-Id). `ppp` says that PPP sessions are meant: an
-    IPoE line's circuit-id alone never lets a PPP login in. `pools`: an address of the first of these that has one is
-    given by the node itself. `until`: the session may not last beyond this moment (epoch seconds, 0: no end). `live`:
+    IPoE line's circuit-id alone never lets a PPP login in. `pools`: of each family that these have, the node itself
+    gives an address from the first that has one. `until`: the session may not last beyond this moment (epoch seconds,
+    0: no end). `live`:
     with status "full", where the service's sessions are (circuit-ids, MACs): a login from there replaces a ghost.
     """
 

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
+from cli.node.commands import app as node_app
+from cli.node.people import pools
 from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
-    pass
+    from core.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
 )
 app.add_typer(certificate.app, name="certificate")
+app.add_typer(node_app, name="node")
+app.command()(pools)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
 Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
@@ -138,25 +142,50 @@ def who(
 
 @app.command()
 def status(as_json: Json = False, home: Home = None) -> None:
-    """Say how far each RADIUS worker is; status 1 when one is behind or silent."""
+    """Say how far each RADIUS worker is, and how old this node's view may be; status 1 when one is behind, silent or
+    not the only one of its name, or the database is away.
+    """
     from aaa import support
-    from aaa.view.derived import open_derived
     from core.settings import Settings
 
     settings = Settings.load(home)
-    db = open_derived(settings)
-    with db.read() as conn:
-        positions = support.worker_positions(conn)
-    db.close()
-    waiting = support.journal_segments(settings.home)
-    lines = [
-        f"{one['worker']}: seq {one['seq']}, {one['behind']} behind, heard {one['seconds']} s ago"
-        for one in positions
-    ]
+    positions, away = _positions(settings)
+    waiting, age = support.journal_segments(settings.home), support.view_age(settings.home)
+    lines = [_position(one) for one in positions]
+    if away:
+        lines.append(f"the database is away: {away}")
+    if age is not None:
+        lines.append(
+            f"this node last followed the view {age:g} s ago" + ("; its snapshot answers" if away else "")
+        )
     lines.append(f"accounting journal: {waiting} segments waiting")
-    answer("radius-status", text="\n".join(lines), as_json=as_json, workers=positions, journal=waiting)
-    if not positions or any(one["behind"] or one["seconds"] > 10 for one in positions):
+    answer(
+        "radius-status", text="\n".join(lines), as_json=as_json, workers=positions, journal=waiting,
+        database=not away, view_age=age,
+    )  # fmt: skip
+    if away or not positions or any(one["behind"] or one["seconds"] > 10 or one["twin"] for one in positions):
         raise typer.Exit(1)
+
+
+def _positions(settings: "Settings") -> tuple[list[dict[str, Any]], str]:
+    """Positions of all workers, and why the database does not tell them ("" when it does)."""
+    from aaa import support
+    from aaa.view.derived import follow_derived
+    from core.db import DatabaseAway
+
+    db = follow_derived(settings)
+    try:
+        with db.read() as conn:
+            return support.worker_positions(conn), ""
+    except DatabaseAway as error:
+        return [], str(error)
+    finally:
+        db.close()
+
+
+def _position(one: dict[str, Any]) -> str:
+    twin = "; TWO NODES HAVE THIS NAME: change `node` of one" if one["twin"] else ""
+    return f"{one['worker']}: seq {one['seq']}, {one['behind']} behind, heard {one['seconds']} s ago{twin}"
 
 
 @app.command()

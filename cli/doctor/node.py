@@ -13,6 +13,8 @@ from core.settings import Settings
 # SQLite's write-ahead log needs shared memory between processes: not over a network (sqlite.org, wal.html).
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
 _ROOM = 1 << 30
+# Seconds without the database after which a node's answers may surprise somebody.
+_STALE = 600
 
 
 def check_node() -> Iterator[Finding]:
@@ -24,6 +26,7 @@ def check_node() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", f"home is {settings.home}")
     yield from check_home(settings.home)
+    yield from check_view(settings)
     yield from check_ports(settings)
     yield from check_certificates(settings.home / "radius" / "tls")
 
@@ -68,6 +71,32 @@ def _privacy(home: Path) -> Iterator[Finding]:
         yield Finding("home", "warn", f"{home} can be read by other accounts", f"run: chmod 700 {home}")
     else:
         yield Finding("home", "ok", f"{home} can be written")
+
+
+def check_view(settings: Settings) -> Iterator[Finding]:
+    """A RADIUS node's snapshot opens with its view key, and is not old."""
+    from aaa.errors import ViewIsForeign
+    from aaa.support import view_age
+    from cli.node.start import check_snapshot
+
+    if "radius" not in settings.roles or not (settings.home / "radius" / "view" / "view.base").exists():
+        return
+    try:
+        check_snapshot(settings)
+    except ViewIsForeign as error:
+        yield Finding("view", "fail", str(error))
+        return
+    age = view_age(settings.home)
+    if age is None or age > _STALE:
+        told = (
+            "never followed the database"
+            if age is None
+            else f"last followed the database {age / 60:.0f} min ago"
+        )
+        hint = "it answers from its snapshot; see `trunkline radius status`"
+        yield Finding("view", "warn", f"this node {told}", hint)
+    else:
+        yield Finding("view", "ok", f"followed {age:g} s ago")
 
 
 def _existing(folder: Path) -> Path:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def known_view(home: Path | None) -> "Iterator[tuple[Settings, View]]":
     """The newest view that can be had here. Raises ViewNotThere."""
     from aaa.radius.worker import view_folder
-    from aaa.view.derived import open_derived
+    from aaa.view.derived import follow_derived
     from aaa.view.direct import newest_view
     from core.settings import Settings
 
     settings = Settings.load(home)
-    db = open_derived(settings)
+    db = follow_derived(settings)
     try:
         yield settings, newest_view(db, view_folder(settings))
     finally:

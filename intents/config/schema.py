@@ -119,6 +119,8 @@ class Quarantine(Intent, frozen=True, kw_only=True):
     address: Duration = msgspec.field(default_factory=lambda: Duration(30 * 86400))
     onu: Duration = msgspec.field(default_factory=lambda: Duration(7 * 86400))
     vlan: Duration = msgspec.field(default_factory=lambda: Duration(7 * 86400))
+    lease: Duration = msgspec.field(default_factory=lambda: Duration(600))
+    """An address of a pool with `allocate: node` after its session: others do not get it for so long."""
 
 
 class Config(Intent, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from aaa.limits.limit import NONE, VOUCHER_ID, Limits
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
 from aaa.view.cpe import compile_line
+from aaa.view.pools import compile_pool
 from aaa.view.realms import compile_realms
 from aaa.view.records import ViewRecord
 from aaa.view.seal import Seal
@@ -205,6 +206,7 @@ class Network:
         vouchers = [name for name in limits.known if name.startswith(VOUCHER_ID)]
         for service in [*reader.ids("service"), *vouchers]:
             found += compile_service(reader, service, secrets, limits)
+        found += [one for pool in reader.ids("pool") for one in compile_pool(reader, pool)]
         found += [one for line in reader.ids("line") for one in compile_line(reader, line, secrets.moved)]
         return sorted(found)
 

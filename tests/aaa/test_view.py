@@ -201,14 +201,22 @@ def test_the_strictest_hold_wins_and_throttles_combine(built):
 
 
 def test_only_what_a_nas_allocates_is_named_in_a_reply(built):
-    """A pool with `allocate: node` gives no address yet, so its services are refused as no-address, clearly."""
+    """A pool with `allocate: node` is named to the node, not to the NAS; one with `intent` gives nothing by itself."""
     text = built.network.texts["pool", "west-cgn"]
     built.network.put("pool", "west-cgn", text + "allocate: node\n")
+    built.changed(("pool", "west-cgn"))
+    found = built.access(b"u:s1@example.net")
+    assert (found.status, found.pools) == ("ok", ("west-cgn",))
+    assert not any("Framed-Pool" in line for block in found.blocks for line in text_of(block))
+    assert built.rows() == cold(built.network)
+    built.network.put("pool", "west-cgn", text + "allocate: intent\n")
     built.changed(("pool", "west-cgn"))
     assert built.access(b"u:s1@example.net").status == "no-address"
     built.network.put("pool", "west-cgn", text)
     built.changed(("pool", "west-cgn"))
-    assert built.access(b"u:s1@example.net").status == "ok"
+    found = built.access(b"u:s1@example.net")
+    assert (found.status, found.pools) == ("ok", ())
+    assert built.rows() == cold(built.network)
 
 
 def test_another_view_key_builds_the_view_anew(built):

@@ -1,0 +1,81 @@
+"""What accounting tells of addresses that were given: in use, over, or nothing yet. The decision is pure.
+
+A Stop is certain. Silence is not: a session that fell silent, or whose Start never came, counts as over only when every
+node has said that the accounting it acknowledged up to then is in the database.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from aaa.models import session
+from aaa.pools.shelf import Held
+
+Word = Literal["in-use", "over", "silent", "wait"]
+_CHUNK = 500
+_CERTAIN = {"nas-reboot", "superseded"}
+"""Closings without a Stop that are as good: the NAS itself has forgotten the session."""
+_COLUMN = {"ipv4": "framed_address", "wan6": "framed_prefix", "pd": "delegated_prefix"}
+
+
+class Seen(NamedTuple):
+    """A session of a service: the value that it names ("" for none), and whether and how it ended."""
+
+    value: str
+    is_open: bool
+    certain: bool
+    started: float
+
+
+def sessions_of(
+    conn: Connection, family: str, services: Iterable[str], since: float
+) -> dict[str, list[Seen]]:
+    """Open sessions of these services, and those that began after `since` (epoch seconds), by service."""
+    table, names = session.c, sorted(set(services))
+    column = table[_COLUMN[family]]
+    found: dict[str, list[Seen]] = defaultdict(list)
+    for start in range(0, len(names), _CHUNK):
+        chosen = sa.select(
+            table.service, column.label("value"), table.state, table.inferred, table.cause, table.started_at
+        ).where(
+            table.service.in_(names[start : start + _CHUNK]),
+            sa.or_(table.state == "open", table.started_at >= datetime.fromtimestamp(since, UTC)),
+        )
+        for row in conn.execute(chosen):
+            found[row.service].append(_seen(row))
+    return found
+
+
+def _seen(row: Any) -> Seen:
+    is_open = row.state == "open"
+    certain = not is_open and (not row.inferred or row.cause in _CERTAIN)
+    return Seen(row.value, is_open, certain, row.started_at.timestamp())
+
+
+def judge(held: Held, sessions: Sequence[Seen], patience: float, now: float, drained: float) -> Word:
+    """What is known of a held address. `drained`: up to then every node's accounting is in the database."""
+    if any(one.is_open and one.value in ("", held.value) for one in sessions):
+        return "in-use"
+    ended = [
+        one for one in sessions if one.certain and one.value in ("", held.value) and one.started >= held.at
+    ]
+    if ended:
+        return "over"
+    quiet_until = max(held.at, held.seen) + patience
+    return "silent" if now >= quiet_until and drained >= quiet_until else "wait"
+
+
+def open_by_value(conn: Connection, family: str, values: Iterable[str]) -> Mapping[str, str]:
+    """Value -> service of open sessions that name one of these values."""
+    column, wanted = session.c[_COLUMN[family]], sorted(set(values))
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        chosen = sa.select(column, session.c.service).where(
+            session.c.state == "open", column.in_(wanted[start : start + _CHUNK])
+        )
+        found |= {str(value): str(service) for value, service in conn.execute(chosen)}
+    return found

@@ -1,0 +1,60 @@
+"""The addresses of one worker put together: its Giver, the thread that keeps it, and whoever cleans up after others."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from aaa.errors import LedgerInUse
+from aaa.pools import nodes
+from aaa.pools.blocks import Owner
+from aaa.pools.giver import Giver
+from aaa.pools.keeping import Keeping
+from aaa.view.lookup import View
+from core.db import Database
+from core.settings import Settings
+
+_log = structlog.get_logger()
+
+
+class Addresses:
+    """`giver` is None while another process has the ledger: then no address is given. `threads` are not started."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        index: int,
+        db: Database,
+        view: View,
+        stop: threading.Event,
+        journal_empty: Callable[[], bool],
+    ) -> None:
+        self._folder = nodes.private(settings.home / "radius" / "blocks")
+        self._home = nodes.home_of(self._folder)
+        self._db, self._view, self._stop = db, view, stop
+        self.giver: Giver | None = None
+        self.threads: list[Keeping] = []
+        workers = settings.radius_workers if index == 0 else 0
+        self._add(f"{settings.node}-{index}", settings.node, workers, journal_empty)
+        if index == 0:
+            ours = {f"{settings.node}-{number}" for number in range(settings.radius_workers)}
+            for worker in set(nodes.ledgers(self._folder)) - ours:
+                self._add(worker, worker.rpartition("-")[0], 0, journal_empty, retiring=True)
+
+    def _add(
+        self, worker: str, node: str, workers: int, journal_empty: Callable[[], bool], retiring: bool = False
+    ) -> None:
+        try:
+            giver = Giver(self._view, self._folder / f"{worker}.ledger", late=lambda: self._view.late)
+        except LedgerInUse as error:
+            _log.error("no addresses are given by this worker", worker=worker, error=str(error))
+            return
+        owner = Owner(node, worker, self._home)
+        self.threads.append(
+            Keeping(
+                self._db, self._view, giver, owner, self._stop,
+                workers=workers, journal_empty=journal_empty, retiring=retiring,
+            )
+        )  # fmt: skip
+        if not retiring:
+            self.giver = giver

@@ -1,0 +1,1 @@
+"""A node that only answers RADIUS: how it is set up, started, drained and forgotten."""
