@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
+from aaa.limits.crowd import same_place
 from aaa.models import is_open, is_stale, session
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
@@ -99,9 +100,20 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
             bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
         if target is not None and len(bundles) > target.limit:
             each = list(bundles.values())
-            extra = each[: -target.limit] if target.over == "replace" else each[target.limit :]
+            extra = each[: -target.limit] if target.over == "replace" else _refused(each, target.limit)
             gone |= {one.session_ref for links in extra for one in links}
     return gone
+
+
+def _refused(bundles: list[list[Session]], limit: int) -> list[list[Session]]:
+    """`over: reject` ends the newest; but before that, older ones at the place of a newer: its ghosts."""
+    ghosts = [
+        one
+        for index, one in enumerate(bundles)
+        if any(same_place(one[0], later[0]) for later in bundles[index + 1 :])
+    ][: len(bundles) - limit]
+    rest = [one for one in bundles if one not in ghosts]
+    return [*ghosts, *rest[limit:]]
 
 
 def stale_sessions(
@@ -118,12 +130,11 @@ def stale_sessions(
         unmark(db, refs, found)
         return found
     found = []
-    with index_db.read() as conn:
-        vendors = _vendors(conn)
+    vendor_of = vendors(index_db).get
     for chunk in _open_sessions(db, services):
         known = wanted(index_db, {one.service for one in chunk})
         policies = _policies(index_db, {one.policy_hash for one in chunk})
-        found += corrections(chunk, known, vendors.get, policies.get)
+        found += corrections(chunk, known, vendor_of, policies.get)
     return found
 
 
@@ -205,8 +216,10 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         after = names[-1]
 
 
-def _vendors(conn: Connection) -> dict[str, str]:
-    return {record.device: record.vendor for _key, record in nas_records(conn)}
+def vendors(index_db: Database) -> dict[str, str]:
+    """The vendor of every NAS, by device."""
+    with index_db.read() as conn:
+        return {record.device: record.vendor for _key, record in nas_records(conn)}
 
 
 def _policies(index_db: Database, hashes: set[str]) -> dict[str, Policy]:

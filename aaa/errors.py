@@ -60,10 +60,11 @@ class SecretNotOpenable(Terminal):
 class PortNotFree(Terminal):
     """A RADIUS port is taken by somebody else."""
 
-    def __init__(self, address: str, port: int, why: str) -> None:
-        super().__init__(
-            f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
+    def __init__(self, address: str, port: int, why: str, stream: bool = False) -> None:
+        kind, setting = (
+            ("TCP", "radius_radsec_port") if stream else ("UDP", "radius_auth_port/radius_acct_port")
         )
+        super().__init__(f"{kind} port {port} on {address} cannot be bound: {why}; set {setting}")
 
 
 class CertificateNotUsable(Terminal):

@@ -32,7 +32,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
         ca = Path(folder) / "radius" / "tls" / "ca.pem"
         for resume in (False, True):
-            clients = [RadiusClient("127.0.0.1", server.auth_port, 0, SECRET) for _ in range(PEERS)]
+            clients = [
+                RadiusClient("127.0.0.1", server.auth_port, 0, SECRET, attempts=60) for _ in range(PEERS)
+            ]
             peers = [PeapPeer(ca, "s1@example.net", "pw-1", SECRET, resume) for _ in range(PEERS)]
             for peer, client in zip(peers, clients, strict=True):
                 peer.login(partial(_same, client))  # the first is never resumed, nor warm

@@ -106,10 +106,13 @@ def metadata(room: str) -> sa.MetaData:
 class Database:
     """An engine and its two ways in: `read()` and `write()`."""
 
-    def __init__(self, url: str, schema: str | None = None, durable: bool = True) -> None:
+    def __init__(
+        self, url: str, schema: str | None = None, durable: bool = True, *, ping: bool = True
+    ) -> None:
+        """`ping=False`: PostgreSQL is not asked first whether a connection still lives (that may wait for ever)."""
         self.url = _url(url)
         self.schema = schema
-        self.engine = _engine(self.url, schema, durable)
+        self.engine = _engine(self.url, schema, durable, ping)
 
     @property
     def is_sqlite(self) -> bool:
@@ -202,13 +205,13 @@ def _url(text: str) -> sa.URL:
         raise DatabaseNotUsable("…") from error
 
 
-def _engine(url: sa.URL, schema: str | None, durable: bool) -> Engine:
+def _engine(url: sa.URL, schema: str | None, durable: bool, ping: bool) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, durable)
     if url.get_backend_name() != "postgresql":
         raise DatabaseNotUsable(url.render_as_string())
     options = {"options": f"-csearch_path={schema}"} if schema else {}
-    return sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+    return sa.create_engine(url, pool_pre_ping=ping, connect_args=options)
 
 
 def _sqlite_engine(url: sa.URL, durable: bool) -> Engine:

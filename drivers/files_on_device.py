@@ -191,7 +191,7 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
             return
         self._install_agent()
         self._stage(self._candidate)
-        answer = self._agent("apply", revert_in or 0, *self._how(), cap=max(self.target.timeout, 60))
+        answer = self._agent("apply", revert_in or 0, *self._how(), cap=max(self.target.timeout, 120))
         if answer.status:
             said = answer.error.strip() or answer.output.strip() or f"status {answer.status}"
             raise CommitFailed(self.target.device, said, restored=answer.status == 3)
@@ -235,7 +235,7 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
 
     def rollback(self) -> None:
         """Install what was there before the last commit. Raises CommitFailed when it does not load."""
-        answer = self._agent("restore", cap=max(self.target.timeout, 60))
+        answer = self._agent("restore", cap=max(self.target.timeout, 120))
         if answer.status == 4:
             raise CommitFailed(self.target.device, answer.error, restored=False)
         if answer.status:

@@ -19,6 +19,8 @@ class Attachment(msgspec.Struct, frozen=True):
     """(device id, its Nas) of every BNG of the edge, and of the line's own AP."""
     circuit: bytes = b""
     cpe_mac: str = ""
+    zone: str = ""
+    """IANA time zone of the site where the line ends: a schedule's hours are of there."""
 
 
 def attachment(reader: Reader, service: Any) -> Attachment:
@@ -37,7 +39,13 @@ def attachment(reader: Reader, service: Any) -> Attachment:
         nas=tuple(_nases(reader, [*(bng.device for bng in edge.bngs), *extra])),
         circuit=_circuit(service, line, node),
         cpe_mac=str(line.cpe.mac) if line.type == "radio" and line.cpe else "",
+        zone=_zone(reader, node if line.type != "handoff" else reader.get("device", edge.bngs[0].device)),
     )
+
+
+def _zone(reader: Reader, device: Any) -> str:
+    site = reader.get("site", device.site) if device is not None and device.site else None
+    return "" if site is None else str(site.timezone or "")
 
 
 def edge_of_line(reader: Reader, line: Any) -> str:

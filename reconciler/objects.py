@@ -48,6 +48,7 @@ def follow(context: Context) -> int:
         if batch is None:
             return 0
         lines = _all_lines(reader) if batch.everything else _touched_lines(reader, batch)
+        lines |= _lines_of_gone_services(context, reader, batch)
         rows = [row for line, (commit, seq) in lines.items() for row in _rows(reader, line, commit, seq)]
     with context.db.write() as conn:
         rows += _had(conn, {row["line"] for row in rows} | set(lines), lines)
@@ -67,6 +68,20 @@ def _touched_lines(reader: Reader, batch: following.Batch) -> dict[str, tuple[st
         for change in following.newest_per_document(batch.changes)
         for line in lines_of_change(reader, change.kind, change.id)
     }
+
+
+def _lines_of_gone_services(
+    context: Context, reader: Reader, batch: following.Batch
+) -> dict[str, tuple[str, int]]:
+    """A service whose file is gone names no line any more: what we put for it does."""
+    found: dict[str, tuple[str, int]] = {}
+    for change in following.newest_per_document(batch.changes):
+        if change.kind == "service" and reader.get("service", change.id) is None:
+            owned = sa.cast(object_state.c.objects, sa.String).contains(f'"{change.id}"', autoescape=True)
+            with context.db.read() as conn:
+                lines = conn.execute(sa.select(object_state.c.line).where(owned).distinct()).scalars().all()
+            found |= dict.fromkeys(lines, (change.commit_id, change.seq))
+    return found
 
 
 def _rows(reader: Reader, line: str, commit: str, seq: int) -> list[dict[str, Any]]:

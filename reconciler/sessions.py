@@ -14,7 +14,6 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from aaa import enforcement
-from aaa.accounting.merge import Session
 from aaa.coa import correct
 from aaa.coa.channel import MASS, RELEASE, SINGLE
 from aaa.coa.engine import Engine
@@ -23,15 +22,11 @@ from aaa.enforcement import Correction
 from aaa.radius.nases import NasEntry, nas_of
 from aaa.view.seal import Seal
 from core import clock, faults
-from core.errors import TrunklineError
-from drivers import registry
-from drivers.contract import LiveSession
-from inventory.resolve import resolve_device
 from reconciler import following, session_receipts, session_work
 from reconciler.context import Context
+from reconciler.session_driver import end_session
 from reconciler.session_receipts import Looked
 from reconciler.session_work import LANE, P_QUEUED, Work, unsettled
-from reconciler.targets import target_of
 
 P_CORRECTED = faults.declare("sessions.after_corrected")
 _CAP = 0.5
@@ -73,6 +68,7 @@ class SessionLane:
         self._since = 0.0
         self._next_read = 0.0
         self._patience: dict[str, tuple[int, float]] = {}
+        self._changed: set[str] = set()
         self._kept: session_work.Kept = {}
         self._woken = threading.Event()
 
@@ -113,8 +109,10 @@ class SessionLane:
         """A release does not wait behind the hold that it lifts: what has not left yet never does."""
         for service in services:
             looked = self._looked.get(service)
-            for ask in looked.asks if looked is not None else ():
-                self._engine.withdraw(ask)
+            if looked is not None:
+                self._changed.add(service)
+                for ask in looked.asks:
+                    self._engine.withdraw(ask)
 
     def _take_due(self, at_once: bool) -> None:
         now = clock.monotonic()
@@ -213,14 +211,10 @@ class SessionLane:
 
     def _by_driver(self, looked: Looked, correction: Correction) -> None:
         try:
-            outcome = correct.end_by_driver(correction, self.end_session)
+            outcome = correct.end_by_driver(correction, lambda one: end_session(self.context, one))
         except Exception:  # whatever a driver stumbles over: the session is not proven gone
             outcome = Outcome("unreachable")
         self._noting(looked)(correction, outcome)
-
-    def end_session(self, session: Session) -> bool:
-        """End a session through its device's driver: for NASes that take no Disconnect-Request."""
-        return end_session(self.context, session)
 
     def _write(self) -> int:
         """Record what is settled: many at a time, but nobody waits longer than a moment for others."""
@@ -258,10 +252,14 @@ class SessionLane:
     def _forget(self, looked: Looked) -> None:
         service = looked.work.service
         del self._looked[service]
+        if service in self._changed:
+            self._changed.discard(service)
+            self._next_read = 0.0
         self._patience.pop(service, None)
-        if looked.marked and not looked.settled and not looked.superseded:
+        if looked.open and not looked.superseded:
+            # Its mark stays: whoever has not acknowledged is not asked again at once.
             tries = looked.work.attempts + 1
-            self._patience[service] = (tries, clock.monotonic() + min(_LONGEST, 2**looked.work.attempts))
+            self._patience[service] = (tries, clock.monotonic() + min(_LONGEST, 2**tries))
 
     def _named(self, one: Waiting, found: Sequence[Correction]) -> Work:
         """What accounting found is written to the commit whose policy the session should have."""
@@ -275,21 +273,4 @@ def _frees(correction: Correction) -> bool:
     return wanted is not None and not wanted.garden
 
 
-def end_session(context: Context, session: Session) -> bool:
-    """Log in to the session's NAS and see to it that it is gone; False when the NAS is out of reach or refuses."""
-    with context.reader() as reader:
-        model = resolve_device(reader, session.nas)
-        target = target_of(model, reader.get("config", "trunkline"), context.secrets, context.keys)
-    live = LiveSession(
-        session_id=session.acct_session_id.decode("latin-1"), login=session.login,
-        interface=session.nas_port_id, address=session.framed_address, calling_station=session.calling,
-    )  # fmt: skip
-    try:
-        with registry.opened(target) as driver:
-            driver.end_session(live)  # False: the device has no such session, which is as good
-    except TrunklineError:
-        return False
-    return True
-
-
-__all__ = ["LANE", "P_CORRECTED", "P_QUEUED", "SessionLane", "end_session", "unsettled"]
+__all__ = ["LANE", "P_CORRECTED", "P_QUEUED", "SessionLane", "unsettled"]

@@ -14,7 +14,8 @@ import structlog
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import mark_crowded, write
+from aaa.accounting.store import commit, settle_crowds, write
+from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
 
@@ -26,6 +27,7 @@ AFTER_REPLY = faults.declare("accounting.after_reply")
 _BATCH = 1000
 _LINGER = 0.01
 _BUSY = 16
+_LOOK = 0.25
 _RETRY = 1.0
 _RETRY_MOST = 8.0
 _log = structlog.get_logger()
@@ -45,8 +47,10 @@ class GroupCommit(threading.Thread):
         self._away_until = 0.0
         self._pause = 0.0
         self._last = 0
-        self._new: set[str] = set()
-        """Services with a new session since the last look for crowded ones."""
+        self._ends = threading.Event()
+        self._drainer = threading.Thread(target=self._keep_draining, name=f"{name} journal", daemon=True)
+        self._new: SimpleQueue[Noted] = SimpleQueue()
+        """What batches noted of services with a session more or less, since the last look for crowded ones."""
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
@@ -61,18 +65,19 @@ class GroupCommit(threading.Thread):
         """Commit what is queued and end."""
         self._queue.put(None)
         self.join(timeout=30)
+        self._ends.set()
+        self._drainer.join(timeout=30)
         self._journal.close()
 
     def run(self) -> None:
-        """Until stopped: one batch after another; drain the journal when there is time."""
+        """Until stopped: one batch after another. The journal is drained beside it: nobody waits for that."""
+        self._drainer.start()
         going = True
         while going:
             batch, going = self._collect()
             if batch:
                 self.settle(batch)
-            if self._journal.waiting:
-                self.drain()
-            if self._new:
+            if not self._pause and not self._new.empty():
                 self._look_for_crowds()
 
     def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
@@ -89,6 +94,11 @@ class GroupCommit(threading.Thread):
         for _record, reply in batch:
             reply(durable)
         faults.point(AFTER_REPLY)
+
+    def _keep_draining(self) -> None:
+        while not self._ends.wait(_LOOK):
+            if self._journal.waiting:
+                self.drain()
 
     def drain(self) -> int:
         """Bring the journal into the database, when that is there. Returns the number of records."""
@@ -126,15 +136,18 @@ class GroupCommit(threading.Thread):
 
     def _look_for_crowds(self) -> None:
         """After the commit and after the answers: of two nodes that each began a session, the later sees both."""
-        services = sorted(self._new)
+        noted = Noted()
+        while not self._new.empty():
+            noted.join(self._new.get())
         try:
             with self._db.write() as conn:
-                mark_crowded(conn, services)
-        except _AWAY:
-            return  # when the database is back
+                settle_crowds(conn, noted)
+                commit(conn)
+        except _AWAY as error:
+            self._new.put(noted)  # when the database is back
+            self._mark_away(error)
         except Exception as error:
             _log.error("services with a session more could not be marked", error=_line(error))
-        self._new.clear()
 
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
@@ -173,9 +186,11 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AccountingRecord]) -> None:
         with self._db.write() as conn:
-            new = write(conn, records)
+            noted = write(conn, records)
             faults.point(IN_TRANSACTION)
-        self._new.update(new)
+            commit(conn)
+        if noted:
+            self._new.put(noted)
 
     def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
         try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import pq
 
-PATIENCE = 4.0
+PATIENCE = 2.0
 """Seconds until a database that does not answer counts as away."""
 
 _GOOD = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.PIPELINE_SYNC}

@@ -6,6 +6,7 @@ never acknowledged. A drained segment is deleted only after the database committ
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Sequence
 from io import BufferedWriter
 from pathlib import Path
@@ -32,10 +33,15 @@ class Journal:
         self._folder = folder
         self._file: BufferedWriter | None = None
         self._path: Path | None = None
+        self._turn = threading.Lock()  # a drain ends the segment that an append writes to
         self._decoder = msgspec.msgpack.Decoder(AccountingRecord)
 
     def append(self, records: Sequence[AccountingRecord]) -> None:
         """Write and sync the records."""
+        with self._turn:
+            self._append(records)
+
+    def _append(self, records: Sequence[AccountingRecord]) -> None:
         file = self._open()
         try:
             file.write(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
@@ -79,9 +85,10 @@ class Journal:
 
     def close(self) -> None:
         """End the current segment; the next append begins another."""
-        if self._file is not None:
-            self._file.close()
-            self._file = self._path = None
+        with self._turn:
+            if self._file is not None:
+                self._file.close()
+                self._file = self._path = None
 
     def _drain_one(self, raw: bytes, apply: Callable[[Sequence[AccountingRecord]], None]) -> int:
         records = [self._decoder.decode(payload) for payload in frames(raw)]

@@ -22,6 +22,7 @@ _KINDS = {
     "acct_session_id": BYTEA, "started_at": MOMENT, "updated_at": MOMENT, "stopped_at": MOMENT,
     "stale": BOOL, "inferred": BOOL, "gigawords": BOOL, "nas_port": INT8, "session_time": INT8,
     "up_octets": INT8, "down_octets": INT8, "interim": INT4, "port_first": INT4, "port_last": INT4,
+    "circuit": BYTEA,
 }  # fmt: skip
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
 _COLUMN_KINDS = [_KINDS.get(name, TEXT) for name in _COLUMNS]
@@ -31,7 +32,7 @@ _SHARED = ("policy_hash", "stale")
 _ENDING = ("state", "inferred", "stopped_at", "cause")
 _REST = (
     "service", "source", "framed_address", "framed_prefix", "delegated_prefix", "framed_address6",
-    "multi_session_id", "public_address", "port_first", "port_last", *_COUNTERS,
+    "multi_session_id", "public_address", "port_first", "port_last", "circuit", *_COUNTERS,
 )  # fmt: skip
 _WIDE = (*_SHARED, *_ENDING, *_REST)
 
@@ -101,6 +102,8 @@ _CROWDED = Statement(
     (ARRAY_OF[TEXT],),
 )
 
+_COMMIT = Statement("acct_commit", "COMMIT", ())
+
 # A plan is kept as long as nothing analyses the table: one made for an empty table must not outlive it.
 _FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
 _REPLAN = 2000
@@ -110,7 +113,7 @@ def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     """Lock the NASes of these keys until the transaction ends, then read the sessions."""
     nases, ids = [nas for nas, _session_id in keys], [session_id for _nas, session_id in keys]
     numbers = sorted({crc32(nas.encode()) - (1 << 31) for nas in set(nases)})
-    _locked, rows, *_ = _exchange(
+    _locked, rows = _exchange(
         conn, [(_LOCK, [array(INT4, numbers)]), (_LOAD, [array(TEXT, nases), array(BYTEA, ids)])]
     )
     get = rows.get_value
@@ -138,9 +141,14 @@ def save(conn: Connection, batch: Batch) -> None:
         _exchange(conn, asked)
 
 
+def commit(conn: Connection) -> None:
+    """Commit, and wait for it no longer than for anything else."""
+    _exchange(conn, [(_COMMIT, [])])
+
+
 def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
-    rows, *_ = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
+    (rows,) = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
     return [value(TEXT, rows.get_value(row, 0)) for row in range(rows.ntuples)]
 
 
@@ -150,7 +158,8 @@ def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> l
     known = link.info.setdefault("trunkline_prepared", {})
     uses = known["uses"] = known.get("uses", 0) + 1
     if uses % _REPLAN == 0 or uses.bit_count() == 1:
-        asked = [*asked, (_FORGET_PLANS, [])]
+        asked = [(_FORGET_PLANS, []), *asked]
+        return exchange(raw, known, asked)[1:]
     return exchange(raw, known, asked)
 
 

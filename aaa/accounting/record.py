@@ -17,7 +17,8 @@ _LONGEST_DELAY = 86400 * 7
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
-    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now.
+    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
+    `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.
     """
 
     kind: int
@@ -47,6 +48,10 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
     public_address: str = ""
     port_first: int = 0
     port_last: int = 0
+    circuit: bytes = b""
+    most: int = 1
+    reject: bool = False
+    metered: bool = False
 
     @property
     def started(self) -> float:
@@ -54,9 +59,17 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
         return self.at if self.kind == START else self.at - self.session_time
 
 
-def read_record(packet: Packet, nas: str, source: str, received: float) -> AccountingRecord | None:
+def read_record(
+    packet: Packet,
+    nas: str,
+    source: str,
+    received: float,
+    whose: tuple[str, str, str] = ("", "", ""),
+    interim: int = 600,
+) -> AccountingRecord | None:
     """The event of a verified Accounting-Request; None when Acct-Status-Type is missing or not one of ours.
 
+    `whose`: service, policy hash, wanted hash, as far as the caller knows. `interim` in seconds.
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
     get = dict(reversed(packet.pairs)).get
@@ -77,9 +90,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
         _integer(get(43)),
         None if up_giga is None else _integer(up_giga),
         None if down_giga is None else _integer(down_giga),
-        "",
-        "",
-        "",
+        *whose,
         clean(get(1)),
         clean(get(31)),
         _address4(get(8)),
@@ -88,7 +99,7 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
         _integer(get(5)),
         clean(get(87)),
         _CAUSES.get(_integer(get(49)), ""),
-        600,
+        interim,
         _address6(get(168)),
         clean(get(50)),
         public,
@@ -99,7 +110,10 @@ def read_record(packet: Packet, nas: str, source: str, received: float) -> Accou
 
 def clean(value: bytes | None) -> str:
     """Text of a stranger: what is no UTF-8 is replaced, NUL (which PostgreSQL refuses) is taken out."""
-    return value.decode("utf-8", "replace").replace("\x00", "") if value else ""
+    if not value:
+        return ""
+    text = value.decode("utf-8", "replace")
+    return text.replace("\x00", "") if b"\x00" in value else text
 
 
 def prefix_text(address: bytes, length: int) -> str:

@@ -58,6 +58,10 @@ def save(conn: Connection, batch: Batch) -> None:
     raw.executemany(_USAGE, octets)
 
 
+def commit(conn: Connection) -> None:
+    """Nothing to hurry: the transaction's owner ends it."""
+
+
 def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
     cursor = _raw(conn).cursor()

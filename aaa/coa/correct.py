@@ -105,7 +105,9 @@ def correct_all(
 
 
 def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None:
-    """Write outcomes into the log of enforcement, and what they prove into the sessions; a few statements for all."""
+    """Write outcomes into the log of enforcement, and what they prove into the sessions; a few statements for all.
+    A session whose NAS did not acknowledge is marked: it stays visible until it is right.
+    """
     moment = clock.now()
     rows = [
         {
@@ -117,7 +119,7 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
         if outcome.result != "superseded"
     ]  # fmt: skip
     insert_many(conn, enforcement, rows)
-    changed, ended = [], []
+    changed, ended, open_ = [], [], []
     for one, outcome in done:
         ref = one.session.session_ref
         if one.action.how in ("coa", "none") and outcome.result == "acked":
@@ -127,6 +129,8 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
             changed.append({"ref": ref, "hash": UNKNOWN, "mark": True})
         elif outcome.done:
             ended.append({"ref": ref})
+        elif outcome.result != "superseded":
+            open_.append({"ref": ref})
     mine = sa.and_(session.c.session_ref == sa.bindparam("ref"), is_open)
     if changed:
         to = sa.update(session).values(policy_hash=sa.bindparam("hash"), stale=sa.bindparam("mark"))
@@ -141,3 +145,5 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
             "cause": "corrected",
         }
         conn.execute(sa.update(session).where(mine).values(gone), ended)
+    if open_:
+        conn.execute(sa.update(session).where(mine).values(stale=True), open_)

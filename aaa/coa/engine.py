@@ -98,6 +98,7 @@ class Engine:
                 self.step()
             except Exception as error:  # a bug for one request must not end the thread that serves all NASes
                 _log.error("the CoA engine stumbled", error=repr(error))
+                self._stop.wait(0.1)
 
     def _wake(self) -> None:
         try:

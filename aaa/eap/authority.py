@@ -4,6 +4,8 @@ Everything lies in one folder, `<home>/radius/tls`; keys have mode 0600. Who bri
 `server.pem`, `server.key` and `ca.pem`.
 """
 
+import contextlib
+import ipaddress
 import os
 import re
 from datetime import timedelta
@@ -70,7 +72,7 @@ class Authority:
         subject = _name(name)
         made = _builder(subject, subject, key.public_key(), days)
         made = made.add_extension(x509.BasicConstraints(True, 0), True).add_extension(
-            _authority_usage(), True
+            _usage(key_cert_sign=True, crl_sign=True), True
         )
         write(folder / "ca.key", _private(key))
         write(folder / "ca.pem", made.sign(key, SHA256()).public_bytes(Encoding.PEM), 0o644)
@@ -121,6 +123,7 @@ class Authority:
             made.add_extension(x509.BasicConstraints(False, None), True)
             .add_extension(x509.SubjectAlternativeName([_alternative(name)]), False)
             .add_extension(x509.ExtendedKeyUsage(usage), False)
+            .add_extension(_usage(key_encipherment=True, digital_signature=True), True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
         )
         return made.sign(self._key, SHA256())
@@ -180,6 +183,8 @@ def _name(text: str) -> x509.Name:
 
 
 def _alternative(name: str) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(name))
     if name.isascii() and "@" in name:
         return x509.RFC822Name(name)
     if _HOST.fullmatch(name):
@@ -190,8 +195,13 @@ def _alternative(name: str) -> x509.GeneralName:
     return x509.OtherName(x509.ObjectIdentifier(names.UPN), b"\x0c" + bytes((len(octets),)) + octets)
 
 
-def _authority_usage() -> x509.KeyUsage:
-    return x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+def _usage(**meant: bool) -> x509.KeyUsage:
+    """Key usage with these bits and no other."""
+    bits = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{bit: meant.get(bit, False) for bit in bits})
 
 
 def _private(key: rsa.RSAPrivateKey) -> bytes:

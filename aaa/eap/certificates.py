@@ -14,23 +14,33 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from OpenSSL import SSL, crypto
 
 from aaa.eap import names
+from aaa.eap.hello import offers_tls13
 from core import clock
 
 _log = structlog.get_logger()
 _FILES = ("ca.pem", "server.pem", "server.key", "crl.pem")
 _SOON = timedelta(days=21)
-# TLS 1.2 is what every supplicant's EAP can do; why not 1.3 yet: docs/aaa/eap.md.
-_VERSION = SSL.TLS1_2_VERSION
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES"
 _RESUME = 8 * 3600
 """Seconds that a client may come back without its password or certificate being asked again."""
 
 
+class Pair(msgspec.Struct, frozen=True):
+    """One for each version of TLS: only in 1.2 sessions are resumed, since only there we can tell whose it was."""
+
+    tls12: SSL.Context
+    tls13: SSL.Context
+
+    def for_hello(self, message: bytes) -> SSL.Context:
+        """The one for a client that says this first."""
+        return self.tls13 if offers_tls13(message) else self.tls12
+
+
 class Contexts(msgspec.Struct, frozen=True):
     """What handshakes are made from: `tunnel` asks for no client certificate, `client` does and checks it."""
 
-    tunnel: SSL.Context
-    client: SSL.Context
+    tunnel: Pair
+    client: Pair
     revoked: frozenset[int]
     soon: str
     """One sentence about what will expire, or empty."""
@@ -87,15 +97,11 @@ def load(folder: Path) -> Contexts:
     crl = _crl(folder, authorities)
     revoked = frozenset(one.serial_number for one in crl) if crl is not None else frozenset()
     try:
-        tunnel, client = _context(chain, key), _context(chain, key)
-        client.load_verify_locations(str(folder / "ca.pem"))
-        client.load_client_ca(str(folder / "ca.pem").encode())
+        tunnel, client = _pair(chain, key), _pair(chain, key)
+        for one in (client.tls12, client.tls13):
+            _ask_client(one, folder / "ca.pem", revoked)
     except SSL.Error as error:
         raise CertificatesNotUsable(f"{folder} cannot be used for TLS: {reason_of(error)}") from error
-    client.set_verify(
-        SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
-        lambda conn, cert, code, depth, good: judged(conn, cert, code, depth, bool(good), revoked),
-    )
     return Contexts(tunnel, client, revoked, _ends_soon(folder, chain[0]))
 
 
@@ -161,15 +167,31 @@ def reason_of(error: SSL.Error) -> str:
     return str(queue[-1][-1]) if isinstance(queue, list) and queue else "the connection was closed"
 
 
+def _ask_client(context: SSL.Context, authorities: Path, revoked: frozenset[int]) -> None:
+    context.load_verify_locations(str(authorities))
+    context.load_client_ca(str(authorities).encode())
+    context.set_verify(
+        SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
+        lambda conn, cert, code, depth, good: judged(conn, cert, code, depth, bool(good), revoked),
+    )
+
+
+def _pair(chain: list[x509.Certificate], key: Any) -> Pair:
+    older, newer = _context(chain, key), _context(chain, key)
+    older.set_max_proto_version(SSL.TLS1_2_VERSION)
+    older.set_session_id(b"trunkline-eap")
+    older.set_session_cache_mode(SSL.SESS_CACHE_SERVER)  # OpenSSL keeps 20,480 of them at most
+    older.set_timeout(_RESUME)
+    newer.set_options(SSL.OP_NO_TICKET)
+    newer.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    return Pair(older, newer)
+
+
 def _context(chain: list[x509.Certificate], key: Any) -> SSL.Context:
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
-    made.set_min_proto_version(_VERSION)
-    made.set_max_proto_version(_VERSION)
+    made.set_min_proto_version(SSL.TLS1_2_VERSION)
     made.set_cipher_list(_CIPHERS)
     made.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
-    made.set_session_id(b"trunkline-eap")
-    made.set_session_cache_mode(SSL.SESS_CACHE_SERVER)  # OpenSSL keeps 20,480 of them at most
-    made.set_timeout(_RESUME)
     made.use_certificate(chain[0])
     for one in chain[1:]:
         made.add_extra_chain_cert(one)

@@ -12,8 +12,6 @@ from aaa.eap.resume import Resumable
 from aaa.eap.tunnel import Tunnel, TunnelBroken
 from core import clock
 
-_KEYS = 128
-
 
 class Conversation:
     """`take` gives the next request's type data, or Done."""
@@ -52,6 +50,8 @@ class Conversation:
             return self._break(str(error), mtu, judge.identity)
         if not stood and self._tunnel.established:
             self._phase.through(self._tunnel)
+            if self._phase.commits and self._tunnel.is_tls13:
+                self._tunnel.say(b"\0")
         out = self._tunnel.output()
         if not self._tunnel.established or (out and not said):
             return self._out.begin(out, mtu)
@@ -60,7 +60,7 @@ class Conversation:
         if isinstance(answer, Done):
             return self._finished(answer)
         self._tunnel.say(answer)
-        return self._out.begin(self._tunnel.output(), mtu)
+        return self._out.begin(out + self._tunnel.output(), mtu)
 
     def _answer(self, said: bytes, judge: Judge) -> bytes | Done:
         first, self._opened = not self._opened, True
@@ -75,7 +75,7 @@ class Conversation:
             return done
         if not self._resumed:
             self._resumable.remember(self._tunnel.session, done.login, self._password)
-        msk = self._tunnel.exported(self._phase.label, _KEYS)[:64]
+        msk = self._tunnel.master_key(self.kind, self._phase.label)
         self._tunnel.keep()
         return msgspec.structs.replace(done, msk=msk)
 

@@ -3,7 +3,9 @@
 from aaa.radius.packet import Packet
 
 START, MORE, LENGTH = 0x20, 0x40, 0x80
-DEFAULT_MTU, SMALLEST_MTU, LARGEST_MTU = 1000, 128, 1400
+DEFAULT_MTU, SMALLEST_MTU = 1000, 128
+LARGEST_MTU = 1200
+"""With State and the rest a longer one would be an IP fragment on Ethernet, which firewalls love to drop."""
 LARGEST_MESSAGE = 64 * 1024
 """A client's certificate chain fits many times over; more is no login."""
 _FRAMED_MTU = 12

@@ -12,13 +12,14 @@ from aaa.eap.conversation import Conversation, Conversations
 from aaa.eap.judge import Done, Judge, refusal
 from aaa.eap.methods import OVER_TLS, new_conversation
 from aaa.eap.resume import Resumable
-from aaa.eap.state import ALONE, OFFER, TUNNEL, Kept, StateBox
+from aaa.eap.state import ALONE, OFFER, TUNNEL, Kept, StateBox, whose
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.deferred import Answer, Ask, Pass, Respond
 from aaa.radius.nases import NasEntry
 
 _STATE = 24
 _AGAIN = b"\x01"
+_NO_PROOF = "the client does not accept our proof of the password"
 Settled = Callable[[str, NasEntry, Verdict], None]
 
 
@@ -84,14 +85,13 @@ class EapHandler:
         if not usable:
             return self._refused(ask, response, self._why_not(wanted))
         kind, identifier = usable[0], (response.identifier + 1) & 0xFF
-        if kind == eap.MSCHAPV2:
-            step = mschapv2.begin(identifier)
-            kept = Kept(ALONE, kind, identifier, payload=msgspec.msgpack.encode(step.exchange))
-            return self._challenge(ask, kept, step.request)
-        if kind == eap.MD5:
-            challenge, data = md5.begin()
-            return self._challenge(ask, Kept(ALONE, kind, identifier, payload=challenge), data)
-        return self._challenge(ask, Kept(OFFER, kind, identifier, payload=again), bytes((fragments.START,)))
+        if kind in OVER_TLS:
+            return self._challenge(
+                ask, Kept(OFFER, kind, identifier, payload=again), bytes((fragments.START,))
+            )
+        payload, data = _begin_alone(kind, identifier)
+        who = whose(ask.asked.login if ask.asked else "")
+        return self._challenge(ask, Kept(ALONE, kind, identifier, payload=payload, whose=who), data)
 
     def _other(self, ask: Ask, response: eap.Eap, kept: Kept) -> Answer:
         """The client does not want what was offered; it names what it does want, once."""
@@ -112,6 +112,8 @@ class EapHandler:
     def _alone(self, ask: Ask, response: eap.Eap, kept: Kept) -> Answer:
         """EAP-MSCHAPv2 and EAP-MD5 without a tunnel: all that we have to know stood in State."""
         judge = Judge(self._authenticator, ask)
+        if kept.whose != whose(judge.identity):
+            return self._refused(ask, response, "the client changed its identity")
         if kept.kind == eap.MD5:
             challenge = kept.payload
 
@@ -123,12 +125,15 @@ class EapHandler:
         identifier = (response.identifier + 1) & 0xFF
         step = mschapv2.take(exchange, judge.identity, identifier, response.data, judge.decide)
         if step.request:
-            again = Kept(ALONE, kept.kind, identifier, payload=msgspec.msgpack.encode(step.exchange))
+            payload = msgspec.msgpack.encode(step.exchange)
+            again = msgspec.structs.replace(kept, identifier=identifier, payload=payload)
             if step.verdict is not None and not step.verdict.accepted:
                 self._settled(judge.identity, ask.nas, step.verdict)
             return self._challenge(ask, again, step.request)
         if step.exchange.stage == "failure":
-            return reply.rejected(ask, response.identifier)
+            if exchange.stage == "failure":  # it was told and counted before
+                return reply.rejected(ask, response.identifier)
+            return self._end(ask, response, refusal("wrong-credentials", _NO_PROOF, judge.identity))
         verdict = judge.decide(judge.identity, lambda _proven_before: True)
         return self._end(ask, response, Done(verdict, judge.identity, mschapv2.msk_of(step.exchange)))
 
@@ -182,3 +187,11 @@ class EapHandler:
     def _lost(ask: Ask, response: eap.Eap) -> Answer:
         """A conversation that ended, expired, or lived in a worker or node that is gone. Nobody was judged."""
         return reply.rejected(ask, response.identifier, delayed=False)
+
+
+def _begin_alone(kind: int, identifier: int) -> tuple[bytes, bytes]:
+    """(what State has to know, type data) of a first challenge without a tunnel."""
+    if kind == eap.MD5:
+        return md5.begin()
+    step = mschapv2.begin(identifier)
+    return msgspec.msgpack.encode(step.exchange), step.request

@@ -12,6 +12,8 @@ class Phase(ABC):
 
     label: bytes
     """Of the exporter that the session's keys come from."""
+    commits = False
+    """Whether the handshake's end is confirmed inside in TLS 1.3 (RFC 9190 section 2.5)."""
 
     @abstractmethod
     def opened(self, identity: str, known: Known | None, decide: Decide) -> bytes | Done:

@@ -26,7 +26,9 @@ class Resumable:
         self._known: OrderedDict[bytes, Known] = OrderedDict()
 
     def remember(self, session: bytes, login: str, password: bytes) -> None:
-        """After a whole login that ended well."""
+        """After a whole login that ended well; a session without a name is none that can come back."""
+        if not session:
+            return
         while len(self._known) >= self._most:
             self._known.popitem(last=False)
         self._known[session] = Known(login, self.fingerprint(password), clock.monotonic())

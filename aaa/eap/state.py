@@ -4,6 +4,7 @@ Every node of an installation has the view key, so each can open it; the NAS and
 """
 
 import os
+from hashlib import sha256
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -19,7 +20,7 @@ _FORM = b"TL1"
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
     """What one challenge leaves behind. `stage`: a method was offered; an exchange without a tunnel (`payload` has
-    all of it); or one in a tunnel, which `worker` holds under the number in `payload`.
+    all of it, `whose` is the identity's digest); or one in a tunnel, which `worker` holds, its number in `payload`.
     """
 
     stage: str
@@ -28,6 +29,12 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     worker: str = ""
     payload: bytes = b""
     born: int = 0
+    whose: bytes = b""
+
+
+def whose(login: str) -> bytes:
+    """A short digest of an identity: what was proven for one is not proven for another."""
+    return sha256(login.encode()).digest()[:8]
 
 
 class StateBox:

@@ -1,4 +1,4 @@
-"""EAP-TLS (RFC 5216): the client's certificate is the login."""
+"""EAP-TLS (RFC 5216, RFC 9190): the client's certificate is the login."""
 
 from aaa.eap import names
 from aaa.eap.judge import Decide, Done, refusal
@@ -12,6 +12,7 @@ class TlsPhase(Phase):
     """Nothing is said inside: when the handshake stands, the certificate is judged."""
 
     label = b"client EAP encryption"
+    commits = True
 
     def __init__(self, revoked: frozenset[int]) -> None:
         self._revoked = revoked

@@ -6,9 +6,11 @@ from hashlib import sha256
 from cryptography import x509
 from OpenSSL import SSL
 
-from aaa.eap.certificates import reason_of
+from aaa.eap.certificates import Pair, reason_of
 
 _READ = 16384
+_KEYS = 128
+_LABEL13 = b"EXPORTER_EAP_TLS_Key_Material"
 
 
 class TunnelBroken(Exception):
@@ -18,14 +20,24 @@ class TunnelBroken(Exception):
 class Tunnel:
     """The server's end of one TLS connection."""
 
-    def __init__(self, context: SSL.Context) -> None:
-        self._tls = SSL.Connection(context, None)
-        self._tls.set_accept_state()
+    def __init__(self, contexts: Pair) -> None:
+        self._contexts = contexts
+        self._begun: SSL.Connection | None = None
         self.established = False
+
+    @property
+    def _tls(self) -> SSL.Connection:
+        if self._begun is None:
+            raise TunnelBroken("TLS: the client did not begin")
+        return self._begun
 
     def feed(self, message: bytes) -> bytes:
         """Take the peer's records; what they say inside, b"" when nothing. Raises TunnelBroken."""
-        self._tls.bio_write(message) if message else None
+        if self._begun is None:
+            self._begun = SSL.Connection(self._contexts.for_hello(message), None)
+            self._begun.set_accept_state()
+        if message:
+            self._tls.bio_write(message)
         try:
             if not self.established:
                 self._tls.do_handshake()
@@ -55,9 +67,20 @@ class Tunnel:
                 out += self._tls.bio_read(_READ)
         return out
 
+    @property
+    def is_tls13(self) -> bool:
+        """Whether it is TLS 1.3, where some of EAP is done in another way (RFC 9190, RFC 9427)."""
+        return self._tls.get_protocol_version() == SSL.TLS1_3_VERSION
+
     def exported(self, label: bytes, size: int) -> bytes:
         """Keying material (RFC 5705)."""
         return self._tls.export_keying_material(label, size)
+
+    def master_key(self, kind: int, label: bytes) -> bytes:
+        """The method's master session key: under its own label, or in TLS 1.3 under one for all with its type."""
+        if self.is_tls13:
+            return self._tls.export_keying_material(_LABEL13, _KEYS, bytes((kind,)))[:64]
+        return self.exported(label, _KEYS)[:64]
 
     def keep(self) -> None:
         """Let the session be resumed: OpenSSL forgets those of connections that were not shut down."""
@@ -65,8 +88,8 @@ class Tunnel:
 
     @property
     def session(self) -> bytes:
-        """Names the session: a resumed one has the master secret of the first (TLS 1.2)."""
-        return sha256(self._tls.master_key() or b"").digest()
+        """Names the session: a resumed one has the master secret of the first. b"" in TLS 1.3: nothing is resumed."""
+        return b"" if self.is_tls13 else sha256(self._tls.master_key() or b"").digest()
 
     @property
     def certificate(self) -> x509.Certificate | None:

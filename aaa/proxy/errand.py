@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from aaa.proxy.lanes import Lane
 from aaa.proxy.rewrite import Signed
@@ -12,6 +13,8 @@ from aaa.radius.packet import Packet
 
 if TYPE_CHECKING:
     from aaa.proxy.homes import HomeServer
+
+_log = structlog.get_logger()
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -48,3 +51,12 @@ class Errand:
         self.timer: asyncio.TimerHandle | None = None
         self.identifier, self.tries, self.deadline = 0, 0, 0.0
         self.datagram = self.authenticator = b""
+
+    def finish(self, reply: Reply | None) -> None:
+        """Hand over what came of it; a mistake in there costs this request alone, not the loop."""
+        if self.timer is not None:
+            self.timer.cancel()
+        try:
+            self.done(reply)
+        except Exception as error:
+            _log.error("a reply of another server could not be used", error=repr(error))

@@ -4,11 +4,12 @@ Everything here runs on the loop's thread; `submit` is for all others. No errand
 """
 
 import ssl
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from aaa.proxy.errand import Errand
-from aaa.proxy.homes import HomeServer, Patience, Target
+from aaa.proxy.homes import HomeServer
+from aaa.proxy.target import Patience, Target
 from aaa.proxy.thread import LoopThread
 
 _STATES = 10_000
@@ -28,11 +29,15 @@ class Errands:
         self._tls = tls
         self._homes: dict[Target, HomeServer] = {}
         self._by_state: OrderedDict[bytes, HomeServer] = OrderedDict()
-        self._tidying = False
+        self._tidying = self._woken = False
+        self._waiting: deque[tuple[Sequence[Target], Callable[[list[HomeServer]], Errand]]] = deque()
 
     def submit(self, targets: Sequence[Target], errand_of: Callable[[list[HomeServer]], Errand]) -> None:
         """Run an errand to these servers, in this order, from any thread."""
-        self.thread.call(self._begin, targets, errand_of)
+        self._waiting.append((targets, errand_of))
+        if not self._woken:  # one wake-up for all that come until the loop has its turn
+            self._woken = True
+            self.thread.call(self._begin_all)
 
     def remember(self, state: bytes, home: HomeServer) -> None:
         """A conversation goes on where it began: what carries this State (RFC 2865 section 5.24) goes there."""
@@ -53,6 +58,11 @@ class Errands:
     async def _close(self) -> None:
         for home in self._homes.values():
             home.close()
+
+    def _begin_all(self) -> None:
+        self._woken = False  # before looking: who comes from now on wakes us again
+        while self._waiting:
+            self._begin(*self._waiting.popleft())
 
     def _begin(self, targets: Sequence[Target], errand_of: Callable[[list[HomeServer]], Errand]) -> None:
         errand = errand_of([self._home(target) for target in targets])
@@ -83,7 +93,7 @@ class Errands:
         home = self._choose(errand)
         if home is None or self.thread.loop.time() >= errand.deadline:
             self.counted["unanswered"] += not errand.probe
-            errand.done(None)
+            errand.finish(None)
             return
         if errand.asked:
             self.counted["failover"] += 1

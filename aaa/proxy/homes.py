@@ -7,12 +7,12 @@ it is asked for its status. suspect -> dead: no answer to that either. Any verif
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import structlog
 
 from aaa.proxy.errand import Errand, Reply
 from aaa.proxy.lanes import Lane, udp_lane
 from aaa.proxy.rewrite import status_request
+from aaa.proxy.target import Target
 from aaa.radius import packet as wire
 from aaa.radsec.client import Connector
 
@@ -24,36 +24,6 @@ _LANES = 64  # 16,384 requests under way to one server: more would not be answer
 _STREAMS = 8
 _PROBED = frozenset((wire.ACCESS_ACCEPT, wire.ACCOUNTING_RESPONSE))
 _log = structlog.get_logger()
-
-
-class Patience(msgspec.Struct, frozen=True):
-    """Seconds and counts. `tries` of `timeout` for each server, all of them within `give_up`, which is less than the
-    duplicate cache remembers. A suspect is asked for its status every `probe`; dead after `misses`; without any
-    word it is tried again after `revive`, as not every server answers Status-Server.
-    """
-
-    timeout: float = 2.0
-    tries: int = 2
-    give_up: float = 9.0
-    probe: float = 2.0
-    misses: int = 3
-    revive: float = 60.0
-    keepalive: float = 30.0
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where a server listens, and the secret that we share with it."""
-
-    host: str
-    port: int
-    transport: str
-    secret: bytes
-    require_ma: bool = False
-
-    def __str__(self) -> str:
-        return f"{'radsec:' if self.transport == 'radsec' else ''}{self.host} port {self.port}"
-
-    __repr__ = __str__
 
 
 class HomeServer:
@@ -78,7 +48,8 @@ class HomeServer:
 
     def carry(self, errand: Errand) -> None:
         """Send an errand; it comes back to `Errands.next` when it is not answered."""
-        self._used = self._loop.time()
+        if not errand.probe:
+            self._used = self._loop.time()
         lane = self._lane()
         if lane is None:
             self._wait(errand)
@@ -89,7 +60,7 @@ class HomeServer:
         if made is None:
             lane.release(identifier)
             self._errands.counted["unsendable"] += 1
-            errand.done(None)
+            errand.finish(None)
             return
         errand.datagram, errand.authenticator = made
         errand.home, errand.lane, errand.identifier, errand.tries = self, lane, identifier, 1
@@ -97,7 +68,8 @@ class HomeServer:
 
     def idle_since(self, now: float) -> float:
         """Seconds since it was last asked; 0 while something is under way."""
-        return 0.0 if any(lane.pending for lane in self._lanes) else now - self._used
+        busy = any(not errand.probe for lane in self._lanes for errand in lane.pending.values())
+        return 0.0 if busy or self._waiting else now - self._used
 
     def close(self) -> None:
         """Close the lanes; what is under way is given up."""
@@ -178,7 +150,7 @@ class HomeServer:
         lane.release(errand.identifier)
         self._lives()
         self._errands.counted["answered"] += not errand.probe
-        errand.done(Reply(packet, self.target.secret, errand.authenticator, self))
+        errand.finish(Reply(packet, self.target.secret, errand.authenticator, self))
         self._go_on()
         return True
 

@@ -12,8 +12,9 @@ Meaning = dict[str, frozenset[str]]
 """Aspect -> what is said of it: rate, pool, address, prefix, filter, vrf, time, admin, other."""
 
 _NAS_CHOOSES = {b"\xff\xff\xff\xfe", b"\xff\xff\xff\xff"}  # RFC 2865 section 5.8
-# Service-Type, Framed-Protocol, netmask, MTU, compression, Reply-Message, State, Class, Proxy-State, EAP, MA.
-_SAYS_NOTHING = {6, 7, 9, 12, 13, 18, 24, 25, 33, 79, 80}
+# Service-Type, Framed-Protocol, netmask, MTU, compression, Reply-Message, State, Class, Proxy-State, EAP, MA; and
+# Acct-Interim-Interval: how often a NAS reports is nothing that the subscriber gets.
+_SAYS_NOTHING = {6, 7, 9, 12, 13, 18, 24, 25, 33, 79, 80, 85}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _RATE = re.compile(r"([0-9]+)([kKmMgG]?)")
 # Vendor's attribute -> direction and factor to bit/s.
@@ -44,7 +45,7 @@ def _said(kind: int, value: bytes) -> Iterator[tuple[str, str]]:
     elif kind == 11 and re.fullmatch(rb"[0-9]+/[0-9]+", value):
         down, up = value.decode().split("/")
         yield from (("rate", f"down {int(down) * 1000}"), ("rate", f"up {int(up) * 1000}"))
-    elif kind in (27, 28, 85):
+    elif kind in (27, 28):
         yield "time", text_of(pair(kind, value))[0]
     else:
         yield group_of(kind, value) or "other", text_of(pair(kind, value))[0]

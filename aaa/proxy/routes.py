@@ -3,7 +3,7 @@
 import msgspec
 
 from aaa.errors import SecretNotOpenable
-from aaa.proxy.homes import Target
+from aaa.proxy.target import Target
 from aaa.radius.nases import NasEntry
 from aaa.view.lookup import View
 from aaa.view.records import OLD, Realm, decode, realm_key

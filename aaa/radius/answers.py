@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, OFF, ON, START, AccountingRecord, read_record
+from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
@@ -30,6 +31,7 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    voucher_key,
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
@@ -38,6 +40,7 @@ Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
 the nanoseconds that it took (0 where nobody measured).
 """
 _PROXY = wire.PROXY_STATE
+_WANTS = 10_000
 _BODY = wire.MAX_LENGTH - 38
 
 
@@ -61,6 +64,7 @@ class Answers:
         self.methods: Mapping[str, Handler] = {}
         """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
+        self._wants: dict[bytes, Wanted | None] = {}
         self.dropped: Counter[str] = Counter()
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(NAS, "accepted" or the reason of refusal), since the start."""
@@ -162,7 +166,7 @@ class Answers:
             raise Dropped("no-login")
         other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
         if other is not None:
-            return Deferred(other, Ask(packet, nas, secret, asked))
+            return Deferred(other, Ask(packet, nas, secret, asked), quick=True)
         if asked.unusual:
             handler = self.methods.get(asked.unusual)
             if handler is not None:
@@ -218,29 +222,34 @@ class Answers:
             raise Dropped("wrong-authenticator")
         if packet.ma_at and not wire.message_authenticator_is_right(packet, secret, bytes(16)):
             raise Dropped("wrong-message-authenticator")
-        record = read_record(packet, nas.device, nas.source, time.time())
+        service, policy = self._classes(packet)
+        wanted = self._wanted(service)
+        whose = (service, policy, _hash_of(service, wanted))
+        record = read_record(packet, nas.device, nas.source, time.time(), whose, nas.interim)
         if record is None:
             raise Dropped("no-status-type")
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
-        record, through = self._belonging(record, packet, nas), None
+        if not service and record.kind not in (ON, OFF):
+            service = self._service_of(packet, record)
+            wanted = self._wanted(service)
+        record, through = _noting(record, packet, service, wanted), None
         if self._elsewhere is not None:
             record, through = self._elsewhere.account(packet, nas, record)
         reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
         return record, Answer(reply, through=through)
 
-    def _belonging(self, record: AccountingRecord, packet: Packet, nas: NasEntry) -> AccountingRecord:
-        """Whose session it is: by the Class that we gave; for a NAS that loses Class, by login, circuit or MAC."""
-        service, policy = self._classes(packet)
-        if not service and record.kind not in (7, 8):
-            service = self._service_of(packet, record)
-        wanted = decode(self._view.lookup(service_key(service)), Wanted) if service else None
-        return msgspec.structs.replace(
-            record,
-            service=service,
-            policy_hash=policy,
-            wanted_hash=wanted.policy_hash if wanted else "gone" if service else "",
-            interim=nas.interim,
-        )
+    def _wanted(self, service: str) -> Wanted | None:
+        """What the view wants of a service's sessions, or None."""
+        raw = self._view.lookup(service_key(service)) if service else None
+        if raw is None:
+            return None
+        known = self._wants.get(raw)  # services of one plan have the same record
+        if known is None:
+            known = decode(raw, Wanted)
+            if len(self._wants) > _WANTS:
+                self._wants.clear()
+            self._wants[raw] = known
+        return known
 
     @staticmethod
     def _classes(packet: Packet) -> tuple[str, str]:
@@ -251,8 +260,10 @@ class Answers:
 
     def _service_of(self, packet: Packet, record: AccountingRecord) -> str:
         circuits = read_request(packet).circuits
+        digest = self._authenticator.digest(record.login)
         keys = [
             login_key(record.login),
+            voucher_key(digest) if digest else None,
             *map(circuit_key, circuits),
             mac_key(record.login),
             mac_key(record.calling),
@@ -270,6 +281,32 @@ class Answers:
             if wire.message_authenticator_is_right(packet, secret):
                 return Answer(wire.reply(code, packet, secret))
         raise Dropped("wrong-message-authenticator")
+
+
+def _hash_of(service: str, wanted: Wanted | None) -> str:
+    """The policy that the view wants; "gone" for a service that it does not have, "" for none."""
+    return wanted.policy_hash if wanted is not None else "gone" if service else ""
+
+
+def _noting(
+    record: AccountingRecord, packet: Packet, service: str, wanted: Wanted | None
+) -> AccountingRecord:
+    """The record with what only some need: the service of a NAS that loses Class, where a session begins, limits."""
+    circuit = next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b""
+    usual = wanted is None or (wanted.limit == 1 and wanted.over == "replace" and not wanted.metered)
+    if service == record.service and not circuit and usual and not service.startswith(VOUCHER_ID):
+        return record
+    return msgspec.structs.replace(
+        record,
+        service=service,
+        wanted_hash=_hash_of(service, wanted),
+        # A voucher's code is kept nowhere: its sessions are named by its id.
+        login=service if service.startswith(VOUCHER_ID) else record.login,
+        circuit=circuit,
+        most=wanted.limit if wanted else 1,
+        reject=wanted is not None and wanted.over == "reject",
+        metered=wanted is not None and wanted.metered,
+    )
 
 
 def _quick_secret(datagram: bytes, quick: Quick, nas: NasEntry) -> bytes | None:

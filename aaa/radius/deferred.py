@@ -54,7 +54,8 @@ class Handler(Protocol):
 
 
 class Deferred(msgspec.Struct, frozen=True):
-    """A request that a handler takes over."""
+    """A request that a handler takes over. `quick`: it only hands it on, and needs no thread of its own for that."""
 
     handler: Handler
     ask: Ask
+    quick: bool = False

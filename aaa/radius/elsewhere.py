@@ -9,10 +9,10 @@ from aaa.accounting.record import AccountingRecord
 from aaa.proxy.delivery import Delivery
 from aaa.proxy.errands import Errands
 from aaa.proxy.forwarder import Beside, Forwarder
-from aaa.proxy.homes import Patience
 from aaa.proxy.routes import Route, Routes
 from aaa.proxy.shadow import Shadow
 from aaa.proxy.spool import Entry
+from aaa.proxy.target import Patience
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.deferred import Ask, Handler

@@ -4,12 +4,18 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import structlog
+
 from aaa.errors import PortNotFree
+from aaa.radius.packet import MAX_LENGTH
 
 _BUFFER = 4 << 20
+_BURST = 32
+_log = structlog.get_logger()
+Source = tuple[str, int]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -44,7 +50,7 @@ def bind_stream(host: str, port: int, count: int) -> list[socket.socket]:
             one.listen(512)  # who comes before a worker accepts waits, and is not refused
         except OSError as error:
             one.close()
-            raise PortNotFree(host, port, error.strerror or str(error)) from error
+            raise PortNotFree(host, port, error.strerror or str(error), stream=True) from error
         port = one.getsockname()[1]
         made.append(one)
     return made
@@ -55,6 +61,35 @@ def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
     first = bind(host, port)
     taken = first.getsockname()[1]
     return [first, *(bind(host, taken) for _ in range(count - 1))]
+
+
+def receive(port: socket.socket) -> tuple[bytes, Source] | None:
+    """The next datagram, or None after a quarter second of silence."""
+    try:
+        datagram, source = port.recvfrom(MAX_LENGTH)  # what is longer is padding
+    except (BlockingIOError, ConnectionError):
+        return None
+    return datagram, source
+
+
+def receive_burst(port: socket.socket) -> list[tuple[bytes, Source]]:
+    """What has come, at most a burst of it. Waits for the first; nothing after a quarter second of silence."""
+    found: list[tuple[bytes, Source]] = []
+    with suppress(BlockingIOError, ConnectionError):
+        found.append(port.recvfrom(MAX_LENGTH))
+        while len(found) < _BURST:
+            found.append(port.recvfrom(MAX_LENGTH, socket.MSG_DONTWAIT))
+    return found
+
+
+def send(port: socket.socket, reply: bytes, source: Source) -> None:
+    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
+    if not reply:
+        return
+    try:
+        port.sendto(reply, source)
+    except OSError as error:
+        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
 
 
 @contextmanager

@@ -17,17 +17,17 @@ from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import sweep_silent
-from aaa.errors import CertificateNotUsable, ViewNotThere
+from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.limits.codes import Codes
+from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
-from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
@@ -37,8 +37,9 @@ from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals
-from aaa.radsec.server import RadSecServer
-from aaa.view.derived import impatient
+from aaa.radius.sockets import receive, receive_burst, send
+from aaa.radsec.server import radsec_server
+from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
@@ -51,17 +52,6 @@ _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
 _SWITCH = 0.0005
-_BURST = 32
-# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
-_IMPATIENT = {
-    "connect_timeout": "2",
-    "tcp_user_timeout": "4000",
-    "keepalives_idle": "4",
-    "keepalives_interval": "2",
-    "keepalives_count": "2",
-    # Every statement here is a few look-ups by key: a plan that reads a table through is never right.
-    "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
-}
 
 
 class Worker:
@@ -82,7 +72,10 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
+        overrides, codes = Overrides(settings.home), Codes.of(settings.home)
+        authenticator = Authenticator(
+            self.view, seal, Attempts(self._limits), overrides=overrides, digest=codes.digest
+        )
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         nases = NasTable(self.view, seal)
         self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
@@ -93,34 +86,15 @@ class Worker:
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
-        self._radsec = self._radsec_server(settings, stream, nases)
-        self._keeper, self._began = index == 0, clock.now()
+        self._radsec = radsec_server(
+            settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
+        )
+        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
         self._took = self.watched.latency["access"].add
         self._counted: Counter[tuple[str, str]] = Counter()
-
-    def _radsec_server(
-        self, settings: Settings, stream: socket.socket | None, nases: NasTable
-    ) -> RadSecServer | None:
-        """RADIUS over TLS; certificates that cannot be used are told, and everything else goes on."""
-        if stream is None:
-            return None
-
-        def defer(deferred: Deferred, respond: Respond) -> None:
-            self._deferred.put((deferred, self._timed(deferred, respond, time.perf_counter_ns())))
-
-        def submit(record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
-            self._submit(record, answer, self._recorded(settle, record, time.perf_counter_ns()))
-
-        try:
-            return RadSecServer(
-                settings.home, stream, self.answers, nases, submit, defer, self._limits.reject_delay
-            )
-        except CertificateNotUsable as error:
-            _log.error("no RadSec", why=str(error))
-            return None
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -188,7 +162,7 @@ class Worker:
             return None
         if isinstance(answer, Deferred):
             duplicates.put(key, Duplicates.PENDING)
-            self._deferred.put((answer, self._timed(answer, self._settler(key, datagram, source), begun)))
+            self._defer(answer, self._timed(answer, self._settler(key, datagram, source), begun))
         elif answer.delayed:
             self._settler(key, datagram, source)(answer)
         else:
@@ -234,11 +208,20 @@ class Worker:
                 deferred, settle = self._deferred.get(timeout=0.25)
             except Empty:
                 continue
-            try:
-                deferred.handler.handle(deferred.ask, settle)
-            except Exception as error:  # a bug for one request must not end the thread
-                _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
-                settle(None)
+            self._handle(deferred, settle)
+
+    def _defer(self, deferred: Deferred, settle: Respond) -> None:
+        if deferred.quick:
+            self._handle(deferred, settle)
+        else:
+            self._deferred.put((deferred, settle))
+
+    def _handle(self, deferred: Deferred, settle: Respond) -> None:
+        try:
+            deferred.handler.handle(deferred.ask, settle)
+        except Exception as error:  # a bug for one request must not end the thread
+            _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
+            settle(None)
 
     def _send_delayed(self) -> None:
         """Rejects leave in the order of their coming: all wait equally long."""
@@ -275,6 +258,16 @@ class Worker:
             settle = _after(duplicates, key, acct, answer.reply, source)
             self._submit(record, answer, self._recorded(settle, record, begun))
 
+    def _by_stream(self, read: Deferred | tuple[AccountingRecord, Answer], settle: Respond) -> None:
+        """What came by RadSec and is answered later: by a handler, or when its record is durable."""
+        begun = time.perf_counter_ns()
+        if isinstance(read, Deferred):
+            self._defer(read, self._timed(read, settle, begun))
+            return
+        record, answer = read
+        settled = self._recorded(lambda durable: settle(answer if durable else None), record, begun)
+        self._submit(record, answer, settled)
+
     def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
         """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
         self.commit.submit(record, answer.through(settle) if answer.through else settle)
@@ -303,6 +296,8 @@ class Worker:
                 self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
+                if self._keeper:
+                    drain(self._home, self._db, int(time.time()))
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:
@@ -351,35 +346,6 @@ def _after(
     return settled
 
 
-def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
-    """The next datagram, or None after a quarter second of silence."""
-    try:
-        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
-    except (BlockingIOError, ConnectionError):
-        return None
-    return datagram, source
-
-
-def receive_burst(port: socket.socket) -> list[tuple[bytes, _Source]]:
-    """What has come, at most a burst of it. Waits for the first; nothing after a quarter second of silence."""
-    found: list[tuple[bytes, _Source]] = []
-    with suppress(BlockingIOError, ConnectionError):
-        found.append(port.recvfrom(wire.MAX_LENGTH))
-        while len(found) < _BURST:
-            found.append(port.recvfrom(wire.MAX_LENGTH, socket.MSG_DONTWAIT))
-    return found
-
-
-def send(port: socket.socket, reply: bytes, source: _Source) -> None:
-    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
-    if not reply:
-        return
-    try:
-        port.sendto(reply, source)
-    except OSError as error:
-        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
-
-
 def tidy(db: Database, up_since: datetime) -> None:
     """Close sessions that fell silent while we listened, and forget old counts of logins."""
     now = clock.now()
@@ -399,14 +365,6 @@ def load_view(settings: Settings) -> View:
 def view_folder(settings: Settings) -> Path:
     """Where the node keeps its snapshot."""
     return settings.home / "radius" / "view"
-
-
-def accounting_database(settings: Settings) -> Database:
-    """Recorded state, without the patience of others: after two seconds the journal takes over."""
-    url = sa.make_url(settings.database_url)
-    if url.get_backend_name() == "postgresql":
-        url = url.update_query_dict(_IMPATIENT)
-    return impatient(Database(url.render_as_string(hide_password=False)), 2000)
 
 
 def serve_worker(

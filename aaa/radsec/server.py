@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from aaa.accounting.record import AccountingRecord
+from aaa.errors import CertificateNotUsable
 from aaa.proxy.thread import LoopThread
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
@@ -21,7 +22,7 @@ from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radsec.frames import FramingLost, read_packet
-from aaa.radsec.tls import FILES, folder, load, names_of, server_context
+from aaa.radsec.tls import FILES, folder, load, names_of, revoked, serial_of, server_context
 from aaa.view.records import radsec_source
 
 _CONNECTIONS = 4000
@@ -29,14 +30,16 @@ _UNDER_WAY = 256  # one identifier space
 _IDLE = 600.0
 _HANDSHAKE = 10.0
 _UNREAD = 1 << 20
-_LOOK = 30.0
+_LOOK = 1.0
 _log = structlog.get_logger()
 
 
+Later = Callable[[Deferred | tuple[AccountingRecord, Answer], Respond], None]
+"""Takes over what is answered later: by a handler, or when an accounting record is durable."""
+
+
 class RadSecServer:
-    """Serves one listening socket on a thread of its own. `submit` makes accounting durable and then settles it;
-    `defer` hands over what a handler answers later.
-    """
+    """Serves one listening socket on a thread of its own."""
 
     def __init__(
         self,
@@ -44,15 +47,20 @@ class RadSecServer:
         listener: socket.socket,
         answers: Answers,
         nases: NasTable,
-        submit: Callable[[AccountingRecord, Answer, Callable[[bool], None]], None],
-        defer: Callable[[Deferred, Respond], None],
+        later: Later,
         reject_delay: float,
     ) -> None:
         self._home, self._listener, self._context = home, listener, server_context(home)
-        self._answers, self._nases, self._submit, self._defer = answers, nases, submit, defer
+        self._answers, self._nases, self._later = answers, nases, later
         self._reject_delay = reject_delay
         self._thread = LoopThread("radsec")
-        self.connections = 0
+        self._revoked = revoked(home)
+        self._live: dict[asyncio.StreamWriter, int] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many NASes are connected."""
+        return len(self._live)
 
     def start(self) -> None:
         """Accept connections."""
@@ -74,7 +82,7 @@ class RadSecServer:
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
-        """New certificates are shown to whoever connects from then on."""
+        """New certificates are shown to whoever connects from then on; who is revoked is cut off."""
         known = _written(self._home)
         while True:
             await asyncio.sleep(_LOOK)
@@ -83,22 +91,29 @@ class RadSecServer:
                 with contextlib.suppress(OSError, ssl.SSLError):
                     load(self._context, self._home)
                     _log.info("RadSec certificates are taken over")
+                self._revoked = revoked(self._home)
+                for writer, serial in list(self._live.items()):
+                    if serial in self._revoked:
+                        writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.connections >= _CONNECTIONS:
             writer.close()
             return
-        self.connections += 1
+        self._live[writer] = serial_of(writer.get_extra_info("ssl_object"))
         try:
             await self._known(reader, writer)
         except (FramingLost, TimeoutError):
             self._answers.dropped["radsec-closed"] += 1
         finally:
-            self.connections -= 1
+            del self._live[writer]
             writer.close()
 
     async def _known(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         names = names_of(writer.get_extra_info("ssl_object"))
+        if self._live[writer] in self._revoked:
+            self._answers.dropped["revoked-certificate"] += 1
+            return
         source = next((found for name in names if self._nases.at(found := radsec_source(name))), "")
         if not source:
             self._answers.dropped["unknown-nas"] += 1
@@ -118,7 +133,7 @@ class RadSecServer:
             return
         answer = self._answers.access(octets, source)
         if isinstance(answer, Deferred):
-            self._defer(answer, respond)
+            self._later(answer, respond)
         else:
             respond(answer)
 
@@ -126,12 +141,8 @@ class RadSecServer:
         record, answer = self._answers.accounting(octets, source) or (None, None)
         if record is None or answer is None:
             respond(answer)
-            return
-
-        def settled(durable: bool) -> None:
-            respond(answer if durable else None)
-
-        self._submit(record, answer, settled)
+        else:
+            self._later((record, answer), respond)
 
     def _respond(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> Respond:
         """What answers one request of a connection, from any thread."""
@@ -149,6 +160,24 @@ class RadSecServer:
             return
         delay = self._reject_delay if answer.delayed else 0.0
         self._thread.loop.call_later(delay, _write, writer, answer.reply)
+
+
+def radsec_server(
+    home: Path,
+    listener: socket.socket | None,
+    answers: Answers,
+    nases: NasTable,
+    later: Later,
+    reject_delay: float,
+) -> RadSecServer | None:
+    """A worker's server; None without a socket, or with certificates that cannot be used: everything else goes on."""
+    if listener is None:
+        return None
+    try:
+        return RadSecServer(home, listener, answers, nases, later, reject_delay)
+    except CertificateNotUsable as error:
+        _log.error("no RadSec", why=str(error))
+        return None
 
 
 def _is_signed(packet: Packet, nas: NasEntry) -> bool:
@@ -176,6 +205,5 @@ def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
 
 
 def _written(home: Path) -> list[float]:
-    with contextlib.suppress(OSError):
-        return [(folder(home) / name).stat().st_mtime for name in FILES]
-    return []
+    paths = [folder(home) / name for name in (*FILES, "crl.pem")]
+    return [path.stat().st_mtime for path in paths if path.exists()]

@@ -5,8 +5,12 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import structlog
+from cryptography import x509
+
 from aaa.errors import CertificateNotUsable
 
+_log = structlog.get_logger()
 FILES = ("ca.pem", "server.pem", "server.key")
 
 
@@ -37,6 +41,29 @@ def load(context: ssl.SSLContext, home: Path) -> None:
     where = folder(home)
     context.load_cert_chain(where / "server.pem", where / "server.key")
     context.load_verify_locations(where / "ca.pem")
+
+
+def revoked(home: Path) -> frozenset[int]:
+    """Serial numbers that `crl.pem` beside the certificates takes back; none without it, or when it is no CRL.
+
+    Only the numbers count: a list that is older than it says itself would otherwise shut everybody out.
+    """
+    try:
+        return frozenset(
+            one.serial_number for one in x509.load_pem_x509_crl((folder(home) / "crl.pem").read_bytes())
+        )
+    except FileNotFoundError:
+        return frozenset()
+    except ValueError as error:
+        _log.error(
+            "the list of revoked certificates cannot be read", path=str(folder(home)), error=str(error)
+        )
+        return frozenset()
+
+
+def serial_of(ssl_object: Any) -> int:
+    """The peer certificate's serial number."""
+    return int((ssl_object.getpeercert() or {}).get("serialNumber", "0"), 16)
 
 
 def names_of(ssl_object: Any) -> list[str]:

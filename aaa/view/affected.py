@@ -16,8 +16,9 @@ _FOLLOW = {
     "device": {"line", "edge"},
     "edge": {"device", "link"},
     "pool": {"edge"},
+    "site": {"device"},
 }
-PROJECTED = ("plan", "device", "edge", "pool", "link")
+PROJECTED = ("plan", "device", "edge", "pool", "link", "site")
 
 
 class Affected(msgspec.Struct):
@@ -72,9 +73,11 @@ def projection(reader: Reader, kind: str, identifier: str) -> bytes:
 
 
 def _device(device: Any) -> object:
-    nas = None if device.nas is None or device.state == "retired" else (device.nas.vendor, device.nas.interim)
+    nas = None
+    if device.nas is not None and device.state != "retired":
+        nas = device.nas.vendor, device.nas.interim, device.nas.hotspot
     olt = None if device.olt is None else (device.olt.edge, device.olt.circuit_id)
-    return nas, olt, None if device.ap is None else (device.ap.edge, _sectors(device.ap))
+    return nas, olt, None if device.ap is None else (device.ap.edge, _sectors(device.ap)), device.site
 
 
 def _sectors(ap: Any) -> object:
@@ -83,14 +86,23 @@ def _sectors(ap: Any) -> object:
 
 def _edge(edge: Any) -> object:
     pools = edge.pools
-    return [bng.device for bng in edge.bngs], pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    page = edge.garden.url if edge.garden is not None else None
+    used = pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    return [bng.device for bng in edge.bngs], *used, edge.vrf, page
+
+
+def _plan(plan: Any) -> object:
+    rate = plan.rate and (int(plan.rate.down), int(plan.rate.up))
+    then = plan.fair_use and (int(plan.fair_use.then.down), int(plan.fair_use.then.up))
+    return rate, bool(plan.schedule), then, plan.prepaid and plan.prepaid.exhausted
 
 
 _PARTS: dict[str, Any] = {
-    "plan": lambda plan: plan.rate and (int(plan.rate.down), int(plan.rate.up)),
+    "plan": _plan,
     "device": _device,
     "edge": _edge,
     # Records name a pool that NASes allocate from; what is in it is the BNG's matter.
     "pool": lambda pool: pool.allocate,
     "link": lambda link: getattr(link, "edge", None),
+    "site": lambda site: site.timezone,
 }

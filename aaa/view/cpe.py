@@ -13,6 +13,7 @@ from aaa.vendors import registry
 from aaa.vendors.attributes import encode as attribute
 from aaa.vendors.policy import Policy
 from aaa.view.records import Access, ViewRecord, decode, encode, login_key, mac_key
+from core.errors import Terminal
 from intents.kinds import path_of
 from intents.reader import Reader
 
@@ -54,9 +55,28 @@ def of_service(
     if service.type != "internet" or service.session.method != "ipoe":
         return []
     svlan = service.attach.svlan if service.attach else None
-    block = own.blocks[own.nas[line.ap]] + vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
-    access = msgspec.structs.replace(own, circuits=(), nas={line.ap: 0}, blocks=(block,))
-    return list(_login(service.line, line, access, moved, f"service:{service_id}"))
+    vlan = vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
+    access = _at_ap(own, line.ap, vlan)
+    try:
+        return list(_login(service.line, line, access, moved, f"service:{service_id}"))
+    except Terminal:
+        # The line's own record is kept and told; the service's sessions at the BNG have nothing to do with it.
+        return []
+
+
+def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
+    """The service's record at the AP alone: where it is bound to, and addresses, are the BNG's matter."""
+    index = own.nas[ap]
+    free = own.free and msgspec.structs.replace(own.free, blocks=(own.free.blocks[index] + vlan,))
+    return msgspec.structs.replace(
+        own,
+        circuits=(),
+        ports=(),
+        pools=(),
+        nas={ap: 0},
+        blocks=(own.blocks[index] + vlan,) if own.blocks[index] else (b"",),
+        free=free,
+    )
 
 
 def lines_of(reader: Reader, devices: Sequence[str]) -> Iterator[str]:

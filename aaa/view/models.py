@@ -64,6 +64,25 @@ view_policy = sa.Table(
     sa.Column("policy", sa.LargeBinary, nullable=False),
 )
 
+# What the recorded database last said of limits, so that the view goes on without it (aaa/view/limits.py).
+view_limit = sa.Table(
+    "view_limit",
+    METADATA,
+    sa.Column("service", sa.String(80), primary_key=True),
+    sa.Column("cause", sa.String(80), primary_key=True),
+    sa.Column("plan", sa.String(63), nullable=False),  # of a voucher; "" of anything else
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+sa.Index("ix_view_limit_plan", view_limit.c.plan)
+
+# Plans whose slot changed, and how far (by service id) their services are compiled again: a portion at a time.
+view_sweep = sa.Table(
+    "view_sweep",
+    METADATA,
+    sa.Column("plan", sa.String(63), primary_key=True),
+    sa.Column("after", sa.String(80), nullable=False),
+)
+
 
 def ensure(db: Database) -> None:
     """Create the tables; drop and create them when they are of another layout."""

@@ -1,7 +1,7 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
 Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
-`r:`realm in lower case.
+`r:`realm in lower case · `v:`keyed hash of a voucher's code.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from aaa.vendors.policy import Policy
 from intents.device.radsec import radsec_name
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 2
+LAYOUT = 3
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]
@@ -70,13 +70,18 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
-    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked."""
+    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked. `limits` are
+    causes of recorded limits; `metered`: its octets are counted against a quota; `released` is an override's end.
+    """
 
     policy_hash: str
     policy: Policy | None
     holds: tuple[str, ...]
     limit: int
     over: Literal["replace", "reject"]
+    limits: tuple[str, ...] = ()
+    metered: bool = False
+    released: int = 0
 
 
 class Nas(msgspec.Struct, frozen=True, array_like=True):
@@ -152,6 +157,11 @@ def circuit_key(circuit: bytes) -> bytes:
 def realm_key(realm: str) -> bytes:
     """Key of a realm."""
     return b"r:" + realm.lower().encode()
+
+
+def voucher_key(digest: bytes) -> bytes:
+    """Key of a voucher: the code itself is nowhere."""
+    return b"v:" + digest
 
 
 def radsec_source(name: str) -> str:

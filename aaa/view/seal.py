@@ -34,7 +34,7 @@ class Seal:
         """The view key of this installation, made on first use (`<home>/view.key`, mode 0600)."""
         path = home / "view.key"
         if not path.exists():
-            _create(path, os.urandom(KEY_LENGTH))
+            create_once(path, os.urandom(KEY_LENGTH))
         return cls(path.read_bytes())
 
     def close(self, secret: bytes, place: bytes) -> bytes:
@@ -55,7 +55,8 @@ class Seal:
             raise SecretNotOpenable(place.decode("utf-8", "replace")) from error
 
 
-def _create(path: Path, key: bytes) -> None:
+def create_once(path: Path, key: bytes) -> None:
+    """Write a key file (mode 0600) unless somebody else was first: then theirs counts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""RADIUS for support: test a login, explain what it gets, list sessions, see the workers."""
+"""RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,21 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
-from cli.radius import certificate, explain, metrics, tail
+from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app = typer.Typer(
+    no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
+)
 app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 app.command("explain")(explain.command)
 app.command("tail")(tail.command)
+app.command("disconnect")(disconnect.command)
 app.command("metrics")(metrics.command)
+app.command("override")(override.override)
+app.command("limits")(quota.limits)
+app.command("grant")(quota.grant)
+app.add_typer(voucher.app, name="voucher")
 
 
 @app.command("test-login")
@@ -35,11 +42,13 @@ def try_login(
 ) -> None:
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
-        trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
+        freed = Overrides(settings.home)
+        trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
     answer(

@@ -252,6 +252,29 @@ class IpoeLab:
         return Fetched(int(status or 0), body)
 
 
+def garden_rules(garden: Sequence[str], page: str) -> str:
+    """A walled garden for who has an address of `garden`: port 80 leads to the page, and nothing else goes anywhere."""
+    return _GARDEN.format(garden=", ".join(garden), page=page)
+
+
+_GARDEN = """\
+table inet trunkline {{
+    set garden {{ type ipv4_addr; flags interval; elements = {{ {garden} }} }}
+    chain capture {{
+        type nat hook prerouting priority dstnat
+        ip saddr @garden tcp dport 80 dnat ip to {page}:80
+    }}
+    chain forward {{
+        type filter hook forward priority filter
+        ip saddr @garden ip daddr {page} tcp dport 80 accept
+        ip saddr @garden drop
+        ip daddr @garden ip saddr {page} tcp sport 80 ct state established accept
+        ip daddr @garden drop
+    }}
+}}
+"""
+
+
 def _port(name: str, *addresses: str) -> list[str]:
     return [
         *(f"address add {address} dev {name}" for address in addresses),

@@ -7,8 +7,9 @@ check_set() { # what the programs themselves can check, before anything is touch
     for script in $(manifest_paths "$1" | grep -E '/(session|hook)$|\.d/'); do
         sh -n "$tree$script" 2>&1 || return 1
     done
-    server=$tree$HOME_DIR/garden/server.py
-    [ ! -f "$server" ] || /usr/bin/python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$server" 2>&1 || return 1
+    for server in "$tree$HOME_DIR/garden/server.py" "$tree$HOME_DIR/ipv6/server.py"; do
+        [ ! -f "$server" ] || /usr/bin/python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$server" 2>&1 || return 1
+    done
     firewall_check "$tree$HOME_DIR/firewall"
 }
 
@@ -70,6 +71,12 @@ restart_page() {
         --pidfile "$RUN/page.pid" --exec /usr/bin/python3 -- -I "$HOME_DIR/garden/server.py"
 }
 
+restart_ipv6() {
+    stop_daemon ipv6
+    [ ! -f "$HOME_DIR/ipv6/server.py" ] || start-stop-daemon --start --quiet --background --make-pidfile \
+        --pidfile "$RUN/ipv6.pid" --exec /usr/bin/python3 -- -I "$HOME_DIR/ipv6/server.py" serve
+}
+
 restart_dns() {
     stop_daemon dns
     [ ! -f "$HOME_DIR/garden/dns.conf" ] || dnsmasq -C "$HOME_DIR/garden/dns.conf" 9>&-
@@ -112,7 +119,7 @@ firewall_clear() {
         nft 'add table inet trunkline; delete table inet trunkline'
     else
         printf '*filter\nCOMMIT\n*nat\nCOMMIT\n' | iptables-legacy-restore
-        printf '*filter\nCOMMIT\n' | ip6tables-legacy-restore
+        printf '*filter\nCOMMIT\n*raw\nCOMMIT\n' | ip6tables-legacy-restore
     fi
 }
 
@@ -139,6 +146,7 @@ activate() { # changed paths on stdin
     if changed firewall/; then firewall_load || return 1; fi
     if changed garden/dns.conf; then restart_dns || return 1; fi
     if changed garden/server.py; then restart_page || return 1; fi
+    if changed ipv6/; then restart_ipv6 || return 1; fi
     for port in $(sed -n "s,^$HOME_DIR/access/\(.*\)\.\(args\|pool\)\$,\1,p" "$RUN/changed" | sort -u); do
         restart_listener "$port" || { say "the listener on $port does not start"; return 1; }
     done

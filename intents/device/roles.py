@@ -19,6 +19,7 @@ class Coa(Intent, frozen=True, kw_only=True):
 class Nas(Intent, frozen=True, kw_only=True):
     """A BNG or AP as RADIUS sees it. The first secret is sent and rendered, all are accepted: rotation. With `radsec`
     it may come by TLS, known by its certificate. `moving`: its old RADIUS server (`aaa.old`) still answers it.
+    `hotspot`: who logs in there may have a voucher.
     """
 
     vendor: Word
@@ -31,6 +32,7 @@ class Nas(Intent, frozen=True, kw_only=True):
     message_authenticator: Literal["require", "auto"] = "require"
     coa: Coa | None = None
     legacy: bool = False
+    hotspot: bool = False
     interim: Annotated[int, Meta(ge=60, le=86400, description="seconds between interim updates")] = 600
 
 

@@ -30,11 +30,20 @@ class Subnet(msgspec.Struct, frozen=True, kw_only=True):
     dns: tuple[str, ...]
     lease: int
     garden: bool
+    open: bool = False
+    """Unknown circuits may have an address of it, too."""
 
     @property
     def client_class(self) -> str:
-        """Who may have an address of it."""
+        """Whose subnet it is."""
         return class_of(self.pool)
+
+    @property
+    def pool_class(self) -> str:
+        """Who may have an address of it where the subnet is open: only after the subnet is chosen does Kea know who is
+        unknown, so the subnet itself lets everybody in.
+        """
+        return f"tl.open-{self.pool}"
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +55,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the template names. `unknown`: the class of circuits that nobody reserved, "" for none."""
+    """Everything the template names."""
 
     name: str
     interfaces: tuple[str, ...]
@@ -54,7 +63,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     lease: int
     networks: tuple[Network, ...]
     classes: tuple[str, ...]
-    unknown: frozenset[str]
+    opened: tuple[Subnet, ...]
+    """An open subnet of each pool: its class is made of its pool's and of who is unknown."""
 
 
 def server_of(model: DeviceModel) -> Server:
@@ -62,7 +72,8 @@ def server_of(model: DeviceModel) -> Server:
     if not model.dhcp:
         raise CannotRender(model.id, "no edge names it under `dhcp`: it would serve nobody")
     leases = _seconds(model, "lease", LEASE), _seconds(model, "garden-lease", GARDEN_LEASE)
-    networks = tuple(_network(model, group, leases) for group in _groups(model.dhcp))
+    opened = _unknown(model) == "garden"
+    networks = tuple(_network(model, group, leases, opened) for group in _groups(model.dhcp))
     every = [subnet for network in networks for subnet in network.subnets]
     return Server(
         name=model.id,
@@ -71,7 +82,7 @@ def server_of(model: DeviceModel) -> Server:
         lease=leases[0],
         networks=networks,
         classes=tuple(sorted({subnet.client_class for subnet in every})),
-        unknown=_unknown(model, every),
+        opened=tuple({subnet.pool: subnet for subnet in every if subnet.open}.values()),
     )
 
 
@@ -93,8 +104,8 @@ def _prefixes(side: DhcpSide) -> set[str]:
     return {prefix for part in side.pools for prefix in part.prefixes}
 
 
-def _network(model: DeviceModel, group: list[DhcpSide], leases: tuple[int, int]) -> Network:
-    subnets = {s.number: s for side in reversed(group) for s in _subnets(model, side, leases)}
+def _network(model: DeviceModel, group: list[DhcpSide], leases: tuple[int, int], opened: bool) -> Network:
+    subnets = {s.number: s for side in reversed(group) for s in _subnets(model, side, leases, opened)}
     ordered = tuple(subnets[number] for number in sorted(subnets))
     if not ordered:
         raise CannotRender(model.id, f"{group[0].bng} has no IPv4 prefix of edge {group[0].edge_id}'s pools")
@@ -106,7 +117,7 @@ def _network(model: DeviceModel, group: list[DhcpSide], leases: tuple[int, int])
     )
 
 
-def _subnets(model: DeviceModel, side: DhcpSide, leases: tuple[int, int]) -> Iterator[Subnet]:
+def _subnets(model: DeviceModel, side: DhcpSide, leases: tuple[int, int], opened: bool) -> Iterator[Subnet]:
     resolvers = tuple(str(one) for one in side.edge.dns if ipaddress.ip_address(one).version == 4)
     garden_dns = tuple(str(model.device.options.get("garden-dns", "")).replace(",", " ").split())
     for part in side.pools:
@@ -123,6 +134,7 @@ def _subnets(model: DeviceModel, side: DhcpSide, leases: tuple[int, int]) -> Ite
                 dns=(garden_dns or resolvers) if garden else resolvers,
                 lease=leases[1] if garden else leases[0],
                 garden=garden,
+                open=garden and opened,
             )
 
 
@@ -143,11 +155,11 @@ def _ranges(network: ipaddress.IPv4Network, gateway: str) -> Iterator[str]:
             yield f"{ipaddress.IPv4Address(low)}-{ipaddress.IPv4Address(high)}"
 
 
-def _unknown(model: DeviceModel, subnets: list[Subnet]) -> frozenset[str]:
+def _unknown(model: DeviceModel) -> str:
     said = str(model.device.options.get("unknown", "nothing"))
     if said not in ("nothing", "garden"):
         raise CannotRender(model.id, f"options unknown is '{said}'; it is nothing or garden")
-    return frozenset(s.client_class for s in subnets if s.garden and said == "garden")
+    return said
 
 
 def _seconds(model: DeviceModel, option: str, default: int) -> int:

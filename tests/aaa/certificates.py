@@ -39,6 +39,14 @@ class Authority:
         (folder / f"{prefix}.key").write_bytes(private)
         return made
 
+    def revoke(self, certificate: x509.Certificate) -> bytes:
+        """A list that takes a certificate back, as PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        one = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now)
+        made = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now)
+        made = made.next_update(now + _DAY).add_revoked_certificate(one.build())
+        return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
 
 def _dated(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from aaa.eap.authority import Authority
+from aaa.limits.limit import NONE
+from aaa.limits.limit import Limits as RecordedLimits
 from aaa.radius.exchange import RadiusClient
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer
@@ -94,16 +96,16 @@ def certified(node, authority):
     return folder
 
 
-Anew = Callable[[Network], tuple[RadiusServer, RadiusClient]]
+Anew = Callable[..., tuple[RadiusServer, RadiusClient]]
 
 
 @pytest.fixture
 def anew(node: Settings) -> Iterator[Anew]:
-    """Writes a network's snapshot and starts a server from it; gives the server and a client of it."""
+    """Writes a network's snapshot (with recorded limits) and starts a server from it; gives it and a client of it."""
     running: list[tuple[RadiusServer, RadiusClient]] = []
 
-    def start(network: Network) -> tuple[RadiusServer, RadiusClient]:
-        write_snapshot(network, node)
+    def start(network: Network, limits: RecordedLimits = NONE) -> tuple[RadiusServer, RadiusClient]:
+        write_snapshot(network, node, limits=limits)
         server = RadiusServer(node, limits=QUICK, in_process=True).start()
         client = client_of(server)
         running.append((server, client))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from aaa.limits.limit import NONE, VOUCHER_ID, Limits
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
 from aaa.view.cpe import compile_line
@@ -112,6 +113,7 @@ class Network:
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
+        self._loaded: dict[tuple[str, str, str], Any] = {}
         self.put(
             "site", "west", "name: West\nlocation: {lat: -31.9, lon: 115.8}\ntimezone: Australia/Perth\n"
         )
@@ -154,7 +156,7 @@ class Network:
     ) -> str:
         """A line and a PPPoE service s<number>@example.net with password pw-<number>; returns the service id."""
         line, service = f"L-{number}", f"S-{number}"
-        self.put("line", line, LINE % {"onu": number})
+        self.put("line", line, LINE % {"onu": number % 1000})
         words: dict[str, Any] = {
             "plan": plan,
             "line": line,
@@ -187,19 +189,22 @@ class Network:
         """All documents, loaded strictly."""
         documents = []
         for (kind, identifier), text in sorted(self.texts.items()):
-            loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+            loaded = self._loaded.get((kind, identifier, text))
+            if loaded is None:  # a text gives the same document: it is loaded once
+                loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+                self._loaded[kind, identifier, text] = loaded
             assert not isinstance(loaded, list), loaded
             documents.append(loaded)
         return MemoryReader(documents)
 
-    def records(self, seal: Seal) -> list[ViewRecord]:
+    def records(self, seal: Seal, limits: Limits = NONE) -> list[ViewRecord]:
         """The whole view, compiled cold."""
         reader, secrets = self.reader(), Secrets(open_secret, seal)
         found = compile_realms(reader, secrets)
         found += [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
-        found += [
-            one for service in reader.ids("service") for one in compile_service(reader, service, secrets)
-        ]
+        vouchers = [name for name in limits.known if name.startswith(VOUCHER_ID)]
+        for service in [*reader.ids("service"), *vouchers]:
+            found += compile_service(reader, service, secrets, limits)
         found += [one for line in reader.ids("line") for one in compile_line(reader, line, secrets.moved)]
         return sorted(found)
 
@@ -209,10 +214,10 @@ def settings_in(home: Path, **given: Any) -> Settings:
     return Settings.load(home, env={}, radius_auth_port=0, radius_acct_port=0, **given)
 
 
-def write_snapshot(network: Network, settings: Settings, seq: int = 1) -> None:
+def write_snapshot(network: Network, settings: Settings, seq: int = 1, limits: Limits = NONE) -> None:
     """Put the network's view into the node's base file: what a node has when everything else is away."""
     # Of two owners of a key the smaller answers, as in the database.
-    records = {one.key: one.record for one in reversed(network.records(Seal.of(settings.home)))}
+    records = {one.key: one.record for one in reversed(network.records(Seal.of(settings.home), limits))}
     write_base(settings.home / "radius" / "view" / "view.base", sorted(records.items()), seq, "test")
 
 

@@ -5,29 +5,32 @@ import os
 
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
+from typer.testing import CliRunner
 
 from aaa.eap import names
 from aaa.eap.authority import Authority
 from aaa.eap.certificates import Certificates, CertificatesNotUsable, load
 from cli.doctor.node import check_certificates
+from cli.radius import certificate
+from core.errors import Terminal
 from tests.support import trunkline
 
 
-def ask(home, *args, **given):
-    env = {**os.environ, "TRUNKLINE_HOME": str(home)}
-    return trunkline("radius", "certificate", *args, env=env, **given)
+def ask(home, *args):
+    """The command in this process, with the status that `trunkline` would end with."""
+    done = CliRunner().invoke(certificate.app, [*map(str, args), "--home", str(home)])
+    return done.exit_code if not isinstance(done.exception, Terminal) else 3, done.stdout
 
 
 def test_an_operator_makes_shows_gives_and_takes_back(tmp_path):
     """The whole way by command; keys are private, nothing is overwritten, a revoked one is shown as such."""
-    assert ask(tmp_path, "show").returncode == 1
-    done = ask(tmp_path, "make", "radius.example.net", "--name", "Example Net")
-    assert done.returncode == 0, done.stderr
+    assert ask(tmp_path, "show")[0] == 1
+    assert ask(tmp_path, "make", "radius.example.net", "--name", "Example Net")[0] == 0
     folder = tmp_path / "radius" / "tls"
     assert {(folder / name).stat().st_mode & 0o777 for name in ("ca.key", "server.key")} == {0o600}
-    assert ask(tmp_path, "make", "radius.example.net").returncode == 3
-    done = ask(tmp_path, "client", "L-7", "--out", tmp_path / "l7.p12", "--json")
-    told = json.loads(done.stdout)
+    assert ask(tmp_path, "make", "radius.example.net")[0] == 3
+    told = json.loads(ask(tmp_path, "client", "L-7", "--out", tmp_path / "l7.p12", "--json")[1])
+    assert (tmp_path / "l7.p12").stat().st_mode & 0o777 == 0o600
     key, made, more = pkcs12.load_key_and_certificates(
         (tmp_path / "l7.p12").read_bytes(), told["password"].encode()
     )
@@ -35,18 +38,20 @@ def test_an_operator_makes_shows_gives_and_takes_back(tmp_path):
     assert made is not None
     assert names.of(made) == ["L-7"]
     assert len(more) == 1
-    assert ask(tmp_path, "revoke", "L-8").returncode == 3
-    assert ask(tmp_path, "revoke", "L-7").returncode == 0
+    assert ask(tmp_path, "revoke", "L-8")[0] == 3
+    assert ask(tmp_path, "revoke", "L-7")[0] == 0
     before = (folder / "server.pem").read_bytes()
-    assert ask(tmp_path, "renew").returncode == 0
+    assert ask(tmp_path, "renew")[0] == 0
     assert (folder / "server.pem").read_bytes() != before
-    told = json.loads(ask(tmp_path, "show", "--json").stdout)
+    told = json.loads(ask(tmp_path, "show", "--json")[1])
     assert told["problem"] == ""
     assert [(one["names"], one["revoked"]) for one in told["certificates"]] == [
         (["Example Net"], False),
         (["radius.example.net"], False),
         (["L-7"], True),
     ]
+    env = {**os.environ, "TRUNKLINE_HOME": str(tmp_path)}
+    assert "radius.example.net" in trunkline("radius", "certificate", "show", env=env).stdout
     assert next(check_certificates(folder)).level == "ok"
 
 

@@ -2,9 +2,14 @@
 
 import pytest
 
+from aaa.errors import SecretNotOpenable
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
+from aaa.view.compile import Secrets, compile_service
+from aaa.view.cpe import compile_line
+from aaa.view.seal import Seal
 from core.db import Database
+from tests.aaa.network import open_secret
 from tests.aaa.test_view import Built, cold
 
 VLAN = ["Tunnel-Type = 0:13", "Tunnel-Medium-Type = 0:6"]
@@ -81,6 +86,22 @@ def test_a_line_that_ends_lets_nobody_in(built):
     built.changed(("line", "L-7"))
     assert not [key for key, _owner, _record in built.rows() if key == b"u:L-7"]
     assert built.rows() == cold(built.network)
+
+
+def test_a_radio_password_that_cannot_be_opened_costs_the_service_nothing(network):
+    """The line's own record is what is kept and told; the service's session at the BNG is compiled."""
+    network.radio(7)
+
+    def unusable(text, path, name):
+        if name == "eap.password":
+            raise SecretNotOpenable(path)
+        return open_secret(text, path, name)
+
+    secrets = Secrets(unusable, Seal(bytes(64)))
+    keys = [one.key for one in compile_service(network.reader(), "S-7", secrets)]
+    assert keys == [b"m:02005e100007", b"s:S-7"]
+    with pytest.raises(SecretNotOpenable):
+        compile_line(network.reader(), "L-7", secrets.moved)
 
 
 @pytest.mark.parametrize(

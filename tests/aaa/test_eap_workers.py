@@ -6,10 +6,14 @@ import signal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from aaa.eap import avp
 from aaa.eap import message as eap
 from aaa.eap.conversation import Conversation, Conversations
 from aaa.eap.fragments import Incoming, NotFragments, Outgoing
+from aaa.eap.hello import offers_tls13
 from aaa.eap.peer import PeapPeer
 from aaa.eap.resume import Resumable
 from aaa.eap.state import TUNNEL, Kept, StateBox
@@ -20,6 +24,7 @@ from aaa.view.seal import Seal
 from core.settings import Settings
 from tests.aaa.conftest import QUICK
 from tests.aaa.network import SECRET, write_snapshot
+from tests.support import eventually
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def wandering():
         def following():
             made.append(
                 RadiusClient(
-                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=40
+                    "127.0.0.1", server.auth_port, server.acct_port, SECRET, patience=0.5, attempts=120
                 )
             )
             return made[-1]
@@ -46,8 +51,10 @@ def wandering():
 @pytest.fixture
 def two(node, certified, sqlite_template):
     """A server of two worker processes on one port."""
-    settings = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
-    with RadiusServer(settings, limits=QUICK) as running:
+    shared = Settings.load(node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_workers=2)
+    with RadiusServer(shared, limits=QUICK) as running:
+        sockets = [node.home / "radius" / f"{worker}.sock" for worker in running.workers]
+        eventually(lambda: all(one.exists() for one in sockets), cap=60)
         yield running
 
 
@@ -188,3 +195,24 @@ def test_damaged_eap_costs_a_drop(server, certified, nas):
     assert client.access(stray, secrets.token_bytes(16)).code == 3
     start = client.access(pair(1, b"x") + pair(79, b""), secrets.token_bytes(16))
     assert eap.joined(start.packet)[4:] == b"\x01"
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_what_a_stranger_says_never_raises(octets):
+    """ClientHello, EAP, attributes inside TTLS, fragments: damaged octets are read as nothing."""
+    offers_tls13(b"\x16\x03\x01" + octets)
+    offers_tls13(octets)
+    eap.read(octets)
+    avp.read(octets)
+    assert Incoming().take(b"\0" + octets) == octets
+
+
+def test_a_conversation_of_a_node_that_is_gone_begins_anew(server, node, certified, nas):
+    """State that a sister node sealed: it can be opened, its holder cannot be reached: EAP-Failure at once."""
+    value = StateBox(Seal.of(node.home)).close(Kept(TUNNEL, eap.PEAP, 7, "node9-0", bytes(8)), "bng1")
+    body = pair(1, b"x") + pair(24, value) + eap.attributes(eap.write(eap.RESPONSE, 7, eap.PEAP, b"\0"))
+    reply = nas().access(body, secrets.token_bytes(16))
+    assert reply.code == 3
+    assert eap.joined(reply.packet) == bytes((eap.FAILURE, 7, 0, 4))
+    assert server.worker.answers.counted == {}

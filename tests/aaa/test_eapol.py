@@ -89,7 +89,7 @@ def test_a_certificate_of_ours_is_a_login(client, certified, server, authority, 
 
 def held(server):
     """How many conversations the worker holds."""
-    handler = server.worker.answers._methods["EAP"]
+    handler = server.worker.answers.methods["EAP"]
     return len(handler.conversations)
 
 
@@ -207,3 +207,30 @@ def test_a_misspelt_method_is_told_at_the_start(node):
     )
     with pytest.raises(SettingNotUsable, match="name some of peap, ttls, tls, mschapv2, md5"):
         RadiusServer(settings)
+
+
+NEWEST = '\n  phase1="tls_disable_tlsv1_3=0"'
+
+
+def test_tls_1_3_gives_the_same_keys_and_is_never_resumed(
+    client, certified, server, authority, tmp_path, monkeypatch
+):
+    """Every tunnelled method over TLS 1.3 (RFC 9190, RFC 9427), twice in a row; an expired certificate is refused."""
+    ca, mine = certified / "ca.pem", client_file(tmp_path, authority, "s1@example.net")
+    for network in (
+        PEAP % ("s1@example.net", "pw-1", ca),
+        TTLS % ("s1@example.net", "pw-1", "=PAP", ca),
+        TTLS % ("s1@example.net", "pw-1", "=MSCHAPV2", ca),
+        TTLS % ("s1@example.net", "pw-1", "eap=MSCHAPV2", ca),
+        TLS % ("s1@example.net", ca, mine),
+    ):
+        told = client.login(network + NEWEST, "-r1")
+        assert told.good, told.text
+        assert "Using TLS version TLSv1.3" in told.text
+        assert "MPPE keys OK: 2  mismatch: 0" in told.text
+        assert "resumed=1" not in told.text
+    with monkeypatch.context() as earlier:
+        earlier.setattr(clock, "now", lambda: datetime.now(UTC) - timedelta(days=3))
+        old = client_file(tmp_path, authority, "s2@example.net", days=1)
+    assert not client.login(TLS % ("s2@example.net", ca, old) + NEWEST).good
+    assert refusal(server) == "client certificate s2@example.net: expired"

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from aaa.accounting.store import session_of
 from aaa.enforcement import corrections
 from aaa.models import moving_difference, session
+from aaa.proxy.preview import sections
 from aaa.radius.packet import pair
 from aaa.view.derived import open_derived
-from aaa.view.records import Wanted
+from aaa.view.records import Wanted, decode
+from core.preview import Comparison
 from tests.aaa.conftest import client_of
 from tests.aaa.home import FreeRadius
 from tests.aaa.test_proxy import realms
@@ -70,7 +72,8 @@ def test_the_old_server_answers_a_nas_that_has_not_moved_in(anew, network, old, 
     assert "Framed-Pool = old-cgn" in reply.attributes
     assert client.login("s1@example.net", "pw-1").packet.first(25) == b"old-1"
     assert not client.login("s3@example.net", "pw-3").accepted
-    assert server.worker.answers.outcomes == {("bng1", "accepted"): 2, ("bng1", "refused-elsewhere"): 1}
+    told = {("bng1", "accepted"): 2, ("bng1", "refused-elsewhere"): 1}
+    eventually(lambda: server.worker.answers.outcomes == told, cap=5)
     start = (
         pair(40, struct.pack(">I", 1)) + pair(44, b"moved") + pair(1, b"s1@example.net") + pair(25, b"old-1")
     )
@@ -126,6 +129,19 @@ def test_shadow_compares_by_meaning_and_says_what_is_ready(anew, network, old, n
     assert done.stdout.endswith("ready to cut over: realm example.net, nas bng1\n")
 
 
+def given(recorded) -> str:
+    """The policy hash of the only session."""
+    with recorded.read() as conn:
+        return str(conn.execute(sa.select(session.c.policy_hash)).scalar_one())
+
+
+def hash_wanted(server) -> str:
+    """What the view wants for S-2."""
+    found = decode(server.worker.view.lookup(b"s:S-2"), Wanted)
+    assert found is not None
+    return found.policy_hash
+
+
 @pytest.mark.parametrize("by", ["nas", "realm"])
 def test_cutting_over_is_a_change_of_the_intent(node, network, old, recorded, by):
     """From the old server to ours by NAS or realm, and back, while we serve: the view is all that changes."""
@@ -159,7 +175,13 @@ def test_cutting_over_is_a_change_of_the_intent(node, network, old, recorded, by
                 eventually(lambda: pool() == f"Framed-Pool = {answered}", cap=5)
 
             eventually(lambda: pool() == "Framed-Pool = old-cgn", cap=5)
+            start = pair(40, struct.pack(">I", 1)) + pair(44, b"lives") + pair(1, b"s2@example.net")
+            assert client.account(start) is not None
+            assert given(recorded) == ""
             now(plain, old_server(old), "west-cgn")
+            interim = start.replace(struct.pack(">I", 1), struct.pack(">I", 3))
+            assert client.account(interim) is not None
+            assert given(recorded) == hash_wanted(server)  # ours from now on, and what it should be
             now(*there, "old-cgn")
             client.close()
         built.db.close()
@@ -196,3 +218,20 @@ def test_after_the_cut_over_the_old_server_may_have_a_copy(anew, network, old, r
         (row,) = conn.execute(sa.select(session)).all()
     assert row.service == "S-1"
     assert row.policy_hash != ""
+
+
+def test_a_cut_over_is_previewed(network):
+    """The pull request says who answers before and after, for realms and NASes, and that nobody is dropped."""
+    text = 'old: {servers: [192.0.2.1], secret: "enc:v1:eA=="}\nrealms: {example.net: {%s}}'
+    network.put("config", "trunkline", realms(text % "moving: shadow"))
+    moving(network, "proxy")
+    base = network.reader()
+    network.put("config", "trunkline", realms(text % ""))
+    network.bng("bng1", "mikrotik", "127.0.0.1")
+    changed = frozenset({("config", "trunkline"), ("device", "bng1"), ("device", "bng2")})
+    (section,) = sections(Comparison(base=base, head=network.reader(), changed=changed))
+    assert section.markdown.splitlines()[:2] == [
+        "- realm example.net: the old server answers, we are compared → we answer",
+        "- NAS bng1: the old server answers → we answer",
+    ]
+    assert [one["name"] for one in section.data["moved"]] == ["example.net", "bng1"]

@@ -1,6 +1,7 @@
 """MS-CHAP: the RFCs' own vectors, and logins over RADIUS by our peer and by radclient."""
 
 import secrets
+import socket
 import subprocess
 from hashlib import md5
 
@@ -17,7 +18,9 @@ from aaa.mschap.proof import (
     response_is_right,
 )
 from aaa.radius.packet import pair, vendor_pairs
-from tests.support import need
+from tests.aaa.eapol import TTLS, Client
+from tests.aaa.freeradius import proxy
+from tests.support import free_port, need
 
 # RFC 2759 section 9.2, and RFC 3079 section 3.5.3 for the same login.
 NAME, PASSWORD = b"User", b"clientPass"
@@ -159,3 +162,16 @@ def test_radclient_logs_in_by_mschap(server, password, code):
 def test_the_answer_is_des_over_the_hash():
     """RFC 2433's shape: 24 octets; the third key has two octets of the hash and zeros."""
     assert len(answer_to(bytes(8), nt_hash(b"x"))) == 24
+
+
+@pytest.mark.real
+def test_freeradius_asks_us_by_mschapv2_for_its_tunnels(server, certified, tmp_path):
+    """FreeRADIUS ends TTLS and proxies MS-CHAPv2; wpa_supplicant at the far end checks our proof of the password."""
+    own = free_port(socket.SOCK_DGRAM)
+    with proxy(tmp_path / "raddb", certified, server.auth_port, own) as log:
+        client = Client(tmp_path, own)
+        network = TTLS % ("s1@example.net", "pw-1", "=MSCHAPV2", certified / "ca.pem")
+        told = client.login(network)
+        assert told.good, told.text[-3000:] + log.read_text()[-6000:]
+        assert not client.login(network.replace("pw-1", "wrong")).good
+    assert server.worker.answers.counted == {"accepted": 1, "wrong-credentials": 1}

@@ -63,16 +63,21 @@ def serve(node, network) -> Iterator[RadiusServer]:
         yield server
 
 
+def tls_to(server: RadiusServer, folder) -> ssl.SSLSocket:
+    """A connection with the certificate of a folder, to a server that must be of our authority."""
+    AUTHORITY.issue(folder / "other", "unused")
+    context = ssl.create_default_context(cafile=folder / "other" / "ca.pem")
+    context.load_cert_chain(folder / "peer.pem", folder / "peer.key")
+    plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
+    return context.wrap_socket(plain, server_hostname="radius.example")
+
+
 class Peer:
     """A TLS connection to the server with a certificate of its own."""
 
     def __init__(self, server: RadiusServer, folder, name: str, authority: Authority = AUTHORITY) -> None:
         self.certificate = authority.issue(folder, name, "peer")
-        AUTHORITY.issue(folder / "other", "unused")  # its ca.pem is the one that the server is checked with
-        context = ssl.create_default_context(cafile=folder / "other" / "ca.pem")
-        context.load_cert_chain(folder / "peer.pem", folder / "peer.key")
-        plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
-        self.stream = context.wrap_socket(plain, server_hostname="radius.example")
+        self.stream = tls_to(server, folder)
 
     def ask(self, datagram: bytes) -> wire.Packet | None:
         """Send; the reply, or None when the server closed instead."""
@@ -115,13 +120,9 @@ def test_a_nas_is_known_by_its_fingerprint(node, network, tmp_path):
     folder = tmp_path / "peer"
     certificate = AUTHORITY.issue(folder, "anything.example", "peer")
     radsec_nas(network, certificate.fingerprint(hashes.SHA256()).hex(":").upper())
-    AUTHORITY.issue(folder / "other", "unused")
     with serve(node, network) as server:
-        context = ssl.create_default_context(cafile=folder / "other" / "ca.pem")
-        context.load_cert_chain(folder / "peer.pem", folder / "peer.key")
         peer = Peer.__new__(Peer)
-        plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
-        peer.stream = context.wrap_socket(plain, server_hostname="radius.example")
+        peer.stream = tls_to(server, folder)
         assert peer.login().code == wire.ACCESS_ACCEPT  # type: ignore[union-attr]
 
 
@@ -133,6 +134,21 @@ def test_a_stranger_gets_no_answer(by_tls, tmp_path):
     client = client_of(by_tls, patience=0.3, attempts=1)
     assert client.login("s1@example.net", "pw-1") is None  # its address is no NAS's any more
     client.close()
+
+
+def test_who_is_revoked_is_cut_off(node, network, tmp_path):
+    """A certificate is taken back while its NAS is connected: the connection ends, and no new one is answered."""
+    radsec_nas(network, "bng1.example")
+    with serve(node, network) as server:
+        peer = Peer(server, tmp_path / "peer", "bng1.example")
+        assert peer.login().code == wire.ACCESS_ACCEPT  # type: ignore[union-attr]
+        (node.home / "radius" / "tls" / "crl.pem").write_bytes(AUTHORITY.revoke(peer.certificate))
+        eventually(lambda: peer.login() is None, cap=10)
+        again = Peer.__new__(Peer)
+        again.stream = tls_to(server, tmp_path / "peer")
+        assert again.login() is None
+        assert server.worker.answers.dropped["revoked-certificate"] == 1
+        assert Peer(server, tmp_path / "next", "bng1.example").login() is not None
 
 
 WRONG = {

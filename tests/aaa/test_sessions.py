@@ -51,7 +51,7 @@ def test_a_session_across_midnight_is_split_by_its_interims(database):
 
 def test_the_links_of_a_bundle_are_linked_counted_once_and_no_crowd(database):
     """Two links with one Acct-Multi-Session-Id: octets add up once, no mark; a session outside the bundle marks all."""
-    links = [{"session_id": name, "multi_session_id": "M1"} for name in (b"a", b"b")]
+    links: list[dict[str, Any]] = [{"session_id": name, "multi_session_id": "M1"} for name in (b"a", b"b")]
     write(database, *(record(START, **link) for link in links))
     write(database, *(record(INTERIM, 60, 10, 20, **link) for link in links))
     write(database, *(record(INTERIM, 60, 10, 20, **link) for link in links))

@@ -2,10 +2,12 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aaa.proxy import delivery, spool
+from aaa.proxy.delivery import Delivery
 from aaa.proxy.rewrite import accounting_request
 from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
 from aaa.radius import packet as wire
@@ -122,3 +124,15 @@ def test_a_realm_is_one_folder_and_no_path(tmp_path: Path, realm):
     one.append([Entry(realm, b"a", "bng1", 1.0)])
     assert routes_in(tmp_path) == [realm]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_worker_left_behind_is_taken_over(tmp_path: Path):
+    """There are fewer workers than before: the first one delivers what the others spooled."""
+    for worker in ("node1-0", "node1-3"):
+        one = Spool(tmp_path / worker / folder_name("guest.example"))
+        one.append([Entry("guest.example", worker.encode(), "bng1", 1.0)])
+        one.close()
+    made: Any = Delivery
+    made(tmp_path, "node1-0", None, None, b"").adopt(["node1-0"])
+    found = [read_segment(path)[0].packet for path in sorted(tmp_path.glob("node1-0/r-*/*.spool"))]
+    assert sorted(found) == [b"node1-0", b"node1-3"]

@@ -9,7 +9,8 @@ from drivers.kea.driver import KeaDriver
 from inventory.resolve import resolve_device
 from renderers.kea.renderer import render
 from tests.drivers.contract_suite import DriverContract, Subject
-from tests.kea.network import Opened, documents, reader
+from tests.kea.network import CIRCUIT, Opened, documents, reader
+from tests.support import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 CGN = 0x64400000
@@ -79,6 +80,24 @@ def test_an_address_is_reserved_once_and_the_others_of_the_batch_go_on(lab: Ipoe
         assert f"circuit-id {b'b'.hex()}" in results[1].answer
         gone = [ObjectOp(op="delete", kind=one.kind, key=one.key) for one in (taken, free)]
         assert all(one.ok for one in driver.apply_objects(gone))
+
+
+def test_an_unknown_circuit_lands_in_the_garden_where_the_option_says_so(lab: IpoeLab):
+    """A new line shows the page at once; the first reservation that names it leads out at the next renewal."""
+    here = {"circuit": CIRCUIT.encode().hex()}
+    with registry.opened(lab.target) as driver:
+        driver.load_replace_candidate(config=config(kea=("lease: 10", "unknown: garden, lease: 10")))
+        driver.commit_config()
+        driver.apply_objects([ObjectOp(op="delete", kind="reservation", key=here)])
+        lab.plug_in()
+        eventually(lambda: lab.address().startswith("100.127.0."), cap=25)
+        known = ObjectOp(op="put", kind="reservation", key=here, attributes={"class": "tl-perth-cgn"})
+        assert driver.apply_objects([known])[0].ok
+        eventually(lambda: lab.address().startswith("100.64.0."), cap=25)
+        lab.unplug()
+        driver.apply_objects([ObjectOp(op="delete", kind="reservation", key=here)])
+        driver.load_replace_candidate(config=config())
+        driver.commit_config()
 
 
 @pytest.mark.parametrize(

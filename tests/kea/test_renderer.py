@@ -105,11 +105,14 @@ def test_two_bngs_with_parts_of_their_own_are_two_networks_and_with_the_same_pre
 
 
 def test_unknown_circuits_get_the_garden_where_the_option_says_so():
-    """By default they get nothing."""
+    """By default they get nothing. Who is unknown is known after the subnet is chosen: the pool is guarded instead."""
     classes = {each["name"]: each.get("test") for each in plain(rendered())["client-classes"]}
     assert set(classes.values()) == {None}
-    asked = plain(rendered(kea=("lease: 10", "unknown: garden, lease: 10")))["client-classes"]
-    assert {each["name"]: each.get("test") for each in asked}["tl-perth-garden"] == "not member('KNOWN')"
+    asked = plain(rendered(kea=("lease: 10", "unknown: garden, lease: 10")))
+    [test] = [each["test"] for each in asked["client-classes"] if "test" in each]
+    assert test == "not member('KNOWN') or member('tl-perth-garden')"
+    [garden] = [one for one in asked["shared-networks"][0]["subnet4"] if "client-class" not in one]
+    assert [pool["client-class"] for pool in garden["pools"]] == ["tl.open-perth-garden"]
 
 
 def test_every_service_is_a_reservation_by_its_circuit_or_by_the_mac_that_it_is_bound_to():
