@@ -11,7 +11,7 @@ from aaa.view import overlay
 from aaa.view.base import Base, write_base
 
 NEXT = "view.next"
-_NICE = 10
+_NICE = 5
 
 
 def main(folder: Path) -> None:

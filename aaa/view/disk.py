@@ -59,7 +59,9 @@ class Disk:
             return False
         failed, self._writer = self._writer.returncode, None
         base, fresh = base_of(self._folder), base_of(self._folder, NEXT)
-        if failed or base is None or fresh is None or fresh.generation != base.generation:
+        # Older than what is there: left over from a worker that was killed.
+        usable = base and fresh and fresh.generation == base.generation and fresh.seq >= base.seq
+        if failed or base is None or fresh is None or not usable:
             _log.warning("the view was not compacted; it is tried again", status=failed)
             self._logged = 0
             return False

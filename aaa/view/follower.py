@@ -11,7 +11,7 @@ import structlog
 from aaa.view.derived import follow_derived
 from aaa.view.disk import Disk, base_of
 from aaa.view.lookup import BATCH, View
-from aaa.view.models import is_built, states
+from aaa.view.models import states
 from aaa.view.probe import Probe
 from core import clock
 from core.db import Database, DatabaseAway
@@ -74,9 +74,9 @@ class Follower(threading.Thread):
     def turn(self, db: Database, probe: Probe) -> None:
         """One look: nothing moved and nothing is due costs next to nothing."""
         now = clock.monotonic()
-        due = now - self._said > _HEARTBEAT
+        due = now - self._said > _HEARTBEAT or self._view.seq != self._position
         if probe.moved() or due:
-            while self._step(db, due) >= BATCH:
+            while self._step(db, probe.generation, due) >= BATCH:
                 pass
         if now - self._looked > _REBASE:
             self._looked = now
@@ -88,9 +88,9 @@ class Follower(threading.Thread):
             _log.warning("the view is not followed", worker=self._worker, error=str(error).splitlines()[0])
         self._following = False
 
-    def _step(self, db: Database, due: bool) -> int:
+    def _step(self, db: Database, generation: str | None, due: bool) -> int:
         """Follow one batch; returns how many changes it had."""
-        if not self._same_generation(db):
+        if not self._same_generation(db, generation):
             return 0
         before = self._view.generation
         changes = self._view.follow(db)
@@ -116,16 +116,16 @@ class Follower(threading.Thread):
             )
         self._twin = self._view.twin
 
-    def _same_generation(self, db: Database) -> bool:
+    def _same_generation(self, db: Database, generation: str | None) -> bool:
         """A view that was built again comes as a new base file, which the keeper writes and everybody maps: each
         worker holding all of it would be gigabytes. False: not yet. Who has nothing to answer from does not wait.
         """
+        if generation in (None, self._view.generation):
+            self._other_since = 0.0
+            return True
         with db.read() as conn:
-            generation, sealed = states(conn, "generation", "seal")
-            self._view.check_seal(sealed)
-            if generation == self._view.generation or not is_built(conn):
-                self._other_since = 0.0
-                return True
+            (sealed,) = states(conn, "seal")
+        self._view.check_seal(sealed)
         if self._disk is not None:
             _log.info("the view was built again: snapshot written", records=self._disk.rewrite(db))
         base = base_of(self._folder)

@@ -23,7 +23,13 @@ class Probe:
             self._conn = self._conn.execution_options(isolation_level="AUTOCOMMIT")
         self._raw: Any = self._conn.connection.dbapi_connection
         self._version: Any = None
-        self._seen: Any = None
+        self._seen: Any = (None, None, 0)
+
+    @property
+    def generation(self) -> str | None:
+        """The generation at the last look, once it is built whole; None before."""
+        _seq, generation, built = self._seen
+        return generation if built else None
 
     def moved(self) -> bool:
         """Whether the view went on since the last call; True at the first."""
@@ -34,8 +40,8 @@ class Probe:
             self._version, now = version, self._raw.execute(_NEWEST).fetchone()
         else:
             now = tuple(self._conn.exec_driver_sql(_NEWEST).one())
-        before, self._seen = self._seen, now
-        return bool(before != now)
+        before, self._seen = self._seen, tuple(now)
+        return bool(before != self._seen)
 
     def close(self) -> None:
         """Give the connection back."""
