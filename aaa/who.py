@@ -109,7 +109,9 @@ def _behind(public: str, port: int | None, name: str, pool: Pool, doubt: str) ->
     if port is None:
         raise AddressNotUsable(public, f"is shared by many behind pool {name}: say which port with --port")
     if is_deterministic(pool) and (held := inside(pool, public, port)):
-        yield _Asked("framed_address", (held,), f"{held} by the NAT rule of pool {name}", doubt=doubt or _BY_RULE)
+        yield _Asked(
+            "framed_address", (held,), f"{held} by the NAT rule of pool {name}", doubt=doubt or _BY_RULE
+        )
 
 
 def _rows(conn: Connection, asked: _Asked, at: datetime) -> Iterable[sa.Row[tuple[object, ...]]]:
