@@ -1,7 +1,7 @@
 """Level-triggered enforcement: which live sessions are not what the view wants, and how each is corrected.
 
-The reconciler's lane calls `acknowledged` (every worker knows the new policy), then `stale_sessions`, then `correct`
-for each until none is left. "Free" = acknowledged, and no session on the old policy.
+The reconciler's lane waits for `positions` (every worker knows the new policy), asks `stale_sessions`, and has each
+corrected (`aaa.coa.correct`) until none is left. "Free" = acknowledged, and no session on the old policy.
 """
 
 import time
@@ -13,23 +13,22 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.coa import client
-from aaa.coa.client import Outcome, Pace
 from aaa.coa.decide import Action, decide
-from aaa.models import enforcement, is_open, is_stale, session
-from aaa.radius.nases import NasEntry
+from aaa.limits.crowd import same_place
+from aaa.models import is_open, is_stale, session
 from aaa.vendors.policy import Policy
-from aaa.view.models import effective, nas_records, view_policy, view_position
-from aaa.view.records import Wanted, class_of, decode, service_key
+from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
+from aaa.view.records import Wanted, decode, service_key
 from core import clock
 from core.db import Database
 
-EndSession = Callable[[Session], bool]
-"""The driver's `end_session`: for a NAS that takes no Disconnect (pppd). True: the session is gone."""
+UNKNOWN = "unknown"
+"""A session's policy hash after a CoA that nobody answered: it may have been applied, or not."""
 
 _CHUNK = 500
 _LIVE = 10.0
-_EXCESS = "over the service's limit of simultaneous sessions"
+EXCESS = "over the service's limit of simultaneous sessions"
+"""Why a session is corrected that has the wanted policy."""
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -43,13 +42,20 @@ class Correction(msgspec.Struct, frozen=True):
 
 def wanted(index_db: Database, services: Iterable[str]) -> dict[str, Wanted]:
     """What the sessions of these services should have, out of the derived database."""
-    found = {}
+    names = sorted(set(services))
+    found: dict[bytes, bytes] = {}
     with index_db.read() as conn:
-        for service in services:
-            record = decode(effective(conn, service_key(service)), Wanted)
-            if record is not None:
-                found[service] = record
-    return found
+        for start in range(0, len(names), _CHUNK):
+            keys = [service_key(service) for service in names[start : start + _CHUNK]]
+            found |= records_of(conn, keys)
+    return {key[2:].decode(): record for key, raw in found.items() if (record := decode(raw, Wanted))}
+
+
+def changed_after(index_db: Database, seq: int) -> set[str]:
+    """The services whose wanted policy changed beyond a sequence of the view."""
+    with index_db.read() as conn:
+        keys = conn.scalars(sa.select(view_change.c.key).where(view_change.c.seq > seq)).all()
+    return {bytes(key)[2:].decode() for key in keys if bytes(key)[:2] == b"s:"}
 
 
 def corrections(
@@ -60,9 +66,11 @@ def corrections(
 ) -> list[Correction]:
     """Pure: compare open sessions with what is wanted. `vendor_of(device)`, `policies(hash)` -> what it has now.
 
-    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest.
+    Sessions over the service's limit are corrected too: `over: replace` ends the oldest, `reject` the newest. A session
+    without a policy hash has its policy from another server (it has not moved in yet): it is not ours to correct.
     """
-    ordered = sorted(sessions, key=lambda one: (one.service, one.started_at, one.session_ref))
+    ours = [one for one in sessions if one.policy_hash]
+    ordered = sorted(ours, key=lambda one: (one.service, one.started_at, one.session_ref))
     found = []
     excess = _excess(ordered, wanted_by_service)
     for one in ordered:
@@ -71,7 +79,7 @@ def corrections(
         policy = target.policy if target else None
         vendor = vendor_of(one.nas) or "generic"
         if one.session_ref in excess:
-            action = msgspec.structs.replace(decide(None, policy, vendor), why=_EXCESS)
+            action = msgspec.structs.replace(decide(None, policy, vendor), why=EXCESS)
         elif one.policy_hash != wanted_hash:
             action = decide(policies(one.policy_hash), policy, vendor)
         else:
@@ -92,9 +100,20 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
             bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
         if target is not None and len(bundles) > target.limit:
             each = list(bundles.values())
-            extra = each[: -target.limit] if target.over == "replace" else each[target.limit :]
+            extra = each[: -target.limit] if target.over == "replace" else _refused(each, target.limit)
             gone |= {one.session_ref for links in extra for one in links}
     return gone
+
+
+def _refused(bundles: list[list[Session]], limit: int) -> list[list[Session]]:
+    """`over: reject` ends the newest; but before that, older ones at the place of a newer: its ghosts."""
+    ghosts = [
+        one
+        for index, one in enumerate(bundles)
+        if any(same_place(one[0], later[0]) for later in bundles[index + 1 :])
+    ][: len(bundles) - limit]
+    rest = [one for one in bundles if one not in ghosts]
+    return [*ghosts, *rest[limit:]]
 
 
 def stale_sessions(
@@ -106,100 +125,34 @@ def stale_sessions(
     stale or as one session more; marks that turn out to be right are taken off. Neither: the sweep over everything.
     """
     if marked:
-        return _marked(db, index_db)
+        refs = marked_sessions(db)
+        found = stale_sessions(db, index_db, set(refs.values()))
+        unmark(db, refs, found)
+        return found
     found = []
+    vendor_of = vendors(index_db).get
     for chunk in _open_sessions(db, services):
         known = wanted(index_db, {one.service for one in chunk})
-        with index_db.read() as conn:
-            vendors = _vendors(conn)
-            found += corrections(chunk, known, vendors.get, lambda name: _policy(conn, name))
+        policies = _policies(index_db, {one.policy_hash for one in chunk})
+        found += corrections(chunk, known, vendor_of, policies.get)
     return found
 
 
-def _marked(db: Database, index_db: Database) -> list[Correction]:
+def marked_sessions(db: Database) -> dict[str, str]:
+    """Session -> service, of the open sessions that accounting marked."""
     with db.read() as conn:
         rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(is_stale)).all()
-    found = stale_sessions(db, index_db, {row.service for row in rows})
+    return {row.session_ref: row.service for row in rows}
+
+
+def unmark(db: Database, refs: Iterable[str], found: Iterable[Correction]) -> None:
+    """Take the marks off sessions that turned out to be right."""
     wrong = {one.session.session_ref for one in found}
-    right = [row.session_ref for row in rows if row.session_ref not in wrong]
-    if right:
+    right = sorted(set(refs) - wrong)
+    for start in range(0, len(right), _CHUNK):
         with db.write() as conn:
-            for ref in right:
-                conn.execute(sa.update(session).where(session.c.session_ref == ref).values(stale=False))
-    return found
-
-
-def correct(
-    db: Database,
-    correction: Correction,
-    nas: NasEntry | None,
-    *,
-    end_session: EndSession | None = None,
-    pace: Pace | None = None,
-    waits: tuple[float, ...] = (0.5, 1.0, 2.0),
-) -> Outcome:
-    """Bring one session to the wanted policy and record what the NAS really answered.
-
-    `nas` from `aaa.radius.nases.entry_at`; None (the NAS has left the network) is `unreachable`. `end_session` is
-    the driver's, for vendors without Disconnect. A NAK or a timeout leaves the session stale: it comes again.
-    """
-    if pace is not None and nas is not None:
-        pace.wait(nas)
-    outcome = _asked(correction, nas, end_session, waits)
-    with db.write() as conn:
-        _record(conn, correction, outcome)
-    return outcome
-
-
-def _asked(
-    correction: Correction, nas: NasEntry | None, end_session: EndSession | None, waits: tuple[float, ...]
-) -> Outcome:
-    one, action = correction.session, correction.action
-    if action.how == "none":
-        return Outcome("acked")
-    if action.how == "end-session":
-        begun = clock.monotonic()
-        if end_session is None:
-            return Outcome("unreachable")
-        ended = end_session(one)
-        spent = int((clock.monotonic() - begun) * 1000)
-        return Outcome("acked" if ended else "timeout", milliseconds=spent)
-    if nas is None:
-        return Outcome("unreachable")
-    identity = client.identity_of(nas, one.acct_session_id, one.login, one.framed_address)
-    if action.how == "disconnect":
-        return client.disconnect(nas, identity, waits=waits)
-    told = action.attributes + class_of(one.service, correction.wanted_hash)
-    outcome = client.change(nas, identity, told, waits=waits)
-    if outcome.result == "nak" and outcome.code in (401, 402, 404, 405, 407):
-        # This NAS cannot change what its vendor can (an old release): end the session instead.
-        return client.disconnect(nas, identity, waits=waits)
-    return outcome
-
-
-def _record(conn: Connection, correction: Correction, outcome: Outcome) -> None:
-    one = correction.session
-    conn.execute(
-        sa.insert(enforcement).values(
-            at=clock.now(),
-            session_ref=one.session_ref,
-            service=one.service,
-            wanted_hash=correction.wanted_hash,
-            action=correction.action.how,
-            outcome=outcome.result,
-            code=outcome.code,
-            milliseconds=outcome.milliseconds,
-        )
-    )
-    if not outcome.done:
-        return
-    target = sa.update(session).where(session.c.session_ref == one.session_ref, is_open)
-    if correction.action.how in ("coa", "none") and outcome.result == "acked":
-        conn.execute(target.values(policy_hash=correction.wanted_hash, stale=False))
-        return
-    # The Stop brings the last counters; if the NAS lied, the next interim reopens the session and it is stale again.
-    ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": clock.now()}
-    conn.execute(target.values(cause="corrected", **ended))
+            chosen = session.c.session_ref.in_(right[start : start + _CHUNK])
+            conn.execute(sa.update(session).where(chosen).values(stale=False))
 
 
 def acknowledged(
@@ -220,12 +173,23 @@ def acknowledged(
 
 def _behind(index_db: Database, seq: int, workers: Iterable[str] | None) -> list[str]:
     with index_db.read() as conn:
-        rows = conn.execute(sa.select(view_position)).all()
-    positions = {row.worker: int(row.seq) for row in rows}
+        known = positions(conn, everyone=workers is not None)
+    return behind({name: known.get(name, -1) for name in (known if workers is None else workers)}, seq)
+
+
+def positions(conn: Connection, everyone: bool = False) -> dict[str, int]:
+    """How far each worker is: those that wrote their position in the last ten seconds, or `everyone`."""
     now = clock.now()
-    live = {row.worker for row in rows if (now - row.seen_at).total_seconds() < _LIVE}
-    wanted_workers = live if workers is None else set(workers)
-    return sorted(worker for worker in wanted_workers if positions.get(worker, -1) < seq)
+    return {
+        row.worker: int(row.seq)
+        for row in conn.execute(sa.select(view_position))
+        if everyone or (now - row.seen_at).total_seconds() < _LIVE
+    }
+
+
+def behind(known: dict[str, int], seq: int) -> list[str]:
+    """The workers that do not know the view up to `seq` yet. Pure."""
+    return sorted(worker for worker, position in known.items() if position < seq)
 
 
 def _open_sessions(db: Database, services: Iterable[str] | None) -> Iterator[list[Session]]:
@@ -252,10 +216,14 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         after = names[-1]
 
 
-def _vendors(conn: Connection) -> dict[str, str]:
-    return {record.device: record.vendor for _key, record in nas_records(conn)}
+def vendors(index_db: Database) -> dict[str, str]:
+    """The vendor of every NAS, by device."""
+    with index_db.read() as conn:
+        return {record.device: record.vendor for _key, record in nas_records(conn)}
 
 
-def _policy(conn: Connection, policy_hash: str) -> Policy | None:
-    raw = conn.scalar(sa.select(view_policy.c.policy).where(view_policy.c.policy_hash == policy_hash))
-    return None if raw is None else msgspec.msgpack.decode(bytes(raw), type=Policy)
+def _policies(index_db: Database, hashes: set[str]) -> dict[str, Policy]:
+    chosen = sa.select(view_policy).where(view_policy.c.policy_hash.in_(sorted(hashes)))
+    with index_db.read() as conn:
+        rows = conn.execute(chosen).all()
+    return {row.policy_hash: msgspec.msgpack.decode(bytes(row.policy), type=Policy) for row in rows}

@@ -60,9 +60,19 @@ class SecretNotOpenable(Terminal):
 class PortNotFree(Terminal):
     """A RADIUS port is taken by somebody else."""
 
-    def __init__(self, address: str, port: int, why: str) -> None:
+    def __init__(self, address: str, port: int, why: str, stream: bool = False) -> None:
+        kind, setting = (
+            ("TCP", "radius_radsec_port") if stream else ("UDP", "radius_auth_port/radius_acct_port")
+        )
+        super().__init__(f"{kind} port {port} on {address} cannot be bound: {why}; set {setting}")
+
+
+class CertificateNotUsable(Terminal):
+    """A certificate or key for RADIUS over TLS is missing or damaged."""
+
+    def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"UDP port {port} on {address} cannot be bound: {why}; set radius_auth_port/radius_acct_port"
+            f"RADIUS certificate {path} is not usable: {why}; put ca.pem, server.pem and server.key there"
         )
 
 
@@ -71,3 +81,7 @@ class MetricsPortNotFree(Terminal):
 
     def __init__(self, address: str, port: int, why: str) -> None:
         super().__init__(f"TCP port {port} on {address} cannot be bound: {why}; set radius_metrics_port")
+
+
+class CertificateNotMade(Terminal):
+    """A certificate for EAP or RadSec cannot be made or taken back."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.db import Sequenced, UtcDateTime, metadata
+from core.db import Json, Sequenced, UtcDateTime, metadata
 
 METADATA = metadata("aaa")
 
@@ -49,6 +49,8 @@ session = sa.Table(
     sa.Column("public_address", sa.String(45), nullable=False),  # as the NAS translates it (RFC 8045)
     sa.Column("port_first", sa.Integer, nullable=False),  # of the public address; 0: not told
     sa.Column("port_last", sa.Integer, nullable=False),
+    # Agent-Circuit-Id octets, b"" where the NAS does not say: whose ghost a new session replaces.
+    sa.Column("circuit", sa.LargeBinary(253), nullable=False, server_default=sa.text("''")),
 )
 is_open = session.c.state == sa.literal_column("'open'")
 """In these very words: a database takes a partial index only when it reads its predicate, not a parameter."""
@@ -116,6 +118,33 @@ enforcement = sa.Table(
 sa.Index("ix_enforcement_session", enforcement.c.session_ref, enforcement.c.seq)
 sa.Index("ix_enforcement_service", enforcement.c.service, enforcement.c.seq)
 
+# Moving in: what the old server answered beside us.
+moving_tally = sa.Table(
+    "moving_tally",
+    METADATA,
+    sa.Column("day", sa.Date, primary_key=True),  # UTC
+    sa.Column("realm", sa.String(128), primary_key=True),
+    sa.Column("nas", sa.String(63), primary_key=True),
+    sa.Column("what", sa.String(12), primary_key=True),  # agreed | differed | skipped | silent | a kind
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+
+moving_difference = sa.Table(
+    "moving_difference",
+    METADATA,
+    sa.Column("nas", sa.String(63), primary_key=True),
+    sa.Column("login", sa.String(253), primary_key=True),
+    sa.Column("kind", sa.String(12), primary_key=True),  # decision | rate | pool | address | …
+    sa.Column("realm", sa.String(128), nullable=False),
+    sa.Column("ours", sa.String(200), nullable=False),
+    sa.Column("theirs", sa.String(200), nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("first_at", UtcDateTime, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+)
+sa.Index("ix_moving_difference_last_at", moving_difference.c.last_at)
+
+
 # Retention: what closed sessions and old days of usage become.
 session_history = sa.Table(
     "session_history",
@@ -160,3 +189,102 @@ usage_month = sa.Table(
 )
 sa.Index("ix_usage_day_day", usage_day.c.day)
 sa.Index("ix_usage_month_month", usage_month.c.month)
+
+# Limits: what counters, clocks and people record about a service, joined into the view (aaa/limits).
+service_limit = sa.Table(
+    "service_limit",
+    METADATA,
+    # A service, a voucher's id, or `plan:<id>` for the slot of a plan's schedule in a time zone (its cause).
+    sa.Column("service", sa.String(80), primary_key=True),
+    sa.Column("cause", sa.String(80), primary_key=True),
+    sa.Column("effect", sa.String(16), nullable=False),
+    sa.Column("down", sa.BigInteger, nullable=False),
+    sa.Column("up", sa.BigInteger, nullable=False),
+    sa.Column("until", UtcDateTime),  # lifted then; null: by whoever wrote it
+    sa.Column("data", Json, nullable=False),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+sa.Index("ix_service_limit_until", service_limit.c.until)
+sa.Index("ix_service_limit_cause", service_limit.c.cause)
+
+# Which services' limits changed, in the order of their commits: the view follows it like index_change.
+service_limit_change = sa.Table(
+    "service_limit_change",
+    METADATA,
+    sa.Column("seq", Sequenced, primary_key=True, autoincrement=True),
+    sa.Column("service", sa.String(80), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Octets of metered services that nobody has counted yet: written with the session, deleted when counted.
+usage_change = sa.Table(
+    "usage_change",
+    METADATA,
+    sa.Column("seq", Sequenced, primary_key=True, autoincrement=True),
+    sa.Column("service", sa.String(63), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("up_octets", sa.BigInteger, nullable=False),
+    sa.Column("down_octets", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.BigInteger, nullable=False),
+    sa.Column("ended", sa.Boolean, nullable=False),  # the session is over: what is left is what it is
+)
+
+quota_use = sa.Table(
+    "quota_use",
+    METADATA,
+    sa.Column("service", sa.String(63), primary_key=True),
+    sa.Column("kind", sa.String(12), primary_key=True),  # fair-use | prepaid | voucher
+    sa.Column("period_start", UtcDateTime, primary_key=True),
+    sa.Column("period_end", UtcDateTime),
+    sa.Column("up_octets", sa.BigInteger, nullable=False),
+    sa.Column("down_octets", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.BigInteger, nullable=False),
+    sa.Column("told", sa.Integer, nullable=False),  # per cent that an event was emitted for: 0, 80, 100
+)
+
+# Quota that somebody gave: a prepaid credit, more fair use, or (kind `billing`) the bounds of a billing period.
+quota_grant = sa.Table(
+    "quota_grant",
+    METADATA,
+    sa.Column("grant_id", sa.String(40), primary_key=True),
+    sa.Column("service", sa.String(63), nullable=False),
+    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("period_start", UtcDateTime, nullable=False),
+    sa.Column("period_end", UtcDateTime),
+    sa.Column("octets", sa.BigInteger, nullable=False),  # 0: not limited by octets
+    sa.Column("seconds", sa.BigInteger, nullable=False),  # 0: not limited by time
+    sa.Column("reference", sa.String(80), nullable=False),  # the same one twice is one grant
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+sa.Index("ix_quota_grant_service_kind", quota_grant.c.service, quota_grant.c.kind)
+sa.Index(
+    "uq_quota_grant_reference",
+    quota_grant.c.service,
+    quota_grant.c.kind,
+    quota_grant.c.reference,
+    unique=True,
+)
+
+voucher = sa.Table(
+    "voucher",
+    METADATA,
+    sa.Column("voucher", sa.String(63), primary_key=True),
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),  # keyed hash of the code; the code is nowhere
+    sa.Column("batch", sa.String(63), nullable=False),
+    sa.Column("plan", sa.String(63), nullable=False),
+    sa.Column("seconds", sa.BigInteger, nullable=False),
+    sa.Column("octets", sa.BigInteger, nullable=False),
+    sa.Column("devices", sa.Integer, nullable=False),
+    sa.Column("valid_from", UtcDateTime),
+    sa.Column("valid_until", UtcDateTime),
+    sa.Column("first_use", UtcDateTime),
+    sa.Column("ends", UtcDateTime),
+    sa.Column("macs", Json, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),  # early | fresh | active | used | cancelled | gone
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+sa.Index("uq_voucher_digest", voucher.c.digest, unique=True)
+sa.Index("ix_voucher_batch", voucher.c.batch)

@@ -266,6 +266,7 @@ def _live(db: Any, services: list[str]) -> dict[str, dict[str, int]]:
             query = (
                 sa.select(session.c.service, session.c.nas, sa.func.count())
                 .where(session.c.service.in_(services[start : start + _CHUNK]), is_open)
+                .where(session.c.policy_hash != "")  # another server's (moving in): not ours to drop
                 .group_by(session.c.service, session.c.nas)
             )
             for service, nas, count in conn.execute(query):

@@ -7,6 +7,7 @@ nobody listens yet. Who wants to know reads table `session`; the enforcement lan
 import aaa.checks
 import aaa.models
 import aaa.preview
+import aaa.proxy.preview
 import aaa.view.models
 
 __all__ = ["aaa"]

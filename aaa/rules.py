@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from sqlalchemy.engine import Connection
 
-from aaa.view.access import Attachment, attachment
 from aaa.view.compile import restriction_of
 from aaa.view.entitlement import Restriction
 from intents.index.origin import actor_of, set_of
 from intents.kinds import path_of
 from intents.reader import Reader
 from intents.repository import Repository
+from inventory.access import Attachment, attachment
 
 
 class Rule(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What support asks: may this login in, what does it get, why was it refused, which sessions are there."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,15 @@ from aaa.view.models import newest, view_position
 from aaa.view.records import (
     Access,
     Nas,
+    Realm,
     Wanted,
     circuit_key,
     decode,
     login_key,
     mac_key,
+    realm_key,
     service_key,
+    voucher_key,
 )
 from aaa.view.seal import Seal
 from core import clock
@@ -46,6 +49,15 @@ class LoginNotKnown(Terminal):
         super().__init__(
             f"'{name}' is no login, MAC, circuit-id or service of an active service with a session; "
             "look for it with `trunkline validate`, or wait until the view has its commit"
+        )
+
+
+class LoginElsewhere(Terminal):
+    """Another RADIUS server answers a login."""
+
+    def __init__(self, name: str, realm: str, servers: Iterable[str]) -> None:
+        super().__init__(
+            f"'{name}' is nobody of ours: the logins of realm {realm} are answered by {', '.join(servers)}"
         )
 
 
@@ -64,7 +76,9 @@ class SessionNotKnown(Terminal):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Everything that the view says of one key. `replies` are the reply attributes by NAS."""
+    """Everything that the view says of one key. `replies` are the reply attributes by NAS; `limits` the causes of
+    recorded limits; `override` and `until` are moments in epoch seconds (0: none).
+    """
 
     key: str
     service: str
@@ -75,17 +89,30 @@ class Explained(msgspec.Struct, frozen=True):
     limit: int
     bound_circuits: list[str]
     bound_macs: list[str]
+    bound_ports: list[str]
+    limits: list[str]
+    override: int
+    until: int
     has_password: bool
     replies: dict[str, list[str]]
 
 
-def explain(view: View, name: str) -> Explained:
-    """By login, MAC, circuit-id or service id. Raises LoginNotKnown."""
-    key, access = _find(view, name)
+Digest = Callable[[str], bytes | None]
+"""The hash of a voucher's code; None for what is no code."""
+
+
+def no_code(_name: str) -> bytes | None:
+    """Nobody looks for vouchers."""
+    return None
+
+
+def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
+    """By login, MAC, circuit-id, voucher's code or id, or service id. Raises LoginNotKnown."""
+    key, access = _find(view, name, digest)
     wanted = decode(view.lookup(service_key(access.service)), Wanted)
     policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
     return Explained(
-        key=_shown(key[2:]),
+        key=access.service if key[:2] == b"v:" else _shown(key[2:]),
         service=access.service,
         status=access.status,
         policy_hash=access.policy_hash,
@@ -94,25 +121,48 @@ def explain(view: View, name: str) -> Explained:
         limit=wanted.limit if wanted else 0,
         bound_circuits=[_shown(one) for one in access.circuits],
         bound_macs=[_shown(one) for one in access.macs],
+        bound_ports=[_shown(one) for one in access.ports],
+        limits=list(wanted.limits) if wanted else [],
+        override=access.released,
+        until=access.until,
         has_password=bool(access.credential),
         replies={device: text_of(access.blocks[index]) for device, index in sorted(access.nas.items())},
     )
 
 
-def _find(view: View, name: str) -> tuple[bytes, Access]:
+def service_of(view: View, name: str) -> str:
+    """The service behind a login, MAC, circuit-id or service id. Raises LoginNotKnown."""
+    return _find(view, name)[1].service
+
+
+def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Access]:
     keys = [login_key(name), circuit_key(name.encode()), mac_key(name)]
+    hashed = digest(name)
+    if hashed is not None:
+        keys.append(voucher_key(hashed))
     if name.startswith("hex:"):
         keys.append(circuit_key(bytes.fromhex(name[4:])))
     for key in keys:
         access = decode(view.lookup(key), Access) if key else None
         if key and access is not None:
             return key, access
-    for prefix in (b"u:", b"c:", b"m:"):
-        for key, raw in view.items(prefix):
-            access = decode(raw, Access)
-            if access is not None and access.service == name:
-                return key, access
-    raise LoginNotKnown(name)
+    found = [
+        (key, access)
+        for prefix in (b"u:", b"c:", b"m:", b"v:")
+        for key, raw in view.items(prefix)
+        if (access := decode(raw, Access)) is not None and access.service == name
+    ]
+    if found:  # the service's own session, rather than its radio's login at the AP
+        return max(found, key=lambda pair: len(pair[1].nas))
+    raise _unknown(view, name)
+
+
+def _unknown(view: View, name: str) -> Terminal:
+    realm = name.rpartition("@")[2].lower() if "@" in name else ""
+    other = decode(view.lookup(realm_key(realm)), Realm) if realm else None
+    if other is None:
+        return LoginNotKnown(name)
+    return LoginElsewhere(name, realm, (server[0] for server in other.servers))
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -125,8 +175,16 @@ class Trial(msgspec.Struct, frozen=True):
     attributes: list[str]
 
 
-def try_login(view: View, seal: Seal, name: str, device: str = "", password: str | None = None) -> Trial:
-    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket.
+def try_login(
+    view: View,
+    seal: Seal,
+    name: str,
+    device: str = "",
+    password: str | None = None,
+    overrides: Mapping[str, float] | None = None,
+) -> Trial:
+    """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `overrides`
+    are this node's.
 
     Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
     """
@@ -138,7 +196,7 @@ def try_login(view: View, seal: Seal, name: str, device: str = "", password: str
         seen.append(verdict)
 
     table = NasTable(view, seal)
-    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits())), noted)
+    answers = Answers(view, table, Authenticator(view, seal, Attempts(Limits()), overrides=overrides), noted)
     entry = table.at(source)
     if entry is None:
         raise NasNotKnown(nas.device, [])
@@ -166,6 +224,8 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
         body += circuit_attribute(circuit)
     if access.macs:
         body += pair(31, access.macs[0])
+    if access.ports:
+        body += pair(87, access.ports[0])
     return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
 
 

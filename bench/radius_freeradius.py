@@ -167,14 +167,14 @@ def missing(with_sql: bool = True) -> str:
 
 
 @contextmanager
-def with_files(users: Iterable[User], nases: int = NASES) -> Iterator[FreeRadius]:
-    """FreeRADIUS with its users in a `files` table."""
+def with_files(users: Iterable[User], nases: int = NASES, also: str = "") -> Iterator[FreeRadius]:
+    """FreeRADIUS with its users in a `files` table; `also` are further clients in its own words."""
     with _folder() as folder:
         with (folder / "users").open("w") as file:
             for login, password, reply in users:
                 file.write(f'{login} Cleartext-Password := "{password}"\n')
                 file.write(",\n".join(f'\t{name} += "{value}"' for name, value in reply) + "\n\n")
-        with _running(folder, _FILES, "        files", nases) as server:
+        with _running(folder, _FILES, "        files", nases, also=also) as server:
             yield server
 
 
@@ -221,7 +221,13 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _running(
-    folder: Path, modules: str, authorize: str, nases: int, preacct: str = "ok", sql: str = "ok"
+    folder: Path,
+    modules: str,
+    authorize: str,
+    nases: int,
+    preacct: str = "ok",
+    sql: str = "ok",
+    also: str = "",
 ) -> Iterator[FreeRadius]:
     auth, acct = _free_port(), _free_port()
     clients = "".join(
@@ -232,7 +238,7 @@ def _running(
     (folder / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")
     (folder / "radiusd.conf").write_text(
         _RADIUSD.format(
-            folder=folder, queries=_QUERIES, clients=clients, modules=modules, authorize=authorize,
+            folder=folder, queries=_QUERIES, clients=clients + also, modules=modules, authorize=authorize,
             auth=auth, acct=acct, preacct=preacct, accounting=sql, rejected=sql,
         )
     )  # fmt: skip

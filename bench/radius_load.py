@@ -137,79 +137,90 @@ def _child(load: Load, builder: Builder, parent: Connection) -> None:
 
 
 class _Drive:
-    """Sends, waits and verifies, all from one thread."""
+    """Sends and waits, all from one thread. What came is verified when all is over, so that the load is quick enough
+    to keep a server busy; with `streamed` at once.
+    """
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._ports = [_port(number, load.port) for number in range(load.nases)]
         self._poll = select.epoll()
+        self._of: dict[int, tuple[int, socket.socket]] = {}
         for number, port in enumerate(self._ports):
             self._poll.register(port.fileno(), select.EPOLLIN)
-            self._ports[number] = port
-        self._of = {port.fileno(): number for number, port in enumerate(self._ports)}
-        self._waiting: dict[tuple[int, int], tuple[Request, float]] = {}
+            self._of[port.fileno()] = (number, port)
+        self._waiting: dict[int, tuple[Request, float]] = {}
+        self._came: list[tuple[Request, bytes, float]] = []
         self._quick = 0
         self._seen = Seen()
 
     def run(self, requests: Iterator[Request]) -> Seen:
-        """Everything sent and answered, or sent twice and lost."""
+        """Everything sent and answered, or sent five times and lost."""
         begun = heard = time.perf_counter()
-        sent, left = 0, True
+        sent, left, rate = 0, True, self._load.rate
         while left or self._waiting:
             now = time.perf_counter()
-            while left and self._may_send(sent, now - begun):
+            while left and (sent <= (now - begun) * rate if rate else self._quick < self._load.window):
                 request = next(requests, None)
-                if request is None:
-                    left = False
-                    break
-                self._send(request)
-                sent += 1
-            events = self._poll.poll(0.001 if self._load.rate and left else 0.1)
-            for fd, _event in events:
-                self._receive(self._of[fd])
-            now = time.perf_counter()
-            heard = now if events else heard
-            if now - heard > _SILENCE and self._waiting:
+                left = request is not None
+                if request is not None:
+                    self._send(request)
+                    sent += 1
+            events = self._poll.poll(0.001 if rate and left else 0.1)
+            self._receive(events)
+            heard = time.perf_counter() if events else heard
+            if not events and now - heard > _SILENCE and self._waiting:
+                heard = now
                 if not self._again():
                     break
-                heard = now
         self._seen.seconds = time.perf_counter() - begun
+        self._verify()
         for port in self._ports:
             port.close()
         return self._seen
 
-    def _may_send(self, sent: int, elapsed: float) -> bool:
-        load = self._load
-        return sent <= elapsed * load.rate if load.rate else self._quick < load.window
-
     def _send(self, request: Request) -> None:
-        key = (request.nas, request.datagram[1])
-        if key in self._waiting:  # 256 requests of one NAS under way: its oldest is lost
-            self._quick -= not self._waiting.pop(key)[0].slow
+        key = request.nas << 8 | request.datagram[1]
+        old = self._waiting.get(key)
+        if old is not None:  # 256 requests of one NAS under way: its oldest is lost
+            self._quick -= not old[0].slow
         self._waiting[key] = (request, time.perf_counter())
         self._quick += not request.slow
         self._ports[request.nas].send(request.datagram)
 
-    def _receive(self, nas: int) -> None:
-        reply = self._ports[nas].recv(4096)
-        request, at = self._waiting.pop((nas, reply[1]), (None, 0.0))
-        if request is None:
-            return
-        self._quick -= not request.slow
-        packet = wire.read(reply)
-        right = packet is not None and packet.code == request.code
-        if not right or not wire.reply_is_right(packet, request.datagram[4:20], nas_secret(nas)):  # type: ignore[arg-type]
-            self._seen.wrong += 1
-            return
-        self._seen.answered += 1
-        if not request.slow:
-            self._seen.latencies.append(time.perf_counter() - at)
+    def _receive(self, events: list[tuple[int, int]]) -> None:
+        for fd, _event in events:
+            nas, port = self._of[fd]
+            reply = port.recv(4096)
+            found = self._waiting.pop(nas << 8 | reply[1], None)
+            if found is not None:
+                request, at = found
+                self._quick -= not request.slow
+                self._came.append((request, reply, time.perf_counter() - at))
+        if self._load.streamed:
+            self._verify()
+
+    def _verify(self) -> None:
+        for request, reply, seconds in self._came:
+            packet = wire.read(reply)
+            asked, secret = request.datagram[4:20], nas_secret(request.nas)
+            if (
+                packet is None
+                or packet.code != request.code
+                or not wire.reply_is_right(packet, asked, secret)
+            ):
+                self._seen.wrong += 1
+                continue
+            self._seen.answered += 1
+            if not request.slow:
+                self._seen.latencies.append(seconds)
+        self._came.clear()
 
     def _again(self) -> bool:
-        """Send what was not answered once more; False after the fifth time."""
+        """Send what was not answered once more; False when that was done often enough."""
         self._seen.resent += len(self._waiting)
-        for (nas, _identifier), (request, _at) in self._waiting.items():
-            self._ports[nas].send(request.datagram)
+        for request, _at in self._waiting.values():
+            self._ports[request.nas].send(request.datagram)
         return self._seen.resent < 5 * max(64, len(self._waiting))
 
 

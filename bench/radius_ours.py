@@ -2,16 +2,23 @@
 
 import multiprocessing
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from socket import socket
 
+import sqlalchemy as sa
+
+from aaa.radius import packet
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer
+from aaa.radius.worker import serve_worker
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block, text_of
 from aaa.view.base import write_base
+from aaa.view.derived import open_derived
+from aaa.view.models import ensure, newest, put_state, view_change, view_record
 from aaa.view.records import Access, Nas, Wanted, class_of, encode, login_key, nas_key, service_key
 from aaa.view.seal import KEY_LENGTH, Seal
 from bench.radius_load import NASES, nas_address, nas_secret
@@ -21,6 +28,7 @@ from core.settings import Settings
 
 POLICY = Policy(down=500_000_000, up=50_000_000, pool4="cgn", pd="2001:db8::/56", interim=600)
 VENDOR = "mikrotik"
+GENERATION = "bench"
 DEVICE = "bng1"
 """All sources belong to one device, so that a subscriber may log in from any of them."""
 
@@ -43,13 +51,21 @@ def node(home: Path, subscribers: int, workers: int = 1, nases: int = NASES, **g
         radius_workers=workers,
         **given,
     )
-    db = Database(settings.database_url)
-    upgrade(db)
-    db.close()
+    with closing(Database(settings.database_url)) as db:
+        upgrade(db)
+    with closing(open_derived(settings)) as db:
+        ensure(db)
+        with db.write() as conn:
+            put_state(conn, "generation", GENERATION)
+            put_state(conn, "index_seq", "1")
+            conn.execute(sa.insert(view_change).values(key=b"u:first"))
     (home / "view.key").write_bytes(secrets.token_bytes(KEY_LENGTH))
     (home / "view.key").chmod(0o600)
     write_base(
-        home / "radius" / "view" / "view.base", sorted(records(Seal.of(home), subscribers, nases)), 1, "bench"
+        home / "radius" / "view" / "view.base",
+        sorted(records(Seal.of(home), subscribers, nases)),
+        1,
+        GENERATION,
     )
     return settings
 
@@ -84,8 +100,49 @@ def same_users(count: int) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
         yield f"s{number}@example.net", f"pw-{number}", pairs
 
 
+def change(db: Database, seal: Seal, numbers: Iterable[int], turn: int) -> int:
+    """Change these subscribers' speed, as the view's builder would write it; returns the newest sequence."""
+    policy = Policy(
+        down=(100 + turn) * 1_000_000, up=50_000_000, pool4="cgn", pd="2001:db8::/56", interim=600
+    )
+    block, digest = reply_block(VENDOR, policy), hash_of(policy)
+    rows = [pair for number in numbers for pair in subscriber(seal, number, block, digest)]
+    with db.write() as conn:
+        conn.execute(
+            sa.delete(view_record).where(view_record.c.key == sa.bindparam("old")),
+            [{"old": key} for key, _ in rows],
+        )
+        conn.execute(
+            sa.insert(view_record),
+            [{"key": key, "owner": "service:S", "record": record} for key, record in rows],
+        )
+        conn.execute(sa.insert(view_change), [{"key": key} for key, _record in rows])
+        return newest(conn)
+
+
+def serve_unsigned(
+    settings: Settings,
+    index: int,
+    sockets: tuple[socket, socket],
+    limits: Limits | None = None,
+    stream: socket | None = None,
+) -> None:
+    """A worker whose replies have no Message-Authenticator. No setting makes a server do this."""
+    signed = packet.sealed
+
+    def bare(
+        code: int, identifier: int, asked: bytes, secret: bytes, body: bytes, _sign: bool = True
+    ) -> bytes:
+        return signed(code, identifier, asked, secret, body, sign=False)
+
+    packet.sealed = bare  # type: ignore[assignment]
+    serve_worker(settings, index, sockets, limits, stream)
+
+
 class Unsigned(RadiusServer):
-    """Replies without Message-Authenticator, as Debian's FreeRADIUS sends them. No setting makes a server do this."""
+    """Replies without Message-Authenticator, as Debian's FreeRADIUS sends them: to compare, and nothing else."""
+
+    _body = staticmethod(serve_unsigned)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from functools import cached_property
 
+from aaa.limits.keeper import LimitKeeper
 from aaa.radius.server import RadiusServer
 from aaa.view.builder import ViewBuilder
 from aaa.view.derived import open_derived
@@ -93,7 +94,13 @@ class Installation:
     @cached_property
     def view_builder(self) -> ViewBuilder:
         """Follows the index with what RADIUS answers."""
-        return ViewBuilder(self.index_db, self.reader, self.open_secret, Seal.of(self.settings.home))
+        seal = Seal.of(self.settings.home)
+        return ViewBuilder(self.index_db, self.reader, self.open_secret, seal, self.db)
+
+    @cached_property
+    def limit_keeper(self) -> LimitKeeper:
+        """Lifts limits whose time is over, turns schedules, counts quotas."""
+        return LimitKeeper(self.db, self.reader, self.settings.node)
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -116,13 +123,14 @@ class Installation:
         return RadiusServer(self.settings, in_process=True)
 
     def settle(self, rounds: int = 50) -> int:
-        """Run commit -> index -> view -> lanes -> jobs in this thread until nothing is left to do.
+        """Run commit -> index -> limits -> view -> lanes -> jobs in this thread until nothing is left to do.
 
         Returns how much was done.
         """
         total = 0
         for _ in range(rounds):
-            done = self.committer.run_once() + len(self.indexer.run_once()) + self.view_builder.run_once()
+            done = self.committer.run_once() + len(self.indexer.run_once())
+            done += self.limit_keeper.run_once() + self.view_builder.run_once()
             done += self.reconciler.run_once() + self.worker.run_once()
             total += done
             if not done:

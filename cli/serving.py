@@ -15,6 +15,7 @@ _IDLE = 0.02
 _AFTER_FAILURE = 1.0
 _FORGE = 5.0
 _SCHEDULE = 60.0
+_LIMITS = 1.0
 
 
 class Serving:
@@ -48,6 +49,7 @@ class Serving:
             retention.register(one.settings)
             self._loop("worker", one.worker.run_once)
             self._loop("schedule", self._schedule)
+            self._loop("limits", self._keep_limits)
         if "reconciler" in roles:
             self._thread("reconciler", lambda: one.reconciler.serve(self._stop))
         if "api" in roles:
@@ -103,6 +105,12 @@ class Serving:
         maintenance.schedule(self.installation.db)
         retention.schedule(self.installation.db)
         self._stop.wait(_SCHEDULE)
+        return 1
+
+    def _keep_limits(self) -> int:
+        """Limits follow time and counters; what changed nothing waits for a second."""
+        if not self.installation.limit_keeper.run_once():
+            self._stop.wait(_LIMITS)
         return 1
 
     def _loop(self, name: str, step: Callable[[], int]) -> None:

@@ -53,12 +53,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Access-Request port (RFC 2865)."""
     radius_acct_port: int = 1813
     """Accounting-Request port (RFC 2866)."""
+    radius_radsec_port: int = 2083
+    """RADIUS over TLS (RFC 6614); nothing listens without `<home>/radius/tls/{ca.pem,server.pem,server.key}`."""
     radius_workers: int = 1
     """RADIUS processes that share the ports."""
     radius_metrics_host: str = "127.0.0.1"
     """Address of a node's own metrics, which have no login: a management address, never a public one."""
     radius_metrics_port: int | None = None
     """Port of a node's own Prometheus metrics, for nodes without the API; absent: none."""
+    radius_eap_methods: tuple[str, ...] = ("peap", "ttls", "tls")
+    """EAP methods by preference: `peap`, `ttls`, `tls`; without a tunnel, `mschapv2` and `md5`."""
     webhook_secret: str = ""
     """Shared secret of the forge's webhook (HMAC-SHA256); empty: webhooks are refused."""
     node: str = "node1"
@@ -125,5 +129,5 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     for field in msgspec.structs.fields(Settings):
         text = env.get(f"TRUNKLINE_{field.name.upper()}")
         if text is not None and field.name != "home":
-            found[field.name] = text.split(",") if field.name == "roles" else text
+            found[field.name] = text.split(",") if isinstance(field.default, tuple) else text
     return found

@@ -1,7 +1,7 @@
 """A NAPALM driver of a Linux machine whose configuration is a set of files, over SSH and SFTP.
 
-A platform's `agent.sh` does the device's side (verbs apply, restore, confirm; the timer of a commit-confirm); the
-platform's driver adds what its programs say: sessions and facts.
+`agent.sh` beside this file and the platform's own `agent.sh` below it do the device's side (verbs apply, restore,
+confirm; the timer of a commit-confirm); the platform's driver adds what its programs say: sessions and facts.
 """
 
 import shlex
@@ -42,6 +42,8 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
 
     platform: ClassVar[str]
     rules: ClassVar[FileRules]
+    helpers: ClassVar[Sequence[tuple[str, str]]] = ()
+    """What the agent needs beside it: (file in the platform's folder, path on the device)."""
     root = ""
     """Where the device's files begin: "" but for a device that is tried in a folder."""
 
@@ -91,13 +93,13 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
             return {"is_alive": False}
         return {"is_alive": self._run("true").status == 0}
 
-    def _run(self, command: str, cap: float | None = None) -> Answer:
+    def _run(self, command: str, text: str = "", cap: float | None = None) -> Answer:
         if self._session is None:
             raise DeviceUnreachable(self.target, "the session is not open")
-        return self._session.run(command, timeout=cap)
+        return self._session.run(command, text, timeout=cap)
 
-    def _agent(self, *words: object, cap: float | None = None) -> Answer:
-        return self._run(shlex.join([self.root + AGENT, *map(str, words)]), cap)
+    def _agent(self, *words: object, text: str = "", cap: float | None = None) -> Answer:
+        return self._run(shlex.join([self.root + AGENT, *map(str, words)]), text, cap)
 
     def _sftp(self) -> paramiko.SFTPClient:
         if self._session is None:
@@ -189,7 +191,7 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
             return
         self._install_agent()
         self._stage(self._candidate)
-        answer = self._agent("apply", revert_in or 0, *self._how(), cap=max(self.target.timeout, 60))
+        answer = self._agent("apply", revert_in or 0, *self._how(), cap=max(self.target.timeout, 120))
         if answer.status:
             said = answer.error.strip() or answer.output.strip() or f"status {answer.status}"
             raise CommitFailed(self.target.device, said, restored=answer.status == 3)
@@ -200,14 +202,18 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
         return ()
 
     def _install_agent(self) -> None:
-        text = (resources.files(f"drivers.{self.platform}") / "agent.sh").read_text()
-        agent = self.root + AGENT
-        if self._run(f"cat {agent} 2>/dev/null").output == text:
-            return
         self._run(f"mkdir -p -m 755 {self._state}")
+        self._install(AGENT, agent_text(self.platform))
+        for resource, path in self.helpers:
+            self._install(path, (resources.files(f"drivers.{self.platform}") / resource).read_text())
+
+    def _install(self, path: str, text: str) -> None:
+        path = self.root + path
+        if self._run(f"cat {path} 2>/dev/null").output == text:
+            return
         with self._sftp() as client:
-            _put(client, f"{agent}.new", text, 0o755)
-            client.posix_rename(f"{agent}.new", agent)
+            _put(client, f"{path}.new", text, 0o755)
+            client.posix_rename(f"{path}.new", path)
 
     def _stage(self, files: dict[str, File]) -> None:
         tree = f"{self._state}/stage/tree"
@@ -229,7 +235,7 @@ class FilesDriver(NetworkDriver):  # type: ignore[misc]
 
     def rollback(self) -> None:
         """Install what was there before the last commit. Raises CommitFailed when it does not load."""
-        answer = self._agent("restore", cap=max(self.target.timeout, 60))
+        answer = self._agent("restore", cap=max(self.target.timeout, 120))
         if answer.status == 4:
             raise CommitFailed(self.target.device, answer.error, restored=False)
         if answer.status:
@@ -251,6 +257,12 @@ def _put(client: paramiko.SFTPClient, path: str, text: str, mode: int) -> None:
         out.set_pipelined(True)
         out.write(text.encode())
     client.chmod(path, mode)
+
+
+def agent_text(platform: str) -> str:
+    """The agent of a platform: the shared part, then the platform's own."""
+    folders = (resources.files("drivers"), resources.files(f"drivers.{platform}"))
+    return "\n".join((folder / "agent.sh").read_text() for folder in folders)
 
 
 def arguments_of(target: Target) -> dict[str, Any]:

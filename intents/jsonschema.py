@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from intents import scalars
+from intents.homes import Home
 from intents.kinds import KINDS
 
 _PATTERNS: dict[type, str] = {
@@ -14,6 +15,7 @@ _PATTERNS: dict[type, str] = {
     scalars.TimeOfDay: r"^[0-2][0-9]:[0-5][0-9]$",
     scalars.Window: r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$",
     scalars.Secret: r"^enc:v[0-9]+:\S+$",
+    Home: r"^(radsec:)?[A-Za-z0-9.:\[\]-]+(/[0-9]+)?$",
     scalars.Amount: r"^-?[0-9]+(\.[0-9]+)?$",
     scalars.Serial: r"^[A-Za-z0-9]{4}[0-9A-Fa-f]{8}$",
 }

@@ -10,6 +10,7 @@ from intents.device.schema import Device
 from intents.edge.schema import Edge
 from intents.service.schema import Service
 from intents.site.schema import Site
+from inventory.access import Attachment
 
 
 class SecretRef(msgspec.Struct, frozen=True):
@@ -127,6 +128,16 @@ class EdgeSide(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[PoolPart, ...]
 
 
+class DhcpSide(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge and a BNG of it that relays to this DHCP server: `relays` are the addresses it may relay from."""
+
+    edge_id: str
+    edge: Edge
+    bng: str
+    relays: tuple[str, ...]
+    pools: tuple[PoolPart, ...]
+
+
 class RadiusEntry(msgspec.Struct, frozen=True):
     """A RADIUS server as a NAS must know it."""
 
@@ -181,6 +192,7 @@ class DeviceModel(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[EdgeSide, ...]
     dns: tuple[str, ...]
     login: SecretRef | None = None
+    dhcp: tuple[DhcpSide, ...] = ()
 
     @property
     def path(self) -> str:
@@ -189,8 +201,13 @@ class DeviceModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceOnLine(msgspec.Struct, frozen=True):
-    """A service with what restricts it now: effect "" | throttle | walled-garden | block."""
+    """A service with what restricts it now: effect "" | throttle | walled-garden | block.
+
+    `place` and `pools` (whole, not a BNG's part) are filled for IPoE: what a DHCP server must know of the line.
+    """
 
     service_id: str
     service: Service
     effect: str
+    place: Attachment = Attachment()
+    pools: tuple[PoolPart, ...] = ()

@@ -3,6 +3,7 @@
 from intents.config.schema import Config
 from intents.device.schema import Device
 from intents.reader import Reader
+from inventory.dhcp import dhcp_of
 from inventory.errors import DeviceMissing
 from inventory.model import DeviceModel
 from inventory.ports import ports_of
@@ -35,5 +36,6 @@ def resolve_device(reader: Reader, device_id: str) -> DeviceModel:
         routing=routing_of(reader, device_id, device, config, edges),
         nas=nas_of(device_id, device, config),
         edges=edges,
+        dhcp=dhcp_of(reader, device_id) if device.role == "dhcp" else (),
         dns=tuple(dict.fromkeys(address for side in edges for address in side.edge.dns)),
     )

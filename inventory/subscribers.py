@@ -1,5 +1,6 @@
 """The subscriber side: the edges that a BNG terminates, what RADIUS knows of a NAS, what restricts a service."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -7,9 +8,12 @@ import msgspec
 from intents.config.schema import Config
 from intents.device.schema import Device
 from intents.edge.schema import Edge
+from intents.line.schema import Line
 from intents.plan.schema import RatePair
 from intents.pool.schema import Pool
 from intents.reader import Reader
+from intents.service.schema import Service
+from inventory.access import attachment, edge_of_line
 from inventory.model import EdgeSide, NasEntry, PoolPart, RadiusEntry, SecretRef, ServiceOnLine
 from inventory.references import referring
 
@@ -48,10 +52,67 @@ def restriction_of(reader: Reader, service_id: str) -> Restriction:
 def services_on(reader: Reader, line_id: str) -> tuple[ServiceOnLine, ...]:
     """The services of a line that are not ceased, with what restricts them."""
     return tuple(
-        ServiceOnLine(service_id, service, restriction_of(reader, service_id).effect)
+        _on_line(reader, service_id, service)
         for service_id, service in referring(reader, "line", line_id, "service")
         if service.state == "active"
     )
+
+
+def _on_line(reader: Reader, service_id: str, service: Service) -> ServiceOnLine:
+    effect = restriction_of(reader, service_id).effect
+    if service.session is None or service.session.method != "ipoe":
+        return ServiceOnLine(service_id, service, effect)
+    place = attachment(reader, service)
+    pools = tuple(pool_parts(reader, place.edge)) if place.edge is not None else ()
+    return ServiceOnLine(service_id, service, effect, place, pools)
+
+
+def devices_of_line(reader: Reader, line: Line) -> tuple[str, ...]:
+    """The devices that hold subscriber objects of a line (lane 2): its OLT, and the DHCP servers of its edge."""
+    edge_id = edge_of_line(reader, line)
+    edge = reader.get("edge", edge_id) if edge_id else None
+    olt = getattr(line, "olt", None)
+    return tuple(dict.fromkeys([*([olt] if olt else []), *(edge.dhcp if edge is not None else ())]))
+
+
+def lines_of_change(reader: Reader, kind: str, identifier: str) -> Iterator[str]:
+    """The lines whose subscriber objects a changed document may touch.
+
+    What stands above a line (its node, edge or pools) decides only what a DHCP server of the edge holds of it.
+    """
+    if kind == "line":
+        yield identifier
+    elif kind in ("service", "hold"):
+        service = reader.get("service", identifier.rpartition(".")[0] if kind == "hold" else identifier)
+        if service is not None and service.line:
+            yield service.line
+    else:
+        yield from _lines_below(reader, kind, identifier)
+
+
+_BELOW = {"pool": ("edge",), "edge": ("device", "link"), "device": ("line",), "link": ("line",)}
+
+
+def _lines_below(reader: Reader, kind: str, identifier: str) -> Iterator[str]:
+    if kind == "edge" and not getattr(reader.get("edge", identifier), "dhcp", ()):
+        return
+    if kind in ("device", "link") and not _has_dhcp(reader, kind, identifier):
+        return
+    for below in _BELOW.get(kind, ()):
+        for _, found in reader.referrers(kind, identifier, below):
+            if below == "line":
+                yield found
+            else:
+                yield from _lines_below(reader, below, found)
+
+
+def _has_dhcp(reader: Reader, kind: str, identifier: str) -> bool:
+    """Whether the edge of an OLT, an AP or a handover has a DHCP server."""
+    node = reader.get(kind, identifier)
+    place = node if kind == "link" else getattr(node, "olt", None) or getattr(node, "ap", None)
+    edge_id = getattr(place, "edge", None)
+    edge = reader.get("edge", edge_id) if edge_id else None
+    return bool(edge is not None and edge.dhcp)
 
 
 def edges_of(reader: Reader, device_id: str) -> tuple[EdgeSide, ...]:
@@ -71,11 +132,12 @@ def _edge_side(reader: Reader, edge_id: str, edge: Edge, bng: Any, device_id: st
         port=bng.port,
         priority=bng.priority,
         peers=tuple((other.device, other.priority) for other in edge.bngs if other.device != device_id),
-        pools=tuple(_pool_parts(reader, edge, device_id)),
+        pools=tuple(pool_parts(reader, edge, device_id)),
     )
 
 
-def _pool_parts(reader: Reader, edge: Edge, device_id: str) -> list[PoolPart]:
+def pool_parts(reader: Reader, edge: Edge, device_id: str = "") -> list[PoolPart]:
+    """A BNG's parts of the edge's pools; without one the whole pools."""
     parts = []
     for use in ("cgnat", "public", "garden", "pd", "wan6"):
         pool_id = getattr(edge.pools, use)
@@ -91,12 +153,18 @@ def _part(pool_id: str, use: str, pool: Pool, device_id: str) -> PoolPart:
         use=use,
         family=pool.family,
         allocate=pool.allocate,
-        prefixes=tuple(pool.split.get(device_id, () if pool.split else pool.prefixes)),
+        prefixes=_prefixes(pool, device_id),
         length=pool.length,
         gateway=pool.gateway,
         nat_public=tuple(pool.nat.public) if pool.nat else (),
         nat_ports=pool.nat.ports if pool.nat else 1024,
     )
+
+
+def _prefixes(pool: Pool, device_id: str) -> tuple[str, ...]:
+    if device_id or not pool.split:
+        return tuple(pool.split.get(device_id, () if pool.split else pool.prefixes))
+    return tuple(prefix for part in pool.split.values() for prefix in part)
 
 
 def nas_of(device_id: str, device: Device, config: Config | None) -> NasEntry | None:

@@ -54,8 +54,8 @@ class Reconciler:
         devices = threading.Thread(target=self._serve_devices, args=(stop,), name="topology", daemon=True)
         devices.start()
         while not stop.is_set():
-            if not _guarded(self.sessions.run_once):
-                stop.wait(_IDLE)
+            if not _guarded(self.sessions.step):
+                self.sessions.rest(_IDLE)
         devices.join()
         self.close()
 

@@ -1,4 +1,4 @@
-"""What a change would do to subscriber objects on devices (lane 2): ONUs, service ports."""
+"""What a change would do to subscriber objects on devices (lane 2): ONUs, service ports, reservations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from core.preview import Comparison, Section, cut
-from inventory.subscribers import services_on
+from inventory.subscribers import devices_of_line, lines_of_change, services_on
 from renderers.contract import WantedObject
 from renderers.registry import has_objects, objects_of
 
@@ -59,25 +59,24 @@ def moves(comparison: Comparison) -> list[ObjectMove]:
 
 
 def _lines(comparison: Comparison) -> set[str]:
-    lines: set[str] = set()
-    for kind, identifier in comparison.changed:
-        if kind == "line":
-            lines.add(identifier)
-        service = identifier.rpartition(".")[0] if kind == "hold" else identifier
-        for reader in (comparison.base, comparison.head) if kind in ("hold", "service") else ():
-            value = reader.get("service", service)
-            lines |= {value.line} if value is not None and value.line else set()
-    return lines
+    return {
+        line
+        for kind, identifier in comparison.changed
+        for reader in (comparison.base, comparison.head)
+        for line in lines_of_change(reader, kind, identifier)
+    }
 
 
 def _wanted(reader: Any, line: str) -> dict[tuple[str, str], WantedObject]:
     value = reader.get("line", line)
-    olt: str = getattr(value, "olt", "")
-    device = reader.get("device", olt) if olt else None
-    if device is None or device.manage == "observe" or not has_objects(device.platform):
-        return {}
-    objects = objects_of(device.platform, line, value, services_on(reader, line))
-    return {(olt, f"{one.kind} {' '.join(map(str, one.key.values()))}"): one for one in objects}
+    found: dict[tuple[str, str], WantedObject] = {}
+    for device_id in devices_of_line(reader, value) if value is not None else ():
+        device = reader.get("device", device_id)
+        if device is None or device.manage == "observe" or not has_objects(device.platform):
+            continue
+        for one in objects_of(device.platform, line, value, services_on(reader, line)):
+            found[device_id, f"{one.kind} {' '.join(map(str, one.key.values()))}"] = one
+    return found
 
 
 def _attributes(wanted: WantedObject) -> str:

@@ -1,4 +1,4 @@
-"""Lane 2: subscriber objects on devices (ONU, service port): batched per session, idempotent, verified each."""
+"""Lane 2: subscriber objects on devices (ONU, service port, reservation): batched, idempotent, verified each."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,9 +13,10 @@ from core.db import upsert
 from core.errors import TrunklineError
 from drivers import registry
 from drivers.contract import Driver, ObjectOp, ObjectResult
+from intents.device.schema import Device
 from intents.reader import Reader
 from inventory.resolve import resolve_device
-from inventory.subscribers import services_on
+from inventory.subscribers import devices_of_line, lines_of_change, services_on
 from reconciler import following, pausing, receipts
 from reconciler.context import Context
 from reconciler.models import object_state, object_work
@@ -47,6 +48,7 @@ def follow(context: Context) -> int:
         if batch is None:
             return 0
         lines = _all_lines(reader) if batch.everything else _touched_lines(reader, batch)
+        lines |= _lines_of_gone_services(context, reader, batch)
         rows = [row for line, (commit, seq) in lines.items() for row in _rows(reader, line, commit, seq)]
     with context.db.write() as conn:
         rows += _had(conn, {row["line"] for row in rows} | set(lines), lines)
@@ -61,29 +63,37 @@ def _all_lines(reader: Reader) -> dict[str, tuple[str, int]]:
 
 
 def _touched_lines(reader: Reader, batch: following.Batch) -> dict[str, tuple[str, int]]:
-    lines: dict[str, tuple[str, int]] = {}
+    return {
+        line: (change.commit_id, change.seq)
+        for change in following.newest_per_document(batch.changes)
+        for line in lines_of_change(reader, change.kind, change.id)
+    }
+
+
+def _lines_of_gone_services(
+    context: Context, reader: Reader, batch: following.Batch
+) -> dict[str, tuple[str, int]]:
+    """A service whose file is gone names no line any more: what we put for it does."""
+    found: dict[str, tuple[str, int]] = {}
     for change in following.newest_per_document(batch.changes):
-        line = _line_of(reader, change.kind, change.id)
-        if line:
-            lines[line] = (change.commit_id, change.seq)
-    return lines
-
-
-def _line_of(reader: Reader, kind: str, identifier: str) -> str | None:
-    if kind == "line":
-        return identifier
-    if kind == "hold":
-        kind, identifier = "service", identifier.rpartition(".")[0]
-    service = reader.get("service", identifier) if kind == "service" else None
-    return service.line if service is not None else None
+        if change.kind == "service" and reader.get("service", change.id) is None:
+            owned = sa.cast(object_state.c.objects, sa.String).contains(f'"{change.id}"', autoescape=True)
+            with context.db.read() as conn:
+                lines = conn.execute(sa.select(object_state.c.line).where(owned).distinct()).scalars().all()
+            found |= dict.fromkeys(lines, (change.commit_id, change.seq))
+    return found
 
 
 def _rows(reader: Reader, line: str, commit: str, seq: int) -> list[dict[str, Any]]:
     value = reader.get("line", line)
-    olt = getattr(value, "olt", None)
-    device = reader.get("device", olt) if olt else None
-    written = device is not None and device.manage != "observe" and device.management is not None
-    return [_row(olt, line, commit, seq)] if olt and written else []
+    devices = devices_of_line(reader, value) if value is not None else ()
+    return [
+        _row(device, line, commit, seq) for device in devices if _is_written(reader.get("device", device))
+    ]
+
+
+def _is_written(device: Device | None) -> bool:
+    return device is not None and device.manage != "observe" and device.management is not None
 
 
 def _row(device: str, line: str, commit: str, seq: int) -> dict[str, Any]:
@@ -179,7 +189,7 @@ def _key(key: dict[str, Any]) -> str:
 
 def _wanted(reader: Reader, platform: str, device: str, line: str) -> list[WantedObject]:
     value = reader.get("line", line)
-    if value is None or getattr(value, "olt", None) != device:
+    if value is None or device not in devices_of_line(reader, value):
         return []
     return objects_of(platform, line, value, services_on(reader, line))
 

@@ -1,248 +1,276 @@
 """Lane 1: a changed policy reaches every RADIUS worker, then every live session that is not what it should be.
 
 Level-triggered: what is queued is a service to look at, never an order; looking twice is harmless. "Free" means that
-the workers acknowledged and no session is left on the old policy.
+the workers acknowledged and no session is left on the old policy. Corrections stream through the CoA engine: the lane
+looks at the next services and records outcomes while requests are under way.
 """
 
+import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
-from typing import Any
+from queue import Empty, SimpleQueue
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from aaa import enforcement
-from aaa.accounting.merge import Session
-from aaa.coa.client import Outcome, Pace
-from aaa.radius.nases import nas_of
-from aaa.view.models import view_change
+from aaa.coa import correct
+from aaa.coa.channel import MASS, RELEASE, SINGLE
+from aaa.coa.engine import Engine
+from aaa.coa.outcome import Outcome
+from aaa.enforcement import Correction
+from aaa.radius.nases import NasEntry, nas_of
 from aaa.view.seal import Seal
-from core import clock, events, faults
-from core.db import upsert
-from core.errors import TrunklineError
-from drivers import registry
-from drivers.contract import LiveSession
-from intents.index.models import index_change
-from intents.index.position import position as index_position
-from inventory.resolve import resolve_device
-from reconciler import following, receipts
+from core import clock, faults
+from reconciler import following, session_receipts, session_work
 from reconciler.context import Context
-from reconciler.models import session_work
-from reconciler.targets import target_of
+from reconciler.session_driver import end_session
+from reconciler.session_receipts import Looked
+from reconciler.session_work import LANE, P_QUEUED, Work, unsettled
 
-LANE = "sessions"
-_CHUNK = 500
-_AT_ONCE = 32
-P_QUEUED = faults.declare("sessions.after_queued")
 P_CORRECTED = faults.declare("sessions.after_corrected")
+_CAP = 0.5
+_LOOK = 250
+_WRITE = 200
+_GATHER = 0.05
+_GATHER_MANY = 0.2
+_MANY = 200
+_AGAIN = 0.5
+_FEW = 5
+_DRIVERS = 16
+_LONGEST = 60
 
 
-class Work(msgspec.Struct, frozen=True):
-    """A service whose sessions must be looked at, and the commit that changed it."""
+class Waiting(msgspec.Struct, eq=False):
+    """A service that waits until the workers know its policy, at most until `deadline` (monotonic seconds)."""
 
-    service: str
-    commit_id: str
-    seq: int
-    queued_at: datetime
-    attempts: int
+    work: Work
+    deadline: float
+    few: bool
+    """Its commit changes a few services only: it goes before a mass."""
+    marked: bool = False
+    """Accounting found it; no change asks for it now."""
 
 
 class SessionLane:
-    """Follows the view and corrects sessions; one at a time, corrections in threads and paced per NAS."""
+    """Follows the view and corrects sessions. `step()` does what can be done now; `run_once()` waits for outcomes."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, engine: Engine | None = None) -> None:
         self.context = context
         self._seal = Seal.of(context.settings.home)
-        self._pace = Pace()
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sessions")
+        self._engine = engine or Engine().start()
+        self._drivers = ThreadPoolExecutor(_DRIVERS, thread_name_prefix="sessions")
+        self._waiting: dict[str, Waiting] = {}
+        self._looked: dict[str, Looked] = {}
+        self._outcomes: SimpleQueue[tuple[Looked, Correction, Outcome]] = SimpleQueue()
+        self._settled: list[tuple[Looked, Correction, Outcome]] = []
+        self._closing: list[Looked] = []
+        self._since = 0.0
+        self._next_read = 0.0
+        self._patience: dict[str, tuple[int, float]] = {}
+        self._changed: set[str] = set()
+        self._kept: session_work.Kept = {}
+        self._woken = threading.Event()
 
     def run_once(self) -> int:
-        """Queue what the view changed, look at what is due; returns how many services were looked at."""
-        queue(self.context)
-        work = _due(self.context)
-        if work:
-            self._settle(work)
-        return len(work) + self._stale_marks()
+        """Queue what the view changed, look at what is due, wait for the outcomes; returns how much was done."""
+        self._next_read = 0.0
+        done = self.step()
+        while self._waiting or self._looked:
+            self.rest(0.01)
+            done += self.step()
+        return done
+
+    def step(self) -> int:
+        """What can be done now, without waiting for anybody; returns how much that was."""
+        fresh = session_work.queue(self.context, self._kept)
+        self._withdraw(fresh)
+        self._take_due(at_once=bool(fresh))
+        self._take_marked()
+        return len(fresh) + self._look() + self._write()
+
+    def rest(self, seconds: float) -> None:
+        """Wait for an outcome; shorter while something is under way."""
+        busy = self._waiting or self._settled or self._closing
+        self._woken.wait(min(seconds, 0.005) if busy else seconds)
+        self._woken.clear()
+
+    @property
+    def counted(self) -> Counter[str]:
+        """Datagrams of the CoA engine: sent, retransmitted, forged, passed-over."""
+        return self._engine.counted
 
     def close(self) -> None:
         """Let the threads go."""
-        self._pool.shutdown(wait=True)
+        self._engine.stop()
+        self._drivers.shutdown(wait=True)
 
-    def _settle(self, work: Sequence[Work]) -> None:
-        started = clock.now()
-        behind = enforcement.acknowledged(self.context.index_db, max(item.seq for item in work))
-        found = enforcement.stale_sessions(
-            self.context.db, self.context.index_db, [item.service for item in work]
-        )
-        outcomes = self._correct(found)
-        faults.point(P_CORRECTED)
-        by_service: dict[str, list[tuple[enforcement.Correction, Outcome]]] = {}
-        for correction, outcome in zip(found, outcomes, strict=True):
-            by_service.setdefault(correction.session.service, []).append((correction, outcome))
-        with self.context.db.write() as conn:
-            for item in work:
-                _close(conn, item, by_service.get(item.service, []), behind, started)
+    def _withdraw(self, services: Iterable[str]) -> None:
+        """A release does not wait behind the hold that it lifts: what has not left yet never does."""
+        for service in services:
+            looked = self._looked.get(service)
+            if looked is not None:
+                self._changed.add(service)
+                for ask in looked.asks:
+                    self._engine.withdraw(ask)
 
-    def _stale_marks(self) -> int:
-        """Sessions that showed up with a policy that is no longer wanted (a redial that raced a change)."""
-        found = enforcement.stale_sessions(self.context.db, self.context.index_db, marked=True)
-        self._correct(found)
-        return len(found)
+    def _take_due(self, at_once: bool) -> None:
+        now = clock.monotonic()
+        if not at_once and now < self._next_read:
+            return
+        self._next_read = now + _AGAIN
+        work = session_work.due(self.context)
+        sizes = Counter(item.commit_id for item in work)
+        for item in work:
+            there = self._waiting.get(item.service)
+            if item.service in self._looked or (there is not None and there.work.seq == item.seq):
+                continue
+            self._waiting[item.service] = Waiting(item, now + _CAP, sizes[item.commit_id] <= _FEW)
 
-    def _correct(self, found: Sequence[enforcement.Correction]) -> list[Outcome]:
-        return list(self._pool.map(self._one, found))
+    def _take_marked(self) -> None:
+        """Sessions that showed up with a policy that is no longer wanted, or as one too many."""
+        marked = enforcement.marked_sessions(self.context.db)
+        now = clock.monotonic()
+        services = set(marked.values()) - self._waiting.keys() - self._looked.keys()
+        services = {one for one in services if self._patience.get(one, (0, 0.0))[1] <= now}
+        if not services:
+            return
+        place = following.place(self.context.db, LANE)
+        seq = place.seq if place is not None else 0
+        for service in services:
+            work = Work(service, "", seq, clock.now(), self._patience.get(service, (0, 0.0))[0])
+            self._waiting[service] = Waiting(work, now + _CAP, few=True, marked=True)
 
-    def _one(self, correction: enforcement.Correction) -> Outcome:
-        nas = nas_of(self.context.index_db, self._seal, correction.session.source)
-        return enforcement.correct(
-            self.context.db, correction, nas, end_session=self.end_session, pace=self._pace
-        )
-
-    def end_session(self, session: Session) -> bool:
-        """End a session through its device's driver: for NASes that take no Disconnect-Request."""
-        return end_session(self.context, session)
-
-
-def end_session(context: Context, session: Session) -> bool:
-    """Log in to the session's NAS and see to it that it is gone; False when the NAS is out of reach or refuses."""
-    with context.reader() as reader:
-        model = resolve_device(reader, session.nas)
-        target = target_of(model, reader.get("config", "trunkline"), context.secrets, context.keys)
-    live = LiveSession(
-        session_id=session.acct_session_id.decode("latin-1"), login=session.login,
-        interface=session.nas_port_id, address=session.framed_address, calling_station=session.calling,
-    )  # fmt: skip
-    try:
-        with registry.opened(target) as driver:
-            driver.end_session(live)  # False: the device has no such session, which is as good
-    except TrunklineError:
-        return False
-    return True
-
-
-def queue(context: Context) -> int:
-    """Queue the services whose wanted policy the view changed since our position; returns how many."""
-    at = following.place(context.db, LANE)
-    with context.index_db.read() as conn:
-        newest = conn.execute(sa.select(sa.func.max(view_change.c.seq))).scalar() or 0
-        upto = following.Place(newest, index_position(conn).generation)
-        if at == upto:
+    def _look(self) -> int:
+        """Compare the sessions of the next services with what is wanted, and submit what must be corrected."""
+        ready = self._ready()
+        if not ready:
             return 0
-        again = at is None or at.generation != upto.generation or newest < at.seq
-        seqs = _sweep(context, newest) if again or at is None else _changed(conn, at.seq, newest)
-        work = [_row(service, seq, *_cause(conn, service)) for service, seq in sorted(seqs.items())]
-    with context.db.write() as conn:
-        for start in range(0, len(work), _CHUNK):
-            upsert(conn, session_work, work[start : start + _CHUNK], key=["service"])
-        following.moved(conn, LANE, upto)
-    faults.point(P_QUEUED)
-    return len(work)
+        started = clock.now()
+        found = enforcement.stale_sessions(
+            self.context.db, self.context.index_db, [one.work.service for one, _behind in ready]
+        )
+        self._unmark([one for one, _behind in ready], found)
+        place = following.place(self.context.db, LANE)
+        # Whose policy moved on meanwhile is looked at again when the workers know that one.
+        moved = enforcement.changed_after(self.context.index_db, place.seq if place is not None else 0)
+        by_service: dict[str, list[Correction]] = {}
+        for correction in found:
+            by_service.setdefault(correction.session.service, []).append(correction)
+        nases: dict[str, NasEntry | None] = {}
+        for one, behind in ready:
+            if one.work.service not in moved:
+                of_service = by_service.get(one.work.service, [])
+                looked = Looked(self._named(one, of_service), behind, started, marked=one.marked)
+                self._begin(looked, of_service, one.few, nases)
+        return len(ready) - len(moved & {one.work.service for one, _behind in ready})
+
+    def _ready(self) -> list[tuple[Waiting, list[str]]]:
+        """The next services whose workers know, or have had their time; few before many, the oldest first."""
+        if not self._waiting:
+            return []
+        with self.context.index_db.read() as conn:
+            known = enforcement.positions(conn)
+        floor, now = min(known.values(), default=1 << 62), clock.monotonic()
+        ready = [one for one in self._waiting.values() if one.work.seq <= floor or one.deadline <= now]
+        ready.sort(key=lambda one: (not one.few, one.work.seq, one.work.service))
+        return [(one, enforcement.behind(known, one.work.seq)) for one in ready[:_LOOK]]
+
+    def _unmark(self, ready: Sequence[Waiting], found: Sequence[Correction]) -> None:
+        services = {one.work.service for one in ready if one.marked}
+        if services:
+            marked = enforcement.marked_sessions(self.context.db)
+            enforcement.unmark(self.context.db, [r for r, s in marked.items() if s in services], found)
+
+    def _begin(
+        self, looked: Looked, found: list[Correction], few: bool, nases: dict[str, NasEntry | None]
+    ) -> None:
+        service = looked.work.service
+        del self._waiting[service]
+        self._looked[service] = looked
+        looked.asked = len(found)
+        if not found:
+            self._closing.append(looked)
+        for correction in found:
+            if correction.action.how == "end-session":
+                self._drivers.submit(self._by_driver, looked, correction)
+                continue
+            source = correction.session.source
+            if source not in nases:
+                nases[source] = nas_of(self.context.index_db, self._seal, source)
+            rank = SINGLE if few else RELEASE if _frees(correction) else MASS
+            ask = correct.start(self._engine, correction, nases[source], self._noting(looked), rank)
+            looked.asks += [ask] if ask is not None else []
+
+    def _noting(self, looked: Looked) -> correct.Settled:
+        def settled(correction: Correction, outcome: Outcome) -> None:
+            self._outcomes.put((looked, correction, outcome))
+            self._woken.set()
+
+        return settled
+
+    def _by_driver(self, looked: Looked, correction: Correction) -> None:
+        try:
+            outcome = correct.end_by_driver(correction, lambda one: end_session(self.context, one))
+        except Exception:  # whatever a driver stumbles over: the session is not proven gone
+            outcome = Outcome("unreachable")
+        self._noting(looked)(correction, outcome)
+
+    def _write(self) -> int:
+        """Record what is settled: many at a time, but nobody waits longer than a moment for others."""
+        self._gather()
+        if not self._settled and not self._closing:
+            return 0
+        under_way = len(self._looked) - len(self._closing)
+        until = self._since + (_GATHER_MANY if under_way > _MANY else _GATHER)
+        if under_way and len(self._settled) < _WRITE and clock.monotonic() < until:
+            return 0
+        faults.point(P_CORRECTED)
+        settled, closing = self._settled, self._closing
+        with self.context.db.write() as conn:
+            correct.record(conn, [(correction, outcome) for _looked, correction, outcome in settled])
+            session_receipts.write(conn, settled, closing)
+        self._settled, self._closing = [], []
+        for looked in closing:
+            self._forget(looked)
+        return len(settled) + len(closing)
+
+    def _gather(self) -> None:
+        """Take the outcomes that are there; the first begins the wait for others."""
+        if not self._settled and not self._closing:
+            self._since = clock.monotonic()
+        while len(self._settled) < _WRITE:
+            try:
+                looked, correction, outcome = self._outcomes.get_nowait()
+            except Empty:
+                return
+            looked.done.append((correction, outcome))
+            self._settled.append((looked, correction, outcome))
+            if len(looked.done) == looked.asked:
+                self._closing.append(looked)
+
+    def _forget(self, looked: Looked) -> None:
+        service = looked.work.service
+        del self._looked[service]
+        if service in self._changed:
+            self._changed.discard(service)
+            self._next_read = 0.0
+        self._patience.pop(service, None)
+        if looked.open and not looked.superseded:
+            # Its mark stays: whoever has not acknowledged is not asked again at once.
+            tries = looked.work.attempts + 1
+            self._patience[service] = (tries, clock.monotonic() + min(_LONGEST, 2**tries))
+
+    def _named(self, one: Waiting, found: Sequence[Correction]) -> Work:
+        """What accounting found is written to the commit whose policy the session should have."""
+        if not one.marked or all(correction.action.why == enforcement.EXCESS for correction in found):
+            return one.work
+        return msgspec.structs.replace(one.work, commit_id=session_work.cause(self.context, one.work.service))
 
 
-def _changed(conn: Connection, after: int, upto: int) -> dict[str, int]:
-    """Service -> sequence, of the services whose wanted policy changed."""
-    rows = conn.execute(
-        sa.select(view_change.c.key, sa.func.max(view_change.c.seq))
-        .where(view_change.c.seq > after, view_change.c.seq <= upto)
-        .group_by(view_change.c.key)
-    )
-    return {bytes(key)[2:].decode(): int(seq) for key, seq in rows if bytes(key)[:2] == b"s:"}
+def _frees(correction: Correction) -> bool:
+    wanted = correction.wanted
+    return wanted is not None and not wanted.garden
 
 
-def _sweep(context: Context, upto: int) -> dict[str, int]:
-    """At the start, or after the view was rebuilt: whoever has a session that is not what it should be."""
-    found = enforcement.stale_sessions(context.db, context.index_db)
-    return {correction.session.service: upto for correction in found}
-
-
-def _row(service: str, seq: int, commit: str, changed_at: datetime) -> dict[str, Any]:
-    return {
-        "service": service, "commit_id": commit, "seq": seq, "queued_at": changed_at,
-        "not_before": clock.now(), "attempts": 0,
-    }  # fmt: skip
-
-
-def _cause(conn: Connection, service: str) -> tuple[str, datetime]:
-    """The newest commit that touched the service or one of its holds; else whatever was indexed last."""
-    own = sa.and_(index_change.c.kind == "service", index_change.c.id == service)
-    # '/' follows '.' in ASCII: the range holds exactly the ids `<service>.<reason>`.
-    holds = sa.and_(
-        index_change.c.kind == "hold", index_change.c.id > f"{service}.", index_change.c.id < f"{service}/"
-    )
-    found = [
-        conn.execute(
-            sa.select(index_change).where(which).order_by(index_change.c.seq.desc()).limit(1)
-        ).first()
-        for which in (own, holds)
-    ]
-    last = max((row for row in found if row is not None), key=lambda row: row.seq, default=None)
-    if last is None:
-        last = conn.execute(sa.select(index_change).order_by(index_change.c.seq.desc()).limit(1)).first()
-    return (last.commit_id, last.changed_at) if last is not None else ("", clock.now())
-
-
-def _due(context: Context) -> list[Work]:
-    with context.db.read() as conn:
-        rows = conn.execute(
-            sa.select(session_work)
-            .where(session_work.c.not_before <= clock.now())
-            .order_by(session_work.c.seq)
-            .limit(_CHUNK)
-        ).all()
-    return [Work(r.service, r.commit_id, r.seq, r.queued_at, r.attempts) for r in rows]
-
-
-def _close(
-    conn: Connection, item: Work, done: Iterable[tuple[enforcement.Correction, Outcome]],
-    behind: list[str], started: datetime,
-) -> None:  # fmt: skip
-    outcomes = list(done)
-    for correction, outcome in outcomes:
-        receipts.record(
-            conn, commit=item.commit_id, lane=1, target=item.service,
-            step=f"session {correction.session.session_ref}", outcome=_word(outcome),
-            asked=f"{correction.action.how} at {correction.session.nas}: {correction.action.why}",
-            answer=f"{outcome.meaning} after {outcome.milliseconds} ms, {outcome.attempts} sent",
-            started_at=started,
-        )  # fmt: skip
-    open_ = [outcome for _, outcome in outcomes if not outcome.done]
-    settled = not open_ and not behind
-    receipts.record(
-        conn, commit=item.commit_id, lane=1, target=item.service, step="policy",
-        outcome="acked" if settled else (_word(open_[0]) if open_ else "timeout"),
-        asked="every worker and every live session on the new policy",
-        answer=_told(len(outcomes), open_, behind), started_at=item.queued_at,
-    )  # fmt: skip
-    where = (session_work.c.service == item.service, session_work.c.seq == item.seq)
-    if settled:
-        conn.execute(sa.delete(session_work).where(*where))
-        events.emit(
-            conn, "service.settled", item.service, {"sessions": len(outcomes)},
-            actor="reconciler", revision=item.commit_id,
-        )  # fmt: skip
-        return
-    wait = timedelta(seconds=min(60, 2**item.attempts))
-    conn.execute(
-        sa.update(session_work)
-        .where(*where)
-        .values(attempts=item.attempts + 1, not_before=clock.now() + wait)
-    )
-
-
-def _word(outcome: Outcome) -> str:
-    return f"nak({outcome.code})" if outcome.result == "nak" else str(outcome.result)
-
-
-def _told(sessions: int, open_: list[Outcome], behind: list[str]) -> str:
-    told = f"{sessions} live session{'' if sessions == 1 else 's'} corrected"
-    parts = [f"{len(open_)} of {sessions} not corrected" if open_ else told]
-    if behind:
-        parts.append(f"not acknowledged by {', '.join(behind)}")
-    return "; ".join(parts)
-
-
-def unsettled(conn: Connection) -> int:
-    """How many services still wait for proof."""
-    return int(conn.execute(sa.select(sa.func.count()).select_from(session_work)).scalar() or 0)
+__all__ = ["LANE", "P_CORRECTED", "P_QUEUED", "SessionLane", "unsettled"]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from core.discovery import ROOMS
 from tests.aaa.test_accounting_kills import WITH_DATABASE, WITHOUT_DATABASE
+from tests.aaa.test_overrides import KILLED_POINTS as LIMITS
+from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
 from tests.crm.test_orders import KILLED_POINTS as CRM
@@ -23,7 +25,17 @@ def test_every_declared_point_has_its_kill() -> None:
         if "testdata" not in file.parts
     )
     declared = set(re.findall(r'faults\.declare\(\s*"([^"]+)"', sources))
-    killed = {*WITH_DATABASE, *WITHOUT_DATABASE, *VIEW, *BILLING, *CRM, *INTENTS, *RECONCILER}
+    killed = {
+        *WITH_DATABASE,
+        *WITHOUT_DATABASE,
+        *LIMITS,
+        *SPOOL,
+        *VIEW,
+        *BILLING,
+        *CRM,
+        *INTENTS,
+        *RECONCILER,
+    }
     assert declared - killed == set(), "declared, but no test kills the process there"
     assert killed - declared == set(), "killed, but no room declares it any more"
     assert len(declared) >= 40

@@ -8,6 +8,7 @@ import msgspec
 
 from aaa.accounting.merge import Session, find, merge
 from aaa.accounting.record import AccountingRecord
+from aaa.limits.noted import Noted
 
 Key = tuple[str, bytes]
 
@@ -20,6 +21,7 @@ class Batch:
         self._loaded: dict[str, Session] = {}
         self._changed: dict[str, Session] = {}
         self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
+        self.noted = Noted()
         # The newest first: an Acct-Session-Id may come back after a reboot.
         for one in sorted(loaded, key=_started, reverse=True):
             self._loaded[one.session_ref] = one
@@ -38,6 +40,8 @@ class Batch:
         elif after != before:
             held[held.index(before)] = after
             self._changed[after.session_ref] = after
+        if after != before:
+            self.noted.take(record, before, after, merged.up, merged.down)
         if (merged.up or merged.down) and after.service:
             octets = self.usage[after.service, datetime.fromtimestamp(record.at, UTC).date()]
             octets[0] += merged.up

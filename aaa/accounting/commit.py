@@ -14,7 +14,8 @@ import structlog
 
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import commit, mark_crowded, write
+from aaa.accounting.store import commit, settle_crowds, write
+from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
 
@@ -48,8 +49,8 @@ class GroupCommit(threading.Thread):
         self._last = 0
         self._ends = threading.Event()
         self._drainer = threading.Thread(target=self._keep_draining, name=f"{name} journal", daemon=True)
-        self._new: SimpleQueue[list[str]] = SimpleQueue()
-        """Services with a new session since the last look for crowded ones."""
+        self._new: SimpleQueue[Noted] = SimpleQueue()
+        """What batches noted of services with a session more or less, since the last look for crowded ones."""
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
@@ -135,15 +136,15 @@ class GroupCommit(threading.Thread):
 
     def _look_for_crowds(self) -> None:
         """After the commit and after the answers: of two nodes that each began a session, the later sees both."""
-        services: set[str] = set()
+        noted = Noted()
         while not self._new.empty():
-            services.update(self._new.get())
+            noted.join(self._new.get())
         try:
             with self._db.write() as conn:
-                mark_crowded(conn, sorted(services))
+                settle_crowds(conn, noted)
                 commit(conn)
         except _AWAY as error:
-            self._new.put(sorted(services))  # when the database is back
+            self._new.put(noted)  # when the database is back
             self._mark_away(error)
         except Exception as error:
             _log.error("services with a session more could not be marked", error=_line(error))
@@ -185,11 +186,11 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AccountingRecord]) -> None:
         with self._db.write() as conn:
-            new = write(conn, records)
+            noted = write(conn, records)
             faults.point(IN_TRANSACTION)
             commit(conn)
-        if new:
-            self._new.put(new)
+        if noted:
+            self._new.put(noted)
 
     def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
         try:

@@ -48,6 +48,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     public_address: str = ""
     port_first: int = 0
     port_last: int = 0
+    circuit: bytes = b""
 
 
 class Merged(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +104,7 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
         public_address=record.public_address if ported else before.public_address,
         port_first=record.port_first if ported else before.port_first,
         port_last=record.port_last if ported else before.port_last,
+        circuit=before.circuit or record.circuit,
     )
     return Merged(merged, up - before.up_octets, down - before.down_octets)
 
@@ -164,6 +166,7 @@ def _new(record: AccountingRecord) -> Session:
         gigawords=False,
         interim=record.interim,
         multi_session_id=record.multi_session_id,
+        circuit=record.circuit,
     )
 
 

@@ -24,6 +24,7 @@ _KINDS = {
     "acct_session_id": BYTEA, "started_at": MOMENT, "updated_at": MOMENT, "stopped_at": MOMENT,
     "stale": BOOL, "inferred": BOOL, "gigawords": BOOL, "nas_port": INT8, "session_time": INT8,
     "up_octets": INT8, "down_octets": INT8, "interim": INT4, "port_first": INT4, "port_last": INT4,
+    "circuit": BYTEA,
 }  # fmt: skip
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
 _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigawords")
@@ -32,7 +33,7 @@ _SHARED = ("policy_hash", "stale")
 _ENDING = ("state", "inferred", "stopped_at", "cause")
 _REST = (
     "service", "source", "framed_address", "framed_prefix", "delegated_prefix", "framed_address6",
-    "multi_session_id", "public_address", "port_first", "port_last", *_COUNTERS,
+    "multi_session_id", "public_address", "port_first", "port_last", "circuit", *_COUNTERS,
 )  # fmt: skip
 _WIDE = (*_SHARED, *_ENDING, *_REST)
 

@@ -17,7 +17,8 @@ _LONGEST_DELAY = 86400 * 7
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
-    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now.
+    subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
+    `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.
     """
 
     kind: int
@@ -47,6 +48,10 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     public_address: str = ""
     port_first: int = 0
     port_last: int = 0
+    circuit: bytes = b""
+    most: int = 1
+    reject: bool = False
+    metered: bool = False
 
     @property
     def started(self) -> float:

@@ -13,8 +13,9 @@ from aaa.accounting import postgres, sqlite
 from aaa.accounting.batch import Batch
 from aaa.accounting.merge import Session
 from aaa.accounting.record import OFF, ON, AccountingRecord
+from aaa.limits.noted import Noted
 from aaa.models import is_open, session
-from core.db import Database, DatabaseAway, lock_row
+from core.db import Database, DatabaseAway
 
 _T = TypeVar("_T")
 _MISSED = 3
@@ -25,22 +26,23 @@ _FIRST: _Place = (datetime.min.replace(tzinfo=UTC), "")
 
 
 def apply(conn: Connection, records: Sequence[AccountingRecord]) -> None:
-    """Write the records in the caller's transaction, and mark services that have one session more now."""
-    mark_crowded(conn, write(conn, records))
+    """Write the records in the caller's transaction, and settle who has one session more, or one less, now."""
+    settle_crowds(conn, write(conn, records))
 
 
-def write(conn: Connection, records: Sequence[AccountingRecord]) -> list[str]:
+def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
     """Write the records in the caller's transaction; those of one session are taken in their order.
 
-    Returns the services that have a new session: `mark_crowded` them, best after the commit, so that of two
-    nodes that each write one the later sees both. Raises DatabaseAway.
+    Returns what limits have to know of it: `settle_crowds` with it, best after the commit, so that of two nodes that
+    each write a session the later sees both. Raises DatabaseAway.
     """
     plain = [record for record in records if record.kind not in (ON, OFF)]
     batch = _written(conn, plain) if plain else Batch([])
     for record in records:
         if record.kind in (ON, OFF):
             close_all(conn, record.nas, datetime.fromtimestamp(record.at, UTC))
-    return sorted({one.service for one in batch.new} - {""})
+    batch.noted.count(conn)
+    return batch.noted
 
 
 def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
@@ -127,20 +129,18 @@ def session_of(row: sa.Row[tuple[object, ...]]) -> Session:
     """A row of table `session` as a Session."""
     fields = dict(row._mapping)
     fields["acct_session_id"] = bytes(fields["acct_session_id"])
+    fields["circuit"] = bytes(fields["circuit"])
     return Session(**fields)
 
 
-def mark_crowded(conn: Connection, services: Sequence[str]) -> None:
-    """A session more of a service that has one: the enforcement lane looks whether that is over its limit.
+def settle_crowds(conn: Connection, noted: Noted) -> None:
+    """A session more of a service that has one: its ghost is closed, or the enforcement lane looks at it.
 
-    Sessions of one bundle (Acct-Multi-Session-Id) are one.
+    Sessions of one bundle (Acct-Multi-Session-Id) are one. Services that refuse are settled whatever they have.
     """
-    crowded = _past(conn, lambda database: database.crowded(conn, services)) if services else []
-    for start in range(0, len(crowded), _CHUNK):
-        chosen = sa.select(session.c.session_ref)
-        chosen = chosen.where(is_open, session.c.service.in_(crowded[start : start + _CHUNK]))
-        refs = conn.scalars(lock_row(conn, chosen.order_by(session.c.session_ref))).all()
-        conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(stale=True))
+    usual = noted.replacing
+    crowded = _past(conn, lambda database: database.crowded(conn, usual)) if usual else []
+    noted.settle(conn, crowded)
 
 
 def commit(conn: Connection) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from aaa.vendors.policy import Policy, changed, hash_of
+from aaa.vendors.policy import GARDEN, Policy, changed, hash_of
 from aaa.vendors.registry import Vendor, change_block, vendor
 
 How = Literal["none", "coa", "disconnect", "end-session"]
@@ -31,9 +31,14 @@ def decide(old: Policy | None, new: Policy | None, nas_vendor: str) -> Action:
     aspects = changed(old, new)
     if not aspects:
         return Action("none")
+    if GARDEN in aspects and new.garden and new.vrf == old.vrf:
+        # The filter holds until the next login, which brings the garden's own address. Never the other way round:
+        # who logged in inside the garden has its address, and has to log in again to get out.
+        aspects -= set(table.coa.closes)
     told = ", ".join(sorted(aspects))
-    if aspects <= set(table.coa.change):
-        return Action("coa", change_block(nas_vendor, old, new, aspects), f"{told} can change while it lives")
+    blocks = {aspect: change_block(nas_vendor, old, new, {aspect}) for aspect in sorted(aspects)}
+    if aspects <= set(table.coa.change) and all(blocks.values()):
+        return Action("coa", b"".join(blocks.values()), f"{told} can change while it lives")
     return _ended(table, f"{told} cannot change while it lives")
 
 

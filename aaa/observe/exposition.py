@@ -19,6 +19,20 @@ _GAUGES = {
     "journal_segments": "Segments of accounting that wait on this node for the database.",
     "accounting_waiting": "Accounting records that wait for their commit.",
     "deferred_waiting": "Requests that wait for a handler (EAP, MS-CHAP, another server).",
+    "radsec_connections": "NASes that are connected by TLS.",
+    "proxy_forwarded": "Requests that were passed on to another server, since the start.",
+    "proxy_answered": "Those that one answered.",
+    "proxy_unanswered": "Those that none answered: the NAS got no answer either, or ours where that is wanted.",
+    "proxy_failover": "How often the next server was asked.",
+    "proxy_filtered": "Attributes of replies that were taken out.",
+    "proxy_loop": "Requests that had been here before.",
+    "proxy_fallback": "Requests of a silent old server that we answered.",
+    "proxy_full": "Requests that found every identifier of a server taken.",
+    "proxy_wrong_reply": "Replies that were not signed for any request of ours.",
+    "proxy_servers_alive": "Other servers that answer.",
+    "proxy_servers_suspect": "Other servers that did not answer lately.",
+    "proxy_servers_dead": "Other servers that do not even answer Status-Server.",
+    "proxy_spool_segments": "Segments of accounting that wait on this node for another server.",
 }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from aaa.radius.sockets import unix_address
+
 _SIZE = 16384
 _ENDING = ".sock"
 
@@ -65,7 +67,7 @@ class Tail:
             lost = self._lost.get(path, 0)
             raw = msgspec.msgpack.encode(msgspec.structs.replace(event, left_out=lost))
             try:
-                with _reachable(path) as name:
+                with unix_address(path.parent, path.name) as name:
                     self._socket.sendto(raw, name)
             except BlockingIOError:
                 self._lost[path] = lost + 1
@@ -90,7 +92,7 @@ def listening(home: Path, wait: float = 0.5) -> Iterator[Iterator[Event | None]]
         port.settimeout(wait)
         before = os.umask(0o177)
         try:
-            with _reachable(path) as name:
+            with unix_address(path.parent, path.name) as name:
                 port.bind(name)
         finally:
             os.umask(before)
@@ -110,16 +112,3 @@ def _events(port: socket.socket) -> Iterator[Event | None]:
             continue
         with suppress(msgspec.MsgspecError):
             yield decoder.decode(raw)
-
-
-@contextmanager
-def _reachable(path: Path) -> Iterator[str]:
-    """A socket's name has at most 107 octets, a folder's may have more: go through the folder's descriptor then."""
-    if len(os.fsencode(path)) <= 100:
-        yield str(path)
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{path.name}"
-    finally:
-        os.close(descriptor)

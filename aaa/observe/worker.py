@@ -11,11 +11,13 @@ from aaa.observe.publish import Published, bounded, publish
 from aaa.observe.tail import Event, Tail
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Verdict
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Pass
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import ACCESS_ACCEPT, ACCESS_REJECT
 from aaa.radius.request import Asked
 from core import clock
+
+_ELSEWHERE = {ACCESS_ACCEPT: "accepted", ACCESS_REJECT: "refused-elsewhere"}
 
 
 class Watched:
@@ -79,35 +81,36 @@ class Watched:
             )
         )
 
-    def settled(self, deferred: Deferred, answer: Answer | None, nanoseconds: int) -> None:
-        """Count what a handler answered: an accept, or another server's refusal (our own are counted with reason)."""
+    def settled(self, deferred: Deferred, answer: Answer | Pass | None, nanoseconds: int) -> None:
+        """Count how long a handler took, and what another server decided: our own methods tell their verdicts."""
         self.latency["deferred"].add(nanoseconds)
-        ask, code = deferred.ask, answer.reply[0] if answer is not None and answer.reply else 0
-        ours = deferred.handler in self._answers.methods.values()
-        if code == ACCESS_ACCEPT:
-            outcome = "accepted"
-        elif code == ACCESS_REJECT:
-            outcome = "refused" if ours else "refused-elsewhere"
-        else:
-            return  # a challenge is no decision yet, silence is none at all
-        if outcome != "refused":
-            self._answers.outcomes[ask.nas.device, outcome] += 1
+        if deferred.handler in self._answers.methods.values() or not isinstance(answer, Answer):
+            return
+        outcome = _ELSEWHERE.get(answer.reply[0] if answer.reply else 0)
+        if outcome is None:
+            return  # a challenge is no decision yet
+        ask = deferred.ask
+        self._answers.outcomes[ask.nas.device, outcome] += 1
         if self.is_tailed and ask.asked is not None:
-            self._tail.tell(self._event(ask.nas, ask.asked, outcome, nanoseconds))
+            self._tail.tell(self._event(ask.nas, ask.asked.login, ask.asked, outcome, nanoseconds // 1000))
 
-    def _decided(self, nas: NasEntry, asked: Asked, verdict: Verdict, nanoseconds: int) -> None:
-        event = self._event(nas, asked, verdict.reason or "accepted", nanoseconds)
+    def _decided(
+        self, nas: NasEntry, login: str, asked: Asked | None, verdict: Verdict, nanoseconds: int
+    ) -> None:
+        event = self._event(nas, login, asked, verdict.reason or "accepted", nanoseconds // 1000)
         self._tail.tell(msgspec.structs.replace(event, service=verdict.service, detail=verdict.detail))
 
-    def _event(self, nas: NasEntry, asked: Asked, outcome: str, nanoseconds: int) -> Event:
+    def _event(
+        self, nas: NasEntry, login: str, asked: Asked | None, outcome: str, microseconds: int
+    ) -> Event:
         return Event(
             at=clock.now().timestamp(),
             worker=self._worker,
             kind="access",
             nas=nas.device,
             outcome=outcome,
-            login=asked.login,
-            calling=asked.calling,
-            circuit=asked.circuits[0].decode("utf-8", "replace") if asked.circuits else "",
-            microseconds=nanoseconds // 1000,
+            login=login,
+            calling=asked.calling if asked else "",
+            circuit=asked.circuits[0].decode("utf-8", "replace") if asked and asked.circuits else "",
+            microseconds=microseconds,
         )

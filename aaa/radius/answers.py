@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aaa.accounting.record import KIND_NAMES, AccountingRecord, read_record
+from aaa.accounting.record import KIND_NAMES, OFF, ON, START, AccountingRecord, read_record
+from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.credentials import reveal
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
+from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radius.quick import Quick, read_quickly
@@ -29,15 +31,16 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    voucher_key,
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
-Observer = Callable[[NasEntry, Asked, Verdict, int], None]
-"""Is told of every decision: the NAS, who asked, what was decided, and the nanoseconds that it took."""
-Elsewhere = Callable[[str, NasEntry], Handler | None]
-"""(login, NAS) -> who asks another RADIUS server about it; None: it is ours."""
+Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
+"""Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
+the nanoseconds that it took (0 where nobody measured).
+"""
 _PROXY = wire.PROXY_STATE
-_HASHES = 10_000
+_WANTS = 10_000
 _BODY = wire.MAX_LENGTH - 38
 
 
@@ -61,7 +64,7 @@ class Answers:
         self.methods: Mapping[str, Handler] = {}
         """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
-        self._hashes: dict[bytes, str] = {}
+        self._wants: dict[bytes, Wanted | None] = {}
         self.dropped: Counter[str] = Counter()
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(NAS, "accepted" or the reason of refusal), since the start."""
@@ -77,11 +80,6 @@ class Answers:
             told[outcome] += count
         told["accounting"] = sum(list(self.records.values()))
         return +told
-
-    def refuse(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
-        """Count a refusal that a handler decided, and tell support."""
-        self.outcomes[nas.device, verdict.reason] += 1
-        self._refused(login, nas, verdict)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""
@@ -142,6 +140,16 @@ class Answers:
         reply = wire.sealed(code, datagram[1], quick.authenticator, secret, body)
         return Answer(reply, code == wire.ACCESS_REJECT)
 
+    def settle(
+        self, login: str, nas: NasEntry, verdict: Verdict, asked: Asked | None = None, nanoseconds: int = 0
+    ) -> None:
+        """Count a decision, whoever made it, and tell those who want to know; `login` is who it was about."""
+        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
+        if verdict.reason:
+            self._refused(login, nas, verdict)
+        for observer in self.observers:
+            observer(nas, login, asked, verdict, nanoseconds)
+
     def _read(self, datagram: bytes, source: str) -> tuple[Packet, NasEntry]:
         nas = self._nases.at(source)
         if nas is None:
@@ -158,7 +166,7 @@ class Answers:
             raise Dropped("no-login")
         other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
         if other is not None:
-            return Deferred(other, Ask(packet, nas, secret, asked))
+            return Deferred(other, Ask(packet, nas, secret, asked), quick=True)
         if asked.unusual:
             handler = self.methods.get(asked.unusual)
             if handler is not None:
@@ -175,15 +183,10 @@ class Answers:
         return Answer(reply_slowly(wire.ACCESS_REJECT, slowly, secret, b""), delayed=True)
 
     def _judged(self, asked: Asked, nas: NasEntry, secret: bytes, authenticator: bytes) -> Verdict:
-        """The verdict, counted; a refusal is told to support."""
         begun = time.perf_counter_ns() if self.observers else 0
         verdict = self._authenticator.judge(asked, nas, secret, authenticator)
-        self.outcomes[nas.device, verdict.reason or "accepted"] += 1
-        if verdict.reason:
-            self._refused(asked.login or asked.calling, nas, verdict)
-        if begun:
-            for observer in self.observers:
-                observer(nas, asked, verdict, time.perf_counter_ns() - begun)
+        took = time.perf_counter_ns() - begun if begun else 0
+        self.settle(asked.login or asked.calling, nas, verdict, asked, took)
         return verdict
 
     @staticmethod
@@ -220,32 +223,32 @@ class Answers:
         if packet.ma_at and not wire.message_authenticator_is_right(packet, secret, bytes(16)):
             raise Dropped("wrong-message-authenticator")
         service, policy = self._classes(packet)
-        whose = (service, policy, self._wanted_hash(service))
+        wanted = self._wanted(service)
+        whose = (service, policy, _hash_of(service, wanted))
         record = read_record(packet, nas.device, nas.source, time.time(), whose, nas.interim)
         if record is None:
             raise Dropped("no-status-type")
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
-        return record if service else self._belonging(record, packet), Answer(
-            wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
-        )
+        if not service and record.kind not in (ON, OFF):
+            service = self._service_of(packet, record)
+            wanted = self._wanted(service)
+        record, through = _noting(record, packet, service, wanted), None
+        if self._elsewhere is not None:
+            record, through = self._elsewhere.account(packet, nas, record)
+        reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
+        return record, Answer(reply, through=through)
 
-    def _belonging(self, record: AccountingRecord, packet: Packet) -> AccountingRecord:
-        """Whose session it is without the Class that we gave: some NASes lose it. By login, circuit or MAC."""
-        service = self._service_of(packet, record) if record.kind not in (7, 8) else ""
-        return msgspec.structs.replace(record, service=service, wanted_hash=self._wanted_hash(service))
-
-    def _wanted_hash(self, service: str) -> str:
-        """The policy that the view wants; "gone" for a service that it does not have, "" for none."""
+    def _wanted(self, service: str) -> Wanted | None:
+        """What the view wants of a service's sessions, or None."""
         raw = self._view.lookup(service_key(service)) if service else None
         if raw is None:
-            return "gone" if service else ""
-        known = self._hashes.get(raw)  # services of one plan have the same record
+            return None
+        known = self._wants.get(raw)  # services of one plan have the same record
         if known is None:
-            wanted = decode(raw, Wanted)
-            known = wanted.policy_hash if wanted else "gone"
-            if len(self._hashes) > _HASHES:
-                self._hashes.clear()
-            self._hashes[raw] = known
+            known = decode(raw, Wanted)
+            if len(self._wants) > _WANTS:
+                self._wants.clear()
+            self._wants[raw] = known
         return known
 
     @staticmethod
@@ -257,8 +260,10 @@ class Answers:
 
     def _service_of(self, packet: Packet, record: AccountingRecord) -> str:
         circuits = read_request(packet).circuits
+        digest = self._authenticator.digest(record.login)
         keys = [
             login_key(record.login),
+            voucher_key(digest) if digest else None,
             *map(circuit_key, circuits),
             mac_key(record.login),
             mac_key(record.calling),
@@ -276,6 +281,32 @@ class Answers:
             if wire.message_authenticator_is_right(packet, secret):
                 return Answer(wire.reply(code, packet, secret))
         raise Dropped("wrong-message-authenticator")
+
+
+def _hash_of(service: str, wanted: Wanted | None) -> str:
+    """The policy that the view wants; "gone" for a service that it does not have, "" for none."""
+    return wanted.policy_hash if wanted is not None else "gone" if service else ""
+
+
+def _noting(
+    record: AccountingRecord, packet: Packet, service: str, wanted: Wanted | None
+) -> AccountingRecord:
+    """The record with what only some need: the service of a NAS that loses Class, where a session begins, limits."""
+    circuit = next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b""
+    usual = wanted is None or (wanted.limit == 1 and wanted.over == "replace" and not wanted.metered)
+    if service == record.service and not circuit and usual and not service.startswith(VOUCHER_ID):
+        return record
+    return msgspec.structs.replace(
+        record,
+        service=service,
+        wanted_hash=_hash_of(service, wanted),
+        # A voucher's code is kept nowhere: its sessions are named by its id.
+        login=service if service.startswith(VOUCHER_ID) else record.login,
+        circuit=circuit,
+        most=wanted.limit if wanted else 1,
+        reject=wanted is not None and wanted.over == "reject",
+        metered=wanted is not None and wanted.metered,
+    )
 
 
 def _quick_secret(datagram: bytes, quick: Quick, nas: NasEntry) -> bytes | None:

@@ -17,7 +17,7 @@ from aaa.radius.packet import Packet
 from aaa.radius.place import is_in, place_of, stranger
 from aaa.radius.request import Asked
 from aaa.view.lookup import View
-from aaa.view.records import Access, circuit_key, decode, login_key, mac_key
+from aaa.view.records import Access, circuit_key, decode, login_key, mac_key, voucher_key
 from aaa.view.seal import Seal
 
 Reason = Literal[
@@ -32,7 +32,7 @@ Reason = Literal[
     "unsupported-method",
 ]
 Proof = Callable[[bytes], bool]
-"""Whether whoever asks has shown that they know this password: how is the method's matter."""
+"""Whether whoever asks has shown that they know this password (b"" when none is stored): how is the method's matter."""
 _SESSION_TIMEOUT = 27
 _FOREVER = 2**32 - 1
 
@@ -64,7 +64,8 @@ class Addresses(Protocol):
 
 class Authenticator:
     """Decides over a View; one for each worker. `overrides`: service -> until when (epoch seconds) its restrictions are
-    lifted on this node; asked only for records that say what the service would get then.
+    lifted on this node; asked only for records that say what the service would get then. `digest` hashes a voucher's
+    code, and gives None for what is none.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class Authenticator:
         attempts: Attempts,
         addresses: Addresses | None = None,
         overrides: Mapping[str, float] | None = None,
+        digest: Callable[[str], bytes | None] = lambda _code: None,
     ) -> None:
         self._view, self._seal, self._attempts = view, seal, attempts
         self._addresses = addresses
         self._overrides = overrides if overrides is not None else {}
+        self.digest = digest
 
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
@@ -95,7 +98,7 @@ class Authenticator:
             return Verdict(b"", "unsupported-method", "", asked.unusual)
         if self._attempts.exhausted(asked.login, nas.device):
             return Verdict(b"", "too-many-attempts")
-        key, access = self._find(asked)
+        key, access = self._find(asked, by_login=proof is not None)
         if access is None:
             self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
@@ -114,12 +117,18 @@ class Authenticator:
             return Verdict(access.blocks[index], "", access.service)
         return self._entitled(asked, nas, access, index)
 
-    def _find(self, asked: Asked) -> tuple[bytes, Access | None]:
-        """By login; by circuit-id or MAC where the record is meant for that (an IPoE line never lets PPP in)."""
+    def _find(self, asked: Asked, by_login: bool) -> tuple[bytes, Access | None]:
+        """By login; by a voucher's code; by circuit-id or MAC where the record is meant for that (an IPoE line never
+        lets PPP in), but not for who brought a proof: it is the login's.
+        """
         key = login_key(asked.login)
         raw = self._view.lookup(key)
-        if raw is not None:
+        if raw is not None or by_login:
             return key, decode(raw, Access)
+        digest = self.digest(asked.login)
+        raw = self._view.lookup(voucher_key(digest)) if digest is not None else None
+        if digest is not None and raw is not None:
+            return voucher_key(digest), decode(raw, Access)
         keys = [circuit_key(circuit) for circuit in asked.circuits]
         mac = mac_key(asked.login) or mac_key(asked.calling)
         for key in [*keys, *([mac] if mac else [])]:
@@ -137,7 +146,7 @@ class Authenticator:
         authenticator: bytes,
         proof: Proof | None,
     ) -> bool:
-        if not access.credential:
+        if not access.credential and proof is None:
             return key[:2] != b"u:" or not access.ppp
         try:
             password = self._seal.open(access.credential, key)
@@ -161,7 +170,7 @@ class Authenticator:
             if released > now:
                 # An override ends by itself: the session does not outlive it.
                 block, until = access.free.blocks[index], int(released)
-                refusal = "" if refusal == "held" else refusal
+                refusal = ""
         if refusal:
             return Verdict(b"", refusal, service)
         if until:

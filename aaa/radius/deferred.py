@@ -15,10 +15,22 @@ from aaa.radius.request import Asked
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A reply and when it may go: an Access-Reject waits (`delayed`)."""
+    """A reply and when it may go: an Access-Reject waits (`delayed`). `through`: accounting that somebody else is to
+    know of; its settling goes through this.
+    """
 
     reply: bytes
     delayed: bool = False
+    through: Callable[[Callable[[bool], None]], Callable[[bool], None]] | None = None
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """The conversation is held by another worker of this node: it gets the datagram, and answers it from its own
+    socket of the shared port. `otherwise` goes when it cannot be reached.
+    """
+
+    worker: str
+    otherwise: Answer
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -30,7 +42,7 @@ class Ask(msgspec.Struct, frozen=True):
     asked: Asked | None = None
 
 
-Respond = Callable[[Answer | None], None]
+Respond = Callable[[Answer | Pass | None], None]
 """Called once, from any thread; None: no answer, and a retransmission is a new chance."""
 
 
@@ -42,7 +54,8 @@ class Handler(Protocol):
 
 
 class Deferred(msgspec.Struct, frozen=True):
-    """A request that a handler takes over."""
+    """A request that a handler takes over. `quick`: it only hands it on, and needs no thread of its own for that."""
 
     handler: Handler
     ask: Ask
+    quick: bool = False

@@ -1,18 +1,140 @@
 """Whose logins another RADIUS server answers: proxied realms, and NASes or realms that have not moved in yet."""
 
+from collections import Counter
 from collections.abc import Callable
 
-from aaa.radius.deferred import Handler
+import msgspec
+
+from aaa.accounting.record import AccountingRecord
+from aaa.proxy.delivery import Delivery
+from aaa.proxy.errands import Errands
+from aaa.proxy.forwarder import Beside, Forwarder
+from aaa.proxy.routes import Route, Routes
+from aaa.proxy.shadow import Shadow
+from aaa.proxy.spool import Entry
+from aaa.proxy.target import Patience
+from aaa.radius import packet as wire
+from aaa.radius.authenticate import Authenticator, Verdict
+from aaa.radius.deferred import Ask, Handler
+from aaa.radius.limits import Attempts, Limits
 from aaa.radius.nases import NasEntry
+from aaa.radius.packet import Packet
+from aaa.radsec.tls import client_context
 from aaa.view.lookup import View
+from aaa.view.records import OLD
 from aaa.view.seal import Seal
+from core import clock
+from core.db import Database
 from core.settings import Settings
+
+Settle = Callable[[bool], None]
+_TOLD = (
+    "forwarded",
+    "answered",
+    "unanswered",
+    "failover",
+    "filtered",
+    "loop",
+    "fallback",
+    "full",
+    "wrong_reply",
+)
+
+
+class Elsewhere:
+    """One worker's way to other servers: (login, NAS) -> the handler that asks there; None: it is ours.
+
+    No thread and no socket exists before the first request that needs one.
+    """
+
+    def __init__(self, settings: Settings, view: View, seal: Seal, worker: str, patience: Patience) -> None:
+        self._settings, self._worker = settings, worker
+        self.errands = Errands(patience, lambda: client_context(settings.home))
+        self.routes = Routes(view, seal)
+        self._proxy_state = b"TL" + bytes.fromhex(seal.fingerprint)
+        """The same on all our nodes: a request that carries it has been here before."""
+        self._authenticator = Authenticator(view, seal, Attempts(Limits()))
+        self.shadow = Shadow(self._decide_to_compare)
+        self._beside = Beside(self._decide, self.shadow.compare)
+        self.delivery = Delivery(
+            settings.home / "radius" / "spool", worker, self.routes, self.errands, self._proxy_state
+        )
+
+    def __call__(self, login: str, nas: NasEntry) -> Handler | None:
+        """Who answers this login elsewhere."""
+        if not nas.moving and "@" not in login:
+            return None
+        route = self.routes.of(login, nas)
+        if route is None or (route.name == OLD and not nas.moving):
+            return None
+        return Forwarder(route, self.errands, self._proxy_state, self._beside)
+
+    def account(
+        self, packet: Packet, nas: NasEntry, record: AccountingRecord
+    ) -> tuple[AccountingRecord, Callable[[Settle], Settle] | None]:
+        """Accounting of a session: the record as we keep it, and what its settling has to go through: the spool of
+        the server that is to know of it. None: it is ours alone.
+        """
+        route, copied = self.routes.of(record.login, nas), False
+        if route is None:
+            old = self.routes.named(OLD)
+            if old is None or not old.copy:
+                return record, None
+            route, copied = old, True
+        if self._proxy_state in packet.all(wire.PROXY_STATE):
+            self.errands.counted["loop"] += 1
+            return record, lambda settle: lambda _durable: settle(False)
+        entry = Entry(route.name, packet.raw, nas.device, clock.now().timestamp())
+        if not copied:
+            record = _not_ours(record, route)
+        return record, lambda settle: self.delivery.after(entry, settle)
+
+    def gauges(self) -> dict[str, float]:
+        """For metrics: what was passed on, how it went, and how the other servers are doing."""
+        states = Counter(self.errands.states().values())
+        return {
+            **{f"proxy_{what}": self.errands.counted[what] for what in _TOLD},
+            **{f"proxy_servers_{state}": states[state] for state in ("alive", "suspect", "dead")},
+            "proxy_spool_segments": self.delivery.segments,
+        }
+
+    def start(self) -> None:
+        """Deliver what an earlier run left in the spool."""
+        if self._worker == f"{self._settings.node}-0":
+            known = [f"{self._settings.node}-{index}" for index in range(self._settings.radius_workers)]
+            self.delivery.adopt(known)
+        self.delivery.start()
+
+    def flush(self, db: Database) -> None:
+        """Write what was compared. Raises what the database raises; nothing is lost then."""
+        self.shadow.flush(db)
+
+    def stop(self) -> None:
+        """Sync the spool; what is under way is given up, what is spooled waits for the next run."""
+        self.delivery.stop()
+        self.errands.stop()
+
+    def _decide(self, ask: Ask) -> Verdict:
+        assert ask.asked is not None
+        return self._authenticator.decide(ask.packet, ask.asked, ask.nas, ask.secret)
+
+    def _decide_to_compare(self, ask: Ask) -> Verdict:
+        """For EAP and MS-CHAP the password is the old server's matter: what we compare is what the login gets."""
+        assert ask.asked is not None
+        proof = (lambda _password: True) if ask.asked.unusual else None
+        return self._authenticator.decide(ask.packet, ask.asked, ask.nas, ask.secret, proof)
+
+
+def _not_ours(record: AccountingRecord, route: Route) -> AccountingRecord:
+    """Another server gave the session its policy: we count it, and enforce nothing on it. A reseller's login belongs to
+    no service of ours, whatever Class it came with.
+    """
+    service = record.service if route.old else ""
+    return msgspec.structs.replace(record, service=service, policy_hash="", wanted_hash="")
 
 
 def elsewhere(
-    settings: Settings,  # noqa: ARG001
-    view: View,  # noqa: ARG001
-    seal: Seal,  # noqa: ARG001
-) -> Callable[[str, NasEntry], Handler | None] | None:
-    """(login, NAS) -> the handler that asks there; None where nothing is asked elsewhere at all."""
-    return None
+    settings: Settings, view: View, seal: Seal, worker: str = "0", patience: Patience | None = None
+) -> Elsewhere:
+    """What a worker asks elsewhere, and how."""
+    return Elsewhere(settings, view, seal, worker, patience or Patience())

@@ -74,6 +74,10 @@ class RadiusClient:
             body += pair(2, hide(password.encode(), self._secret, authenticator))
         return self._ask(self._auth, wire.ACCESS_REQUEST, body + attributes, authenticator)
 
+    def access(self, body: bytes, authenticator: bytes) -> Reply | None:
+        """Access-Request with these attributes under this authenticator, for methods that ask in their own way."""
+        return self._ask(self._auth, wire.ACCESS_REQUEST, body, authenticator)
+
     def account(self, body: bytes) -> Reply | None:
         """Accounting-Request with these attributes; None when it is not acknowledged."""
         return self._ask(self._acct, wire.ACCOUNTING_REQUEST, body, None)

@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True):
     attempts: int = 10
     window: float = 60.0
     remember: float = 8.0
-    most: int = 25_000
+    most: int = 16_000
 
 
 class Attempts:

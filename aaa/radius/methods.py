@@ -2,6 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
+from aaa.eap.certificates import Certificates
+from aaa.eap.handler import EapHandler
+from aaa.eap.message import offered
+from aaa.eap.state import StateBox
+from aaa.mschap.handler import MsChap
 from aaa.radius.authenticate import Authenticator, Verdict
 from aaa.radius.deferred import Handler
 from aaa.radius.nases import NasEntry
@@ -10,10 +15,17 @@ from core.settings import Settings
 
 
 def methods(
-    settings: Settings,  # noqa: ARG001
-    authenticator: Authenticator,  # noqa: ARG001
-    seal: Seal,  # noqa: ARG001
-    refused: Callable[[str, NasEntry, Verdict], None],  # noqa: ARG001
+    settings: Settings,
+    worker: str,
+    authenticator: Authenticator,
+    seal: Seal,
+    settled: Callable[[str, NasEntry, Verdict], None],
 ) -> Mapping[str, Handler]:
-    """The handlers of one worker."""
-    return {}
+    """The handlers of one worker. `settled` is told of every decision: (login, NAS, verdict)."""
+    folder = settings.home / "radius" / "tls"
+    certificates = Certificates(folder)
+    if folder.exists():
+        certificates.contexts()  # what is wrong with them is told at the start, not at the first login
+    methods_offered = offered(settings.radius_eap_methods)
+    eap = EapHandler(worker, authenticator, settled, certificates, StateBox(seal), methods_offered)
+    return {"MS-CHAP": MsChap(authenticator, settled), "EAP": eap}

@@ -24,6 +24,8 @@ class NasEntry(msgspec.Struct, frozen=True):
     coa_port: int
     coa_rate: int
     interim: int
+    moving: str = ""
+    """`shadow` or `proxy` while its old RADIUS server answers it."""
 
     def __repr__(self) -> str:
         return f"NasEntry({self.device} at {self.source})"
@@ -72,6 +74,7 @@ def entry_at(lookup: Callable[[bytes], bytes | None], seal: Seal, source: str) -
         coa_port=record.coa_port,
         coa_rate=record.coa_rate,
         interim=record.interim,
+        moving=record.moving,
     )
 
 

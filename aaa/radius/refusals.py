@@ -5,6 +5,7 @@ from collections import deque
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from aaa.limits.limit import VOUCHER_ID
 from aaa.models import refusal
 from aaa.radius.authenticate import Verdict
 from aaa.radius.nases import NasEntry
@@ -22,10 +23,11 @@ class Refusals:
 
     def note(self, login: str, nas: NasEntry, verdict: Verdict) -> None:
         """Remember why somebody was refused. When the database is away, the oldest are lost: they are no record."""
+        named = verdict.service if verdict.service.startswith(VOUCHER_ID) else login  # a code is kept nowhere
         self._waiting.append(
             {
                 "at": clock.now(),
-                "login": login[:253],
+                "login": named[:253],
                 "nas": nas.device,
                 "reason": verdict.reason,
                 "detail": verdict.detail[:253],

@@ -1,16 +1,21 @@
 """RadiusServer: the workers of a node, their shared ports, and the snapshot that they start from."""
 
 import multiprocessing
+import socket
 import threading
-from multiprocessing.context import SpawnContext, SpawnProcess
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 import structlog
 
+from aaa.eap.message import offered
+from aaa.errors import ViewNotThere
 from aaa.radius.limits import Limits
-from aaa.radius.sockets import bind_shared
+from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
+from aaa.radsec.tls import has_certificates
 from aaa.view.derived import open_derived
-from aaa.view.lookup import snapshot
+from aaa.view.lookup import View, snapshot
 from aaa.view.seal import Seal
 from core.settings import Settings
 
@@ -25,20 +30,28 @@ class RadiusServer:
     `acct_port` say which were taken.
     """
 
+    _body = staticmethod(serve_worker)
+
     def __init__(self, settings: Settings, limits: Limits | None = None, in_process: bool = False) -> None:
         self.settings = settings
         self._limits = limits or Limits()
         self._count = 1 if in_process else settings.radius_workers
         self._in_process = in_process
+        offered(settings.radius_eap_methods)  # a misspelt one would end every worker
         auth = bind_shared(settings.radius_host, settings.radius_auth_port, self._count)
         acct = bind_shared(settings.radius_host, settings.radius_acct_port, self._count)
         # We keep the sockets: what arrives while a dead worker is replaced waits in them.
         self._sockets = list(zip(auth, acct, strict=True))
+        self._streams = _streams(settings, self._count)
+        self.radsec_port: int = self._streams[0].getsockname()[1] if self._streams else 0
         self.auth_port: int = auth[0].getsockname()[1]
         self.acct_port: int = acct[0].getsockname()[1]
-        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        # One clean process imports what a worker needs and forks every worker: a node is up sooner, and its workers
+        # share that memory. What they look up they share through the mapped base file.
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["aaa.radius.worker"])
         self._stop = threading.Event()
-        self._workers: list[SpawnProcess | threading.Thread] = []
+        self._workers: list[ForkServerProcess | threading.Thread] = []
         self._watch: threading.Thread | None = None
         self._here: Worker | None = None
 
@@ -50,7 +63,7 @@ class RadiusServer:
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers; none in process."""
-        return [one.pid for one in self._workers if isinstance(one, SpawnProcess) and one.pid]
+        return [one.pid for one in self._workers if isinstance(one, ForkServerProcess) and one.pid]
 
     @property
     def worker(self) -> Worker:
@@ -75,14 +88,14 @@ class RadiusServer:
         if self._watch is not None:
             self._watch.join(timeout=5)
         for worker in self._workers:
-            if isinstance(worker, SpawnProcess):
+            if isinstance(worker, ForkServerProcess):
                 worker.terminate()  # SIGTERM: it commits what it has
         for worker in self._workers:
             worker.join(timeout=20)
         for worker in self._workers:
-            if isinstance(worker, SpawnProcess) and worker.is_alive():
+            if isinstance(worker, ForkServerProcess) and worker.is_alive():
                 worker.kill()
-        for pair in self._sockets:
+        for pair in (*self._sockets, self._streams):
             for one in pair:
                 one.close()
 
@@ -92,15 +105,20 @@ class RadiusServer:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def _launch(self, index: int) -> SpawnProcess | threading.Thread:
+    def _launch(self, index: int) -> ForkServerProcess | threading.Thread:
         if self._in_process:
-            self._here = worker = Worker(self.settings, index, self._stop, self._sockets[index], self._limits)
-            made: SpawnProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
+            self._here = worker = Worker(
+                self.settings, index, self._stop, self._sockets[index], self._limits, self._stream(index)
+            )
+            made: ForkServerProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
         else:
-            args = (self.settings, index, self._sockets[index], self._limits)
-            made = self._context.Process(target=serve_worker, args=args, daemon=True)
+            args = (self.settings, index, self._sockets[index], self._limits, self._stream(index))
+            made = self._context.Process(target=self._body, args=args, daemon=True)
         made.start()
         return made
+
+    def _stream(self, index: int) -> socket.socket | None:
+        return self._streams[index] if self._streams else None
 
     def _replace_dead(self) -> None:
         while not self._stop.wait(_WATCH):
@@ -110,7 +128,12 @@ class RadiusServer:
                     self._workers[index] = self._launch(index)
 
     def _snapshot(self) -> None:
-        """A fresh base file, so that workers share it instead of each holding the records."""
+        """A base file, so that workers share it instead of each holding the records. One that is there will do:
+        nobody waits for the database, and what changed since is followed.
+        """
+        with suppress(ViewNotThere):
+            View.load(view_folder(self.settings))
+            return
         try:
             db = open_derived(self.settings)
             try:
@@ -119,3 +142,10 @@ class RadiusServer:
                 db.close()
         except Exception as error:
             _log.warning("no new snapshot: starting from the last", error=str(error).splitlines()[0])
+
+
+def _streams(settings: Settings, count: int) -> list[socket.socket]:
+    """Sockets for RadSec, where there are certificates for it."""
+    if not has_certificates(settings.home):
+        return []
+    return bind_stream(settings.radius_host, settings.radius_radsec_port, count)

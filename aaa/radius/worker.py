@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.commit import GroupCommit
@@ -26,17 +25,21 @@ from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import sweep_silent
 from aaa.errors import ViewNotThere
 from aaa.health import count_logins, forget_logins
+from aaa.limits.codes import Codes
+from aaa.limits.overrides import Overrides, drain
 from aaa.observe.worker import Watched
-from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
-from aaa.radius.deferred import Answer, Deferred
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
+from aaa.radius.neighbours import Neighbours
 from aaa.radius.refusals import Refusals
-from aaa.view.derived import impatient
+from aaa.radius.sockets import receive, receive_burst, send
+from aaa.radsec.server import radsec_server
+from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
@@ -49,16 +52,6 @@ _Source = tuple[str, int]
 _TIDY = 60
 _COUNT = 5
 _SWITCH = 0.0005
-# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
-_IMPATIENT = {
-    "connect_timeout": "2",
-    "tcp_user_timeout": "4000",
-    "keepalives_idle": "4",
-    "keepalives_interval": "2",
-    "keepalives_count": "2",
-    # Every statement here is a few look-ups by key: a plan that reads a table through is never right.
-    "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
-}
 
 
 class Worker:
@@ -71,6 +64,7 @@ class Worker:
         stop: threading.Event,
         sockets: tuple[socket.socket, socket.socket],
         limits: Limits | None = None,
+        stream: socket.socket | None = None,
     ) -> None:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
@@ -78,23 +72,28 @@ class Worker:
         self.view = load_view(settings)
         seal = Seal.of(settings.home)
         self.refusals = Refusals()
-        authenticator = Authenticator(self.view, seal, Attempts(self._limits))
-        self.answers = Answers(
-            self.view,
-            NasTable(self.view, seal),
-            authenticator,
-            self.refusals.note,
-            elsewhere(settings, self.view, seal),
+        overrides, codes = Overrides(settings.home), Codes.of(settings.home)
+        authenticator = Authenticator(
+            self.view, seal, Attempts(self._limits), overrides=overrides, digest=codes.digest
         )
-        self.answers.methods = methods(settings, authenticator, seal, self.answers.refuse)
-        self._deferred: SimpleQueue[tuple[Deferred, Callable[[Answer | None], None]]] = SimpleQueue()
+        self.elsewhere = elsewhere(settings, self.view, seal, self.name)
+        nases = NasTable(self.view, seal)
+        self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
+        self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
+        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._duplicates = Duplicates(self._limits)
+        self._neighbours = Neighbours(settings.home / "radius", self.name)
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.commit = GroupCommit(self._db, self._journal)
-        self._keeper, self._began = index == 0, clock.now()
+        self._radsec = radsec_server(
+            settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
+        )
+        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        self._took = self.watched.latency["access"].add
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
@@ -104,68 +103,92 @@ class Worker:
             self._serve_accounting,
             self._send_delayed,
             self._handle_deferred,
+            self._take_passed,
             self._record,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
+        self.elsewhere.start()
         self._follower.start()
+        self._neighbours.listen()
         for thread in threads:
             thread.start()
+        if self._radsec is not None:
+            self._radsec.start()
         self._stop.wait()
+        if self._radsec is not None:
+            self._radsec.stop()
         for thread in (*threads, self._follower):
             thread.join(timeout=5)
+        self._neighbours.close()
         self.commit.stop()
+        self.elsewhere.stop()
         self._db.close()
 
     def _serve_access(self) -> None:
-        """One blocking socket and one pass a request: what every login pays for is in here and in `Answers.access`."""
-        duplicates, access, auth = Duplicates(self._limits), self.answers.access, self._auth
-        stopped, receive_from, now = self._stop.is_set, auth.recvfrom, time.perf_counter_ns
-        took = self.watched.latency["access"].add
-        while not stopped():
-            try:
-                datagram, source = receive_from(wire.MAX_LENGTH)
-            except (BlockingIOError, ConnectionError):
-                continue
-            begun = now()
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                self.watched.repeated += 1
-                send(auth, known, source)
-                continue
-            answer = access(datagram, source[0])
-            if answer is None:
-                continue
-            if isinstance(answer, Deferred):
-                duplicates.put(key, Duplicates.PENDING)
-                self._deferred.put(
-                    (answer, self._timed(answer, self._settler(duplicates, key, source), begun))
-                )
-            elif answer.delayed:
-                self._settler(duplicates, key, source)(answer)
-            else:
-                duplicates.put(key, answer.reply)
-                send(auth, answer.reply, source)
-                took(now() - begun)
+        """What came together is received, answered and sent together: the kernel's network code and ours push each
+        other out of the processor's caches, and taking turns for every request made a login a quarter dearer.
+        """
+        port, answer = self._auth, self._access
+        while not self._stop.is_set():
+            ready = []
+            for datagram, source in receive_burst(port):
+                reply = answer(datagram, source)
+                if reply is not None:
+                    ready.append((reply, source))
+            for reply, source in ready:
+                send(port, reply, source)
 
-    def _timed(
-        self, deferred: Deferred, settle: Callable[[Answer | None], None], begun: int
-    ) -> Callable[[Answer | None], None]:
+    def _take_passed(self) -> None:
+        """Conversations that we hold, whose NAS changed its source port to another worker's share."""
+        while not self._stop.is_set():
+            self._neighbours.take(self._answer_now)
+
+    def _answer_now(self, datagram: bytes, source: _Source) -> None:
+        reply = self._access(datagram, source)
+        if reply is not None:
+            send(self._auth, reply, source)
+
+    def _access(self, datagram: bytes, source: _Source) -> bytes | None:
+        """The reply that may go now; None when none is due, or not yet."""
+        begun, duplicates = time.perf_counter_ns(), self._duplicates
+        key = (source, datagram[1:2], datagram[4:20])
+        known = duplicates.get(key)
+        if known is not None:
+            self.watched.repeated += 1
+            return known or None  # PENDING is no reply
+        answer = self.answers.access(datagram, source[0])
+        if answer is None:
+            return None
+        if isinstance(answer, Deferred):
+            duplicates.put(key, Duplicates.PENDING)
+            self._defer(answer, self._timed(answer, self._settler(key, datagram, source), begun))
+        elif answer.delayed:
+            self._settler(key, datagram, source)(answer)
+        else:
+            duplicates.put(key, answer.reply)
+            self._took(time.perf_counter_ns() - begun)
+            return answer.reply
+        return None
+
+    def _timed(self, deferred: Deferred, settle: Respond, begun: int) -> Respond:
         """The same, and what came of it after how long."""
 
-        def settled(answer: Answer | None) -> None:
+        def settled(answer: Answer | Pass | None) -> None:
             settle(answer)
             self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
 
         return settled
 
-    def _settler(
-        self, duplicates: Duplicates, key: object, source: _Source
-    ) -> Callable[[Answer | None], None]:
+    def _settler(self, key: object, datagram: bytes, source: _Source) -> Respond:
         """Sends an answer, at once or after the reject delay, and remembers it for retransmissions."""
+        duplicates = self._duplicates
 
-        def settle(answer: Answer | None) -> None:
+        def settle(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Pass):
+                # Whoever gets it remembers it: a retransmission goes the same way.
+                passed = self._neighbours.pass_on(answer.worker, datagram, source)
+                answer = None if passed else answer.otherwise
             if answer is None:
                 duplicates.forget(key)
             elif answer.delayed and self._limits.reject_delay:
@@ -185,11 +208,20 @@ class Worker:
                 deferred, settle = self._deferred.get(timeout=0.25)
             except Empty:
                 continue
-            try:
-                deferred.handler.handle(deferred.ask, settle)
-            except Exception as error:  # a bug for one request must not end the thread
-                _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
-                settle(None)
+            self._handle(deferred, settle)
+
+    def _defer(self, deferred: Deferred, settle: Respond) -> None:
+        if deferred.quick:
+            self._handle(deferred, settle)
+        else:
+            self._deferred.put((deferred, settle))
+
+    def _handle(self, deferred: Deferred, settle: Respond) -> None:
+        try:
+            deferred.handler.handle(deferred.ask, settle)
+        except Exception as error:  # a bug for one request must not end the thread
+            _log.error("a request could not be handled", nas=deferred.ask.nas.device, error=repr(error))
+            settle(None)
 
     def _send_delayed(self) -> None:
         """Rejects leave in the order of their coming: all wait equally long."""
@@ -224,7 +256,21 @@ class Worker:
                 continue
             duplicates.put(key, Duplicates.PENDING)
             settle = _after(duplicates, key, acct, answer.reply, source)
-            self.commit.submit(record, self._recorded(settle, record, begun))
+            self._submit(record, answer, self._recorded(settle, record, begun))
+
+    def _by_stream(self, read: Deferred | tuple[AccountingRecord, Answer], settle: Respond) -> None:
+        """What came by RadSec and is answered later: by a handler, or when its record is durable."""
+        begun = time.perf_counter_ns()
+        if isinstance(read, Deferred):
+            self._defer(read, self._timed(read, settle, begun))
+            return
+        record, answer = read
+        settled = self._recorded(lambda durable: settle(answer if durable else None), record, begun)
+        self._submit(record, answer, settled)
+
+    def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
+        """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
+        self.commit.submit(record, answer.through(settle) if answer.through else settle)
 
     def _recorded(
         self, settle: Callable[[bool], None], record: AccountingRecord, begun: int
@@ -247,8 +293,11 @@ class Worker:
             try:
                 self._tell()
                 self.refusals.flush(self._db)
+                self.elsewhere.flush(self._db)
                 if rounds % _COUNT == 0:
                     self._count_logins()
+                if self._keeper:
+                    drain(self._home, self._db, int(time.time()))
                 if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
                     tidy(self._db, self._began)
             except Exception as error:
@@ -268,6 +317,8 @@ class Worker:
             "journal_segments": self._journal.segments,
             "accounting_waiting": self.commit.waiting,
             "deferred_waiting": self._deferred.qsize(),
+            "radsec_connections": self._radsec.connections if self._radsec else 0,
+            **self.elsewhere.gauges(),
         }
 
     def _count_logins(self) -> None:
@@ -295,25 +346,6 @@ def _after(
     return settled
 
 
-def receive(port: socket.socket) -> tuple[bytes, _Source] | None:
-    """The next datagram, or None after a quarter second of silence."""
-    try:
-        datagram, source = port.recvfrom(wire.MAX_LENGTH)  # what is longer is padding
-    except (BlockingIOError, ConnectionError):
-        return None
-    return datagram, source
-
-
-def send(port: socket.socket, reply: bytes, source: _Source) -> None:
-    """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
-    if not reply:
-        return
-    try:
-        port.sendto(reply, source)
-    except OSError as error:
-        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
-
-
 def tidy(db: Database, up_since: datetime) -> None:
     """Close sessions that fell silent while we listened, and forget old counts of logins."""
     now = clock.now()
@@ -335,30 +367,24 @@ def view_folder(settings: Settings) -> Path:
     return settings.home / "radius" / "view"
 
 
-def accounting_database(settings: Settings) -> Database:
-    """Recorded state, without the patience of others: after two seconds the journal takes over."""
-    url = sa.make_url(settings.database_url)
-    if url.get_backend_name() == "postgresql":
-        url = url.update_query_dict(_IMPATIENT)
-    return impatient(Database(url.render_as_string(hide_password=False), ping=False), 2000)
-
-
 def serve_worker(
     settings: Settings,
     index: int,
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
+    stream: socket.socket | None = None,
 ) -> None:
     """Body of a worker process: serves until SIGTERM, or until the parent is gone.
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    gc.freeze()  # what was imported before the fork stays shared: the collector would write to all of it
     # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
     sys.setswitchinterval(_SWITCH)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
-    worker = Worker(settings, index, stop, sockets, limits)
+    worker = Worker(settings, index, stop, sockets, limits, stream)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

@@ -13,21 +13,32 @@ from aaa.vendors.policy import GARDEN_NAME, Policy
 
 _FOLDER = Path(__file__).parent
 # The order of a reply: address first, as some NASes stop reading at an unknown attribute.
-_ASPECTS = ("address4", "pool4", "wan6", "pool6", "pd", "pdpool", "rate", "garden", "timeout", "interim")
+_ASPECTS = (
+    "vrf", "address4", "pool4", "wan6", "pool6", "pd", "pdpool", "rate", "garden", "portal", "octets", "timeout",
+    "interim",
+)  # fmt: skip
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One attribute of an aspect: a name of the dictionary and a template of its value."""
+    """One attribute of an aspect: a name of the dictionary and a template of its value. `when` names a word that
+    must say something (`down`, `old_down`, `in_garden`, …); without it the line is left out.
+    """
 
     name: str
     value: str
     tag: int = 0
+    when: str = ""
 
 
 class Coa(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a live session takes: aspects that a CoA can change, and whether it can be disconnected by RADIUS."""
+    """What a live session takes: aspects that a CoA can change, and whether it can be disconnected by RADIUS.
+
+    `closes`: what the garden, put on by CoA, makes harmless by itself. Its filter looks at every packet, IPv6 and
+    established flows too, so another address may wait for the next login. An address list does not: those stay open.
+    """
 
     change: tuple[str, ...] = ()
+    closes: tuple[str, ...] = ()
     disconnect: bool = False
     port: int = 3799
 
@@ -68,7 +79,7 @@ def _read(name: str) -> Vendor:
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise VendorTableNotUsable(str(path), str(error)) from error
     named = {
-        key: msgspec.structs.replace(value, name=key, number=table.number)
+        key: msgspec.structs.replace(value, name=key, number=value.number or table.number)
         for key, value in table.attributes.items()
     }
     return msgspec.structs.replace(table, attributes=named)
@@ -82,7 +93,9 @@ def reply_block(name: str, policy: Policy) -> bytes:
 
 
 def change_block(name: str, old: Policy, new: Policy, aspects: set[str]) -> bytes:
-    """The attributes of a CoA-Request that changes these aspects of a live session."""
+    """The attributes of a CoA-Request that changes these aspects of a live session; none for an aspect that the
+    vendor has no word for in this direction (the end of a speed limit, say).
+    """
     table = vendor(name)
     return b"".join(_lines(table, table.reply | table.change, sorted(aspects), old, new))
 
@@ -93,7 +106,8 @@ def _lines(
     words = _words(new) | {f"old_{key}": value for key, value in _words(old).items()}
     for aspect in aspects:
         for line in rows.get(aspect, ()):
-            yield encode(table.attributes[line.name], line.value.format(**words), line.tag)
+            if not line.when or words[line.when]:
+                yield encode(table.attributes[line.name], line.value.format(**words), line.tag)
 
 
 def _has(policy: Policy, aspect: str) -> bool:
@@ -105,7 +119,13 @@ def _has(policy: Policy, aspect: str) -> bool:
 def _words(policy: Policy) -> dict[str, object]:
     fields = msgspec.structs.asdict(policy)
     kilo = {f"{key}_k": -(-fields[key] // 1000) for key in ("down", "up")}
-    return fields | kilo | {"garden": GARDEN_NAME}
+    number = policy.vrf if policy.vrf.isdecimal() else ""
+    return (
+        fields
+        | kilo
+        | {"garden": GARDEN_NAME, "in_garden": policy.garden, "outside": not policy.garden}
+        | {"vrf_number": number}
+    )
 
 
 @cache

@@ -16,15 +16,18 @@ _FOLLOW = {
     "device": {"line", "edge"},
     "edge": {"device", "link"},
     "pool": {"edge"},
+    "site": {"device"},
 }
-PROJECTED = ("plan", "device", "edge", "pool", "link")
+PROJECTED = ("plan", "device", "edge", "pool", "link", "site")
 
 
 class Affected(msgspec.Struct):
-    """Services and devices (NASes) to compile again."""
+    """Services, devices (NASes) and radio lines to compile again, and whether trunkline.yaml's realms."""
 
     services: set[str] = msgspec.field(default_factory=set)
     devices: set[str] = msgspec.field(default_factory=set)
+    lines: set[str] = msgspec.field(default_factory=set)
+    config: bool = False
 
 
 def affected(
@@ -35,6 +38,7 @@ def affected(
     """
     found, skip = Affected(), set(unchanged)
     waiting = list(changes)
+    named = set(waiting)
     seen: set[tuple[str, str]] = set()
     while waiting:
         kind, identifier = waiting.pop()
@@ -47,9 +51,19 @@ def affected(
             found.services.add(identifier.rpartition(".")[0])
         elif kind == "device":
             found.devices.add(identifier)
+        elif kind == "line" and ((kind, identifier) in named or _is_radio(reader, identifier)):
+            # A line that changed itself may have been a radio line until now.
+            found.lines.add(identifier)
+        elif kind == "config":
+            found.config = True
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found
+
+
+def _is_radio(reader: Reader, line_id: str) -> bool:
+    line = reader.get("line", line_id)
+    return line is not None and line.type == "radio"
 
 
 def projection(reader: Reader, kind: str, identifier: str) -> bytes:
@@ -59,21 +73,36 @@ def projection(reader: Reader, kind: str, identifier: str) -> bytes:
 
 
 def _device(device: Any) -> object:
-    nas = None if device.nas is None or device.state == "retired" else (device.nas.vendor, device.nas.interim)
+    nas = None
+    if device.nas is not None and device.state != "retired":
+        nas = device.nas.vendor, device.nas.interim, device.nas.hotspot
     olt = None if device.olt is None else (device.olt.edge, device.olt.circuit_id)
-    return nas, olt, None if device.ap is None else device.ap.edge
+    return nas, olt, None if device.ap is None else (device.ap.edge, _sectors(device.ap)), device.site
+
+
+def _sectors(ap: Any) -> object:
+    return [(name, sector.svlan, sector.auth) for name, sector in sorted(ap.sectors.items())]
 
 
 def _edge(edge: Any) -> object:
     pools = edge.pools
-    return [bng.device for bng in edge.bngs], pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    page = edge.garden.url if edge.garden is not None else None
+    used = pools.cgnat, pools.public, pools.pd, pools.wan6, pools.garden
+    return [bng.device for bng in edge.bngs], *used, edge.vrf, page
+
+
+def _plan(plan: Any) -> object:
+    rate = plan.rate and (int(plan.rate.down), int(plan.rate.up))
+    then = plan.fair_use and (int(plan.fair_use.then.down), int(plan.fair_use.then.up))
+    return rate, bool(plan.schedule), then, plan.prepaid and plan.prepaid.exhausted
 
 
 _PARTS: dict[str, Any] = {
-    "plan": lambda plan: plan.rate and (int(plan.rate.down), int(plan.rate.up)),
+    "plan": _plan,
     "device": _device,
     "edge": _edge,
     # Records name a pool that NASes allocate from; what is in it is the BNG's matter.
     "pool": lambda pool: pool.allocate,
     "link": lambda link: getattr(link, "edge", None),
+    "site": lambda site: site.timezone,
 }

@@ -7,7 +7,8 @@ key, record), sorted by key · a table of u64 slots (offset of an entry, 0 = emp
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -31,14 +32,15 @@ def write_base(path: Path, records: Iterable[tuple[bytes, bytes]], seq: int, gen
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(bytes(_HEAD.size))
-        offsets: list[tuple[int, int]] = []
+        digests, offsets = array("I"), array("Q")  # a list of a million pairs would be a hundred megabytes
         at = _HEAD.size
         for key, record in records:
             file.write(_ENTRY.pack(len(key), len(record)) + key + record)
-            offsets.append((crc32(key), at))
+            digests.append(crc32(key))
+            offsets.append(at)
             at += _ENTRY.size + len(key) + len(record)
         file.write(bytes(-at % 8))
-        table = _slots(offsets)
+        table = _slots(digests, offsets)
         file.write(table)
         file.seek(0)
         size = len(table) // 8
@@ -49,10 +51,10 @@ def write_base(path: Path, records: Iterable[tuple[bytes, bytes]], seq: int, gen
     return len(offsets)
 
 
-def _slots(offsets: list[tuple[int, int]]) -> bytes:
+def _slots(digests: Sequence[int], offsets: Sequence[int]) -> bytes:
     size = 1 << max(3, (len(offsets) * 3 // 2).bit_length())
     table = memoryview(bytearray(size * 8)).cast("Q")
-    for digest, at in offsets:
+    for digest, at in zip(digests, offsets, strict=True):
         slot = digest & (size - 1)
         while table[slot]:
             slot = (slot + 1) & (size - 1)
@@ -98,6 +100,12 @@ class Base:
             key, record = self._entry(at)
             yield key, record
             at += _ENTRY.size + len(key) + len(record)
+
+    def __enter__(self) -> "Base":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Unmap."""

@@ -1,4 +1,6 @@
-"""Opening the derived database: its own SQLite file, or the schema `derived` of the same PostgreSQL."""
+"""Opening the derived database (its own SQLite file, or the schema `derived` of the same PostgreSQL), and waiting for
+neither it nor the recorded one as long as others do.
+"""
 
 import sqlite3
 
@@ -6,6 +8,17 @@ import sqlalchemy as sa
 
 from core.db import Database
 from core.settings import Settings
+
+# libpq: a database host that vanished without a word is away after seconds, not after TCP's quarter of an hour.
+_IMPATIENT = {
+    "connect_timeout": "2",
+    "tcp_user_timeout": "4000",
+    "keepalives_idle": "4",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    # Every statement here is a few look-ups by key: a plan that reads a table through is never right.
+    "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
+}
 
 
 def open_derived(settings: Settings) -> Database:
@@ -27,3 +40,11 @@ def impatient(db: Database, milliseconds: int) -> Database:
             raw.execute(f"PRAGMA busy_timeout={milliseconds:d}")
 
     return db
+
+
+def accounting_database(settings: Settings) -> Database:
+    """Recorded state, without the patience of others: after two seconds the journal takes over."""
+    url = sa.make_url(settings.database_url)
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict(_IMPATIENT)
+    return impatient(Database(url.render_as_string(hide_password=False), ping=False), 2000)

@@ -1,23 +1,104 @@
-"""What a service is entitled to right now: plan, holds, addresses and edge joined into one Policy. Pure."""
+"""What a service is entitled to right now: plan, holds, limits, addresses and edge joined into one Policy. Pure."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from aaa.limits.limit import FAIR_USE, FULL, PREPAID, Limit
 from aaa.vendors.policy import Policy
+from aaa.view.records import Status
 from intents.reader import Reader
 
 _STRENGTH = {"throttle": 1, "walled-garden": 2, "block": 3}
+_NOTHING = (0, 0)
 
 
 class Restriction(msgspec.Struct, frozen=True):
-    """All holds of a service as one: the strictest effect, and the smallest rate per direction (0: none)."""
+    """All holds and limits of a service as one: the strictest effect, the smallest rate per direction (0: none)."""
 
     effect: str = ""
     down: int = 0
     up: int = 0
     holds: tuple[str, ...] = ()
+
+
+UNRESTRICTED = Restriction()
+
+
+class Entitled(msgspec.Struct, frozen=True):
+    """What a service gets. `policy` None: nothing. `free` is what it would get without holds and limits, where that
+    is something else. `released`, `until`: epoch seconds until which an override frees it, its credit lasts.
+    """
+
+    policy: Policy | None
+    status: Status
+    restriction: Restriction
+    free: Policy | None = None
+    released: int = 0
+    until: int = 0
+    live: tuple[bytes, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> Policy | None:
+        """What every session should have: while an override is recorded, the free policy."""
+        return self.free if self.released and self.free is not None else self.policy
+
+
+def entitled(
+    service: Any, plan: Any, pools: "Pools", holds: Restriction, limits: tuple[Limit, ...], slot: Limit | None
+) -> Entitled:
+    """Join everything. A schedule's open slot is the plan's rate meanwhile; fair use takes the smaller of that and
+    its own; holds and limits restrict what is left, the strictest first; a full service keeps its policy.
+    """
+    by_cause = {one.cause: one for one in limits}
+    credit = by_cause.get(PREPAID) if plan is not None and plan.prepaid is not None else None
+    restriction = restricted(service, plan, holds, limits)
+    free = policy_of(service, _rate(plan, slot, None), pools, UNRESTRICTED)
+    policy = policy_of(service, _rate(plan, slot, by_cause.get(FAIR_USE)), pools, restriction)
+    full = by_cause.get(FULL)
+    status: Status = "held" if policy is None else "no-address" if lacks_address(service, policy) else "ok"
+    if full is not None and status == "ok":
+        status = "full"
+    seconds = int(credit.data.get("seconds", 0)) if credit is not None and policy is not None else 0
+    return Entitled(
+        policy=msgspec.structs.replace(policy, timeout=seconds) if policy and seconds else policy,
+        status=status,
+        restriction=restriction,
+        free=free if free != policy or status not in ("ok", "no-address") else None,
+        released=max((one.until for one in limits if one.effect == "release"), default=0),
+        until=credit.until if credit is not None and policy is not None else 0,
+        live=tuple(bytes.fromhex(place) for place in full.data.get("live", ())) if full is not None else (),
+        limits=tuple(one.cause for one in limits if one.cause != FULL),
+    )
+
+
+def restricted(service: Any, plan: Any, holds: Restriction, limits: tuple[Limit, ...]) -> Restriction:
+    """Holds and recorded limits as one; a prepaid service without credit is restricted as its plan says."""
+    credit = next((one for one in limits if one.cause == PREPAID), None)
+    found = [holds, *(Restriction(one.effect, one.down, one.up) for one in limits if one.effect in _STRENGTH)]
+    if plan is not None and plan.prepaid is not None and credit is None:
+        found.append(Restriction(plan.prepaid.exhausted))
+    together = Restriction(
+        effect=max((one.effect for one in found), key=lambda word: _STRENGTH.get(word, 0)),
+        down=min((one.down for one in found if one.down), default=0),
+        up=min((one.up for one in found if one.up), default=0),
+        holds=holds.holds,
+    )
+    return softened(together, service.on_hold)
+
+
+def _rate(plan: Any, slot: Limit | None, fair_use: Limit | None) -> tuple[int, int]:
+    """(down, up) in bit/s, 0: as much as there is."""
+    rate = plan.rate if plan is not None else None
+    down, up = (int(rate.down), int(rate.up)) if rate is not None else _NOTHING
+    if slot is not None and plan is not None and plan.schedule:
+        down, up = slot.down, slot.up
+    if fair_use is not None and plan is not None and plan.fair_use is not None:
+        then = plan.fair_use.then
+        down, up = _lower(down, int(then.down)), _lower(up, int(then.up))
+    return down, up
 
 
 def combine(holds: Iterable[tuple[str, Any]]) -> Restriction:
@@ -70,15 +151,13 @@ def _by_nas(reader: Reader, name: str) -> bool:
     return pool is None or pool.allocate == "nas"
 
 
-def policy_of(service: Any, plan: Any, pools: Pools, restriction: Restriction) -> Policy | None:
+def policy_of(service: Any, rate: tuple[int, int], pools: Pools, restriction: Restriction) -> Policy | None:
     """The service's Policy; None while it is blocked. In the garden IPv6 and the usual pool are gone:
     a new address closes the established flows, and no filter of the garden has to know IPv6.
     """
     if restriction.effect == "block":
         return None
-    rate = plan.rate if plan is not None else None
-    down = _lower(int(rate.down) if rate else 0, restriction.down)
-    up = _lower(int(rate.up) if rate else 0, restriction.up)
+    down, up = _lower(rate[0], restriction.down), _lower(rate[1], restriction.up)
     if restriction.effect == "walled-garden":
         return Policy(down=down, up=up, garden=True, **_garden_address(service, pools))
     return Policy(down=down, up=up, **_address4(service, pools), **_address6(service, pools))
@@ -109,6 +188,18 @@ def _address6(service: Any, pools: Pools) -> dict[str, Any]:
     if ipv6.wan != "none":
         found["pool6"] = pools.wan6
     return found
+
+
+def at_edge(found: Entitled, edge: Any) -> Entitled:
+    """What the edge adds: the VRF that it puts subscribers into, and in the garden the page that says why."""
+    if edge is None:
+        return found
+    page = edge.garden.url if edge.garden is not None else None
+    policies = [
+        one and msgspec.structs.replace(one, vrf=edge.vrf or "", portal=(page or "") if one.garden else "")
+        for one in (found.policy, found.free)
+    ]
+    return msgspec.structs.replace(found, policy=policies[0], free=policies[1])
 
 
 def lacks_address(service: Any, policy: Policy | None) -> bool:

@@ -1,16 +1,17 @@
 """The thread that keeps a worker's view at the newest sequence, and (one a node) the snapshot on disk."""
 
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from aaa.errors import ViewFileNotUsable
-from aaa.view import overlay
-from aaa.view.base import Base
 from aaa.view.derived import impatient, open_derived
-from aaa.view.lookup import View, log_path, snapshot
+from aaa.view.disk import Disk, base_of
+from aaa.view.lookup import BATCH, View
+from aaa.view.models import is_built, state
+from aaa.view.probe import Probe
 from core import clock
 from core.db import Database, DatabaseAway
 from core.settings import Settings
@@ -19,8 +20,9 @@ _log = structlog.get_logger()
 _PAUSE = 0.05
 _BUSY = 200
 _HEARTBEAT = 2.0
-_REBASE = 30.0
-_COMPACT = 20_000
+_REBASE = 2.0
+_PATIENCE = 60.0
+"""Seconds that a worker leaves the keeper for writing the base of a view that was built again."""
 
 
 class Follower(threading.Thread):
@@ -31,12 +33,14 @@ class Follower(threading.Thread):
     ) -> None:
         super().__init__(name="follow-view", daemon=True)
         self._settings, self._view, self._worker = settings, view, worker
-        self._stop_event, self._keeper = stop, keeper
+        self._stop_event = stop
         self._folder = settings.home / "radius" / "view"
-        self._logged = 0
+        self._disk = Disk(self._folder) if keeper else None
         self._following = True
         self._said = self._looked = -1000.0
         self._position = -1
+        self._mapped = _identity(self._folder)
+        self._other_since = 0.0
         self._reached = clock.monotonic()
 
     @property
@@ -46,17 +50,35 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         """Until stopped; a database that is away is tried again without end."""
-        db = None
+        db: Database | None = None
+        probe: Probe | None = None
         while not self._stop_event.wait(_PAUSE):
             try:
                 db = db or impatient(open_derived(self._settings), _BUSY)
-                self._step(db)
+                probe = probe or Probe(db)
+                self.turn(db, probe)
                 self._following, self._reached = True, clock.monotonic()
             except Exception as error:
                 self._lost(error)
+                _close(probe)
+                probe = None
                 self._stop_event.wait(0.5)
+        _close(probe)
+        if self._disk is not None:
+            self._disk.close()
         if db is not None:
             db.close()
+
+    def turn(self, db: Database, probe: Probe) -> None:
+        """One look: nothing moved and nothing is due costs next to nothing."""
+        now = clock.monotonic()
+        due = now - self._said > _HEARTBEAT
+        if probe.moved() or due:
+            while self._step(db, due) >= BATCH:
+                pass
+        if now - self._looked > _REBASE:
+            self._looked = now
+            self._rebase()
 
     def _lost(self, error: Exception) -> None:
         """Say it once: what is known keeps answering, and everything is caught up later."""
@@ -64,37 +86,63 @@ class Follower(threading.Thread):
             _log.warning("the view is not followed", worker=self._worker, error=str(error).splitlines()[0])
         self._following = False
 
-    def _step(self, db: Database) -> None:
+    def _step(self, db: Database, due: bool) -> int:
+        """Follow one batch; returns how many changes it had."""
+        if not self._same_generation(db):
+            return 0
         before = self._view.generation
         changes = self._view.follow(db)
-        now = clock.monotonic()
-        if self._view.seq != self._position or now - self._said > _HEARTBEAT:
+        if self._view.seq != self._position or due:
             # A busy indexer makes us say it later; it never keeps us from following.
             with suppress(DatabaseAway):
                 self._view.acknowledge(db, self._worker)
-                self._position, self._said = self._view.seq, now
-        if self._keeper and (changes or before != self._view.generation):
-            self._keep(db, changes, whole=before != self._view.generation)
-        if now - self._looked > _REBASE:
-            self._looked = now
+                self._position, self._said = self._view.seq, clock.monotonic()
+        if self._disk is not None and before != self._view.generation:
+            self._disk.rewrite(db)
+        elif self._disk is not None and changes:
+            self._disk.keep(db, changes)
+        return len(changes)
+
+    def _same_generation(self, db: Database) -> bool:
+        """A view that was built again comes as a new base file, which the keeper writes and everybody maps: each
+        worker holding all of it would be gigabytes. False: not yet. Who has nothing to answer from does not wait.
+        """
+        with db.read() as conn:
+            generation = state(conn, "generation")
+            if generation == self._view.generation or not is_built(conn):
+                self._other_since = 0.0
+                return True
+        if self._disk is not None:
+            _log.info("the view was built again: snapshot written", records=self._disk.rewrite(db))
+        base = base_of(self._folder)
+        if base is not None and base.generation == generation:
+            self._view.adopt(base)
+            self._mapped = _identity(self._folder)
+            return True
+        now = clock.monotonic()
+        self._other_since = self._other_since or now
+        return not self._view.generation or now - self._other_since > _PATIENCE
+
+    def _rebase(self) -> None:
+        """Map a base that was written since: what it contains leaves our own memory."""
+        if self._disk is not None:
+            self._disk.settle()
+        there = _identity(self._folder)
+        if there != self._mapped:
+            self._mapped = there
             self._view.rebase(self._folder)
 
-    def _keep(self, db: Database, changes: list[overlay.Change], whole: bool) -> None:
-        """Make the snapshot say what the worker knows."""
-        self._logged += len(changes)
-        base = _base(self._folder)
-        if base is None or whole or self._logged > max(_COMPACT, base.count // 10):
-            count = snapshot(db, self._folder)
-            self._logged = 0
-            self._view.rebase(self._folder)
-            _log.info("snapshot of the view written", records=count, seq=self._view.seq)
-        else:
-            overlay.append(log_path(self._folder, base), changes)
-        if base is not None:
-            base.close()
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Which base file is there: another one has another inode or time."""
+    try:
+        found = os.stat(folder / "view.base")
+    except FileNotFoundError:
+        return (0, 0)
+    return (found.st_ino, found.st_mtime_ns)
 
 
-def _base(folder: Path) -> Base | None:
-    with suppress(FileNotFoundError, ViewFileNotUsable):
-        return Base(folder / "view.base")
-    return None
+def _close(probe: Probe | None) -> None:
+    if probe is not None:
+        with suppress(Exception):  # its connection may be what broke
+            probe.close()

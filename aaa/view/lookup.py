@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from aaa.errors import ViewFileNotUsable, ViewNotBuilt, ViewNotThere
 from aaa.view import overlay
 from aaa.view.base import Base, write_base
-from aaa.view.models import is_built, newest, state, view_change, view_position, view_record
+from aaa.view.models import is_built, newest, records_of, state, view_change, view_position, view_record
 from core import clock
 from core.db import Database, upsert
 
-_BATCH = 2000
+BATCH = 2000
+"""So many changes are followed at a time."""
 _UNCHANGED = b"in the base"
 """Known by identity; no record looks like it."""
 Listener = Callable[[bytes, bytes | None], None]
@@ -57,6 +58,8 @@ class View:
         for key, record in self._base.items() if self._base else ():
             if key.startswith(prefix) and key not in over:
                 yield key, record
+            elif key > prefix and not key.startswith(prefix):
+                break  # they are sorted
         for key, changed in over.items():
             if changed is not None and key.startswith(prefix):
                 yield key, changed
@@ -106,6 +109,17 @@ class View:
                 with self._lock:
                     self._base = base
                     self._over = {k: v for k, v in self._over.items() if base.get(k) != v}
+
+    def adopt(self, base: Base) -> None:
+        """Take a base of another generation in place of all that we have, without copying it into the overlay."""
+        told = [key for prefix in (b"n:", b"r:") for key, _record in self.items(prefix)]
+        with self._lock:
+            self._base, self._over = base, {}
+            self.generation, self.seq = base.generation, base.seq
+        told += [key for prefix in (b"n:", b"r:") for key, _record in self.items(prefix)]
+        for key in told:
+            for listener in self._listeners:
+                listener(key, base.get(key))
 
     def _wants(self, base: Base) -> bool:
         """Whether a base is of our generation, not ahead of us, and newer than the one that we have."""
@@ -159,7 +173,7 @@ def snapshot(db: Database, folder: Path) -> int:
 
 def _changes_after(seq: int) -> sa.Select[tuple[int, bytes]]:
     columns = sa.select(view_change.c.seq, view_change.c.key)
-    return columns.where(view_change.c.seq > seq).order_by(view_change.c.seq).limit(_BATCH)
+    return columns.where(view_change.c.seq > seq).order_by(view_change.c.seq).limit(BATCH)
 
 
 def _all(conn: sa.Connection) -> Iterator[tuple[bytes, bytes]]:
@@ -178,10 +192,5 @@ def _records(conn: sa.Connection, keys: set[bytes]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     wanted = sorted(keys)
     for start in range(0, len(wanted), 500):
-        rows = conn.execute(
-            sa.select(view_record.c.key, view_record.c.record)
-            .where(view_record.c.key.in_(wanted[start : start + 500]))
-            .order_by(view_record.c.key, view_record.c.owner.desc())
-        )
-        found |= {bytes(key): bytes(record) for key, record in rows}
+        found |= records_of(conn, wanted[start : start + 500])
     return found

@@ -1,5 +1,7 @@
 """Derived tables of the view, in the same database as the index; rebuilt when their layout differs."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -62,6 +64,25 @@ view_policy = sa.Table(
     sa.Column("policy", sa.LargeBinary, nullable=False),
 )
 
+# What the recorded database last said of limits, so that the view goes on without it (aaa/view/limits.py).
+view_limit = sa.Table(
+    "view_limit",
+    METADATA,
+    sa.Column("service", sa.String(80), primary_key=True),
+    sa.Column("cause", sa.String(80), primary_key=True),
+    sa.Column("plan", sa.String(63), nullable=False),  # of a voucher; "" of anything else
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+sa.Index("ix_view_limit_plan", view_limit.c.plan)
+
+# Plans whose slot changed, and how far (by service id) their services are compiled again: a portion at a time.
+view_sweep = sa.Table(
+    "view_sweep",
+    METADATA,
+    sa.Column("plan", sa.String(63), primary_key=True),
+    sa.Column("after", sa.String(80), nullable=False),
+)
+
 
 def ensure(db: Database) -> None:
     """Create the tables; drop and create them when they are of another layout."""
@@ -107,9 +128,22 @@ def effective(conn: Connection, key: bytes) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def records_of(conn: Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The records that answer for these keys (some hundred at a time)."""
+    rows = conn.execute(
+        sa.select(view_record.c.key, view_record.c.record)
+        .where(view_record.c.key.in_(keys))
+        .order_by(view_record.c.key, view_record.c.owner.desc())
+    )
+    return {bytes(key): bytes(record) for key, record in rows}
+
+
 def nas_records(conn: Connection) -> list[tuple[bytes, Nas]]:
     """(key, record) of every NAS source address."""
     rows = conn.execute(
-        sa.select(view_record.c.key, view_record.c.record).where(view_record.c.owner.like("device:%"))
+        # A range, not LIKE: SQLite would read every record for that. ';' follows ':' in ASCII.
+        sa.select(view_record.c.key, view_record.c.record).where(
+            view_record.c.owner >= "device:", view_record.c.owner < "device;"
+        )
     )
     return [(bytes(key), msgspec.msgpack.decode(bytes(raw), type=Nas)) for key, raw in rows]

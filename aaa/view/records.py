@@ -1,9 +1,10 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
 Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
-`r:`realm in lower case.
+`r:`realm in lower case · `v:`keyed hash of a voucher's code.
 """
 
+import hashlib
 import ipaddress
 import re
 from functools import cache
@@ -12,9 +13,10 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from aaa.vendors.policy import Policy
+from intents.device.radsec import radsec_name
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 2
+LAYOUT = 3
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]
@@ -68,13 +70,18 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
-    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked."""
+    """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked. `limits` are
+    causes of recorded limits; `metered`: its octets are counted against a quota; `released` is an override's end.
+    """
 
     policy_hash: str
     policy: Policy | None
     holds: tuple[str, ...]
     limit: int
     over: Literal["replace", "reject"]
+    limits: tuple[str, ...] = ()
+    metered: bool = False
+    released: int = 0
 
 
 class Nas(msgspec.Struct, frozen=True, array_like=True):
@@ -95,13 +102,23 @@ class Nas(msgspec.Struct, frozen=True, array_like=True):
 
 class Realm(msgspec.Struct, frozen=True, array_like=True):
     """Behind `r:`: whose logins another RADIUS server answers. `servers` are (address, auth port, acct port,
-    transport "udp" or "radsec"), asked in this order; `secret` is sealed.
+    transport "udp" or "radsec"), asked in this order; `secret` is sealed. `old`: it is the server that we move in from,
+    whose replies pass untouched; `fallback`: we answer when it is silent; `copy`: it gets a copy of our accounting.
     """
 
     servers: tuple[tuple[str, int, int, str], ...]
     secret: bytes
     mode: Literal["proxy", "shadow"] = "proxy"
     strip: bool = False
+    old: bool = False
+    fallback: bool = False
+    copy: bool = False
+    allow: tuple[str, ...] = ()
+    require_ma: bool = False
+
+
+OLD = "@"
+"""Name of the old server's entry (`r:@`): no realm can have it."""
 
 
 def encode(record: Access | Wanted | Nas | Realm) -> bytes:
@@ -142,8 +159,20 @@ def realm_key(realm: str) -> bytes:
     return b"r:" + realm.lower().encode()
 
 
+def voucher_key(digest: bytes) -> bytes:
+    """Key of a voucher: the code itself is nowhere."""
+    return b"v:" + digest
+
+
+def radsec_source(name: str) -> str:
+    """What stands for a source address where a NAS comes by RadSec: `@` and a digest of the name or fingerprint."""
+    return "@" + hashlib.sha256(radsec_name(name).encode()).hexdigest()[:40]
+
+
 def nas_key(address: str) -> bytes:
     """Key of a NAS source address, in its canonical spelling; IPv4 mapped into IPv6 is IPv4."""
+    if address.startswith("@"):
+        return b"n:" + address.encode()
     parsed = ipaddress.ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return b"n:" + str(mapped or parsed).encode()

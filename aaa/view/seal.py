@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aaa.errors import SecretNotOpenable
 
@@ -23,7 +25,7 @@ class Seal:
     """Seals and opens with one view key of 64 octets."""
 
     def __init__(self, key: bytes) -> None:
-        self._aead = AESSIV(key)
+        self._aead, self._key = AESSIV(key), key
         self.fingerprint = hashlib.sha256(b"view key" + key).hexdigest()[:16]
         """Names the key without telling it: records of another key are built again."""
 
@@ -32,12 +34,16 @@ class Seal:
         """The view key of this installation, made on first use (`<home>/view.key`, mode 0600)."""
         path = home / "view.key"
         if not path.exists():
-            _create(path, os.urandom(KEY_LENGTH))
+            create_once(path, os.urandom(KEY_LENGTH))
         return cls(path.read_bytes())
 
     def close(self, secret: bytes, place: bytes) -> bytes:
         """The secret sealed to its place (the key of its record)."""
         return self._aead.encrypt(secret, [place]) if secret else b""
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A key of 32 octets for something else that every node has to open (HKDF, RFC 5869)."""
+        return HKDF(SHA256(), 32, salt=None, info=b"trunkline " + purpose).derive(self._key)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """The secret in clear. Raises SecretNotOpenable for another key or place."""
@@ -49,7 +55,8 @@ class Seal:
             raise SecretNotOpenable(place.decode("utf-8", "replace")) from error
 
 
-def _create(path: Path, key: bytes) -> None:
+def create_once(path: Path, key: bytes) -> None:
+    """Write a key file (mode 0600) unless somebody else was first: then theirs counts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,8 +9,10 @@ from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 
 from aaa import support
+from aaa.limits import store
+from aaa.limits.limit import Limit
 from aaa.radius.refusals import last_refusals
-from aaa.view.entitlement import combine, softened
+from aaa.view.entitlement import combine, restricted
 from aaa.view.models import newest, state
 from api.errors import NotThere
 from api.here import Installed
@@ -33,8 +35,24 @@ class Hold(BaseModel):
     cause: str | None
 
 
+class RecordedLimit(BaseModel):
+    """A limit that counters, a clock or a person recorded: fair use, prepaid credit, an override, a full service.
+
+    Rates in bit/s, 0: none.
+    """
+
+    cause: str
+    effect: str
+    down: int
+    up: int
+    until: datetime | None
+
+
 class ServiceState(BaseModel):
-    """A service. `proven`: every worker and every live session is on what trunk says; `free`: and nothing restricts."""
+    """A service. `proven`: every worker and every live session is on what trunk says; `free`: and nothing restricts.
+
+    `restriction` is what holds and recorded limits together do.
+    """
 
     id: str
     customer: str
@@ -46,6 +64,7 @@ class ServiceState(BaseModel):
     on_hold: str
     restriction: str
     holds: list[Hold]
+    limits: list[RecordedLimit]
     proven: bool
     free: bool
 
@@ -78,11 +97,13 @@ def service_state(here: Installed, service: str) -> ServiceState:
             upto = _view_position(index, service)
         with here.context.db.read() as conn:
             proven = upto is not None and _settled(conn, service, upto)
-    restriction = softened(combine(found), value.on_hold).effect
+            limits = tuple(store.read(conn, [service]))
+        restriction = restricted(value, reader.get("plan", value.plan), combine(found), limits).effect
     return ServiceState(
         id=service, customer=value.customer, type=value.type, state=value.state, plan=value.plan,
         line=value.line, login=value.session.login if value.session else None, on_hold=value.on_hold,
-        restriction=restriction, holds=[_hold(name, hold) for name, hold in found], proven=proven,
+        restriction=restriction, holds=[_hold(name, hold) for name, hold in found],
+        limits=[_limit(one) for one in limits], proven=proven,
         free=proven and not restriction and value.state == "active",
     )  # fmt: skip
 
@@ -130,6 +151,11 @@ def _settled(conn: Connection, service: str, upto: int) -> bool:
 
 def _hold(name: str, hold: Any) -> Hold:
     return Hold(reason=reason_of(name), effect=hold.effect, since=hold.since, cause=hold.cause)
+
+
+def _limit(one: Limit) -> RecordedLimit:
+    until = store.moment(one.until)
+    return RecordedLimit(cause=one.cause, effect=one.effect, down=one.down, up=one.up, until=until)
 
 
 def _live(one: Any) -> Live:

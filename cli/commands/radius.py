@@ -1,4 +1,4 @@
-"""RADIUS for support: test a login, explain what it gets, list sessions, see the workers."""
+"""RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,20 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
-from cli.radius import explain, metrics, tail
+from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
 
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(no_args_is_help=True, help="Test a login, explain it, list sessions, see the workers.")
+app = typer.Typer(
+    no_args_is_help=True, help="Test a login, explain it, list and end sessions, see the workers."
+)
+app.add_typer(certificate.app, name="certificate")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 app.command("explain")(explain.command)
 app.command("tail")(tail.command)
+app.command("disconnect")(disconnect.command)
 app.command("metrics")(metrics.command)
+app.command("override")(override.override)
+app.command("limits")(quota.limits)
+app.command("grant")(quota.grant)
+app.add_typer(voucher.app, name="voucher")
 
 
 @app.command("test-login")
@@ -34,11 +42,13 @@ def try_login(
 ) -> None:
     """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
     from aaa import support
+    from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
-        trial = support.try_login(view, Seal.of(settings.home), name, nas, password)
+        freed = Overrides(settings.home)
+        trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
     lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
     answer(
@@ -146,6 +156,53 @@ def status(as_json: Json = False, home: Home = None) -> None:
     lines.append(f"accounting journal: {waiting} segments waiting")
     answer("radius-status", text="\n".join(lines), as_json=as_json, workers=positions, journal=waiting)
     if not positions or any(one["behind"] or one["seconds"] > 10 for one in positions):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    realm: Annotated[str, typer.Option(help="Only this realm.")] = "",
+    nas: Annotated[str, typer.Option(help="Only this NAS.")] = "",
+    days: Annotated[int, typer.Option(min=1, help="What was compared in so many days.")] = 7,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many logins that differ.")] = 20,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over."""
+    from datetime import timedelta
+
+    from aaa.proxy import moving
+    from cli.compared import compared, scope
+    from core import clock
+    from core.db import Database
+    from core.settings import Settings
+
+    since = (clock.now() - timedelta(days=days - 1)).date()
+    db = Database(Settings.load(home).database_url)
+    try:
+        with db.read() as conn:
+            scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}
+            kinds = moving.kinds(conn, since, realm, nas)
+            found = moving.examples(conn, limit, realm, nas)
+    finally:
+        db.close()
+    ready = [(by, one.name) for by, some in scopes.items() for one in some if one.ready]
+    everything = [one for some in scopes.values() for one in some]
+    answer(
+        "radius-compare",
+        text="\n".join(compared(scopes, kinds, found, ready)),
+        as_json=as_json,
+        since=since.isoformat(),
+        realm=[scope(one) for one in scopes["realm"]],
+        nas=[scope(one) for one in scopes["nas"]],
+        kinds=kinds,
+        logins=[
+            {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}
+            for one in found
+        ],
+        ready=[{"what": by, "name": name} for by, name in ready],
+    )
+    if not everything or not all(one.ready for one in everything):
         raise typer.Exit(1)
 
 

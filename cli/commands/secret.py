@@ -125,7 +125,11 @@ def _at(value: Any, parts: list[str]) -> list[Any]:
         return [found for one in value for found in _at(one, parts)]
     if not parts:
         return [value]
-    return _at(value[parts[0]], parts[1:]) if isinstance(value, dict) and parts[0] in value else []
+    if not isinstance(value, dict):
+        return []
+    # A realm is a key with dots of its own: aaa.realms.reseller.example.secret.
+    joined = [(".".join(parts[:count]), parts[count:]) for count in range(1, len(parts) + 1)]
+    return [found for key, rest in joined if key in value for found in _at(value[key], rest)]
 
 
 def _not_in_trunk(path: str, key: str) -> Exception:

@@ -8,7 +8,6 @@ import msgspec
 
 from aaa.radius.client import NasStandIn, StandInSession
 from aaa.radius.exchange import RadiusClient, Reply, circuit_attribute
-from aaa.view.access import attachment
 from cli.example.network import example_documents, example_files
 from cli.example.options import ExampleOptions
 from cli.installation import Installation
@@ -23,6 +22,7 @@ from intents.device.schema import Management
 from intents.init import init_repository
 from intents.kinds import path_of
 from intents.scalars import Address, Duration
+from inventory.access import attachment
 
 BNGS = ("bng1", "bng2")
 

@@ -25,6 +25,21 @@ def check_node() -> Iterator[Finding]:
     yield Finding("settings", "ok", f"home is {settings.home}")
     yield from check_home(settings.home)
     yield from check_ports(settings)
+    yield from check_certificates(settings.home / "radius" / "tls")
+
+
+def check_certificates(folder: Path) -> Iterator[Finding]:
+    """Certificates for EAP and RadSec can be used, where there are any."""
+    if not folder.exists():
+        return
+    from aaa.eap.certificates import CertificatesNotUsable, load
+
+    try:
+        soon = load(folder).soon
+    except CertificatesNotUsable as error:
+        yield Finding("certificates", "fail", str(error), "EAP by TLS is refused until then")
+        return
+    yield Finding("certificates", "warn" if soon else "ok", soon or f"{folder} can be used")
 
 
 def check_home(home: Path, mounts: str | None = None) -> Iterator[Finding]:

@@ -31,9 +31,13 @@ from drivers.ssh import Answer, Connection
 
 INTERNET = "198.51.100.80"
 """The web server behind the BNG's uplink; what a subscriber in the garden must not reach."""
+INTERNET6 = "2001:db8:80::80"
+"""Its IPv6 address."""
 INTERNET_SAYS = "this is the internet"
 SITE = Path(__file__).parent / "guest" / "site.py"
 _UPLINK = ("192.0.2.0", "192.0.2.1")
+_UPLINK6 = ("2001:db8:fe::", "2001:db8:fe::1")
+DELEGATED = Path(__file__).parent / "guest" / "delegated.sh"
 _LCP_REFUSED = 19
 """pppd's exit status when the other end does not accept the login (pppd(8), EXIT STATUS)."""
 
@@ -144,6 +148,8 @@ class BngLab:
             links.append(f"link set {bridge} up")
         links += ["tuntap add bu mode tap", f"address add {_UPLINK[0]}/31 dev bu", "link set bu up"]
         links += [f"address add {INTERNET}/32 dev lo", f"route add default via {_UPLINK[1]}"]
+        links += [f"address add {_UPLINK6[0]}/127 dev bu", f"address add {INTERNET6}/128 dev lo"]
+        links += [f"route add default via {_UPLINK6[1]}"]
         namespaces.batch(links, self.namespace)
         inside = f"{self._outside}i"
         namespaces.batch(
@@ -158,7 +164,10 @@ class BngLab:
     def _bng_network(self) -> str:
         return _network(
             ("eth0", str(self.management)), (self.access_port, ""), ("eth2", f"{_UPLINK[1]}/31")
-        ) + (f"ip route add default via {_UPLINK[0]}\n")
+        ) + (
+            f"ip route add default via {_UPLINK[0]}\nip address add {_UPLINK6[1]}/127 dev eth2\n"
+            f"ip -6 route add default via {_UPLINK6[0]}\n"
+        )
 
     # -- the operator's side -------------------------------------------------------------------------------
 
@@ -211,25 +220,27 @@ class BngLab:
         """Run a command on the BNG, as an engineer would who looks at it."""
         return self._on(self.target, command)
 
-    def _on(self, target: Target, command: str, cap: float = 60) -> Answer:
+    def _on(self, target: Target, command: str, cap: float = 60, text: str = "") -> Answer:
         """Over a connection that stays open, or a new one when the guest was started again meanwhile."""
         for _ in range(2):
             session = self._connections.get(target.device)
             if session is None or not session.is_alive():
                 session = self._connections[target.device] = Connection(target)
             try:
-                return session.run(command, timeout=cap)
+                return session.run(command, text, timeout=cap)
             except DeviceUnreachable:
                 session.close()
         raise DeviceUnreachable(target, "two connections ended")
 
     # -- the subscriber's side -----------------------------------------------------------------------------
 
-    def on_cpe(self, command: str, cap: float = 60) -> Answer:
-        """Run a command on the subscriber's router."""
-        return self._on(self._target(self.cpe, self.cpe_address), command, cap)
+    def on_cpe(self, command: str, cap: float = 60, text: str = "") -> Answer:
+        """Run a command on the subscriber's router, with `text` as its input."""
+        return self._on(self._target(self.cpe, self.cpe_address), command, cap, text)
 
-    def dial(self, login: str, password: str, unit: int = 0, *options: str, cap: float = 40) -> Dialled:
+    def dial(
+        self, login: str, password: str, unit: int = 0, *options: str, ipv6: bool = False, cap: float = 40
+    ) -> Dialled:
         """Dial PPPoE as unit `unit` and wait for the session. Raises LoginRejected or DialFailed."""
         started = time.monotonic()
         words = ["pppd", "plugin", "rp-pppoe.so", self.access_port_of_cpe, "unit", str(unit), "user", login]
@@ -238,7 +249,7 @@ class BngLab:
             password,
             "noauth",
             "hide-password",
-            "noipv6",
+            "+ipv6" if ipv6 else "noipv6",
             "usepeerdns",
             "mtu",
             "1492",
@@ -282,6 +293,26 @@ class BngLab:
     def connected(self, unit: int = 0) -> bool:
         """Whether the subscriber's router has a session."""
         return self.on_cpe(f"test -e /sys/class/net/ppp{unit}").status == 0
+
+    def addresses6(self, unit: int = 0) -> tuple[str, ...]:
+        """The global IPv6 addresses that the subscriber's router made of advertisements."""
+        shown = self.on_cpe(f"ip -6 -o address show dev ppp{unit} scope global").output
+        return tuple(re.findall(r"inet6 (\S+)/64", shown))
+
+    def delegate(self, unit: int = 0, cap: float = 15) -> str:
+        """Ask for a prefix with a real DHCPv6 client, which gives lo an address of it; "" for none in time."""
+        started = time.monotonic()
+        self.on_cpe(DELEGATED.read_text().replace("PORT", f"ppp{unit}"))
+        address = ""
+        while not address and time.monotonic() - started < cap:
+            shown = self.on_cpe("ip -6 -o address show dev lo scope global").output
+            address = next(iter(re.findall(r"inet6 (\S+)/64", shown)), "")
+        self._done("delegated prefix", started, f"{address or 'no'} address of one")
+        return address
+
+    def ping6(self, source: str) -> bool:
+        """Whether the Internet answers a source address of the subscriber's."""
+        return self.on_cpe(f"ping -6 -c 1 -W 2 -I {shlex.quote(source)} {INTERNET6}").status == 0
 
     def fetch(self, url: str = f"http://{INTERNET}/", unit: int = 0, cap: int = 8) -> Fetched:
         """Fetch a page through the session."""

@@ -1,4 +1,4 @@
-"""The story of `make lab`: nineteen routers from nothing, a real subscriber held and released by billing."""
+"""The story of `make lab`: nineteen routers from nothing, two real subscribers held and released by billing."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from cli.demo.business import SUSPENDED, Office, first_of_month
 from cli.demo.telling import Teller, wait_until
 from cli.lab.bng import INTERNET_SAYS, BngLab
 from cli.lab.convergence import reach_matrix, wait_converged
-from cli.lab.stage import BNG, LabStage
+from cli.lab.ipoe import PAGE_SAYS, IpoeLab
+from cli.lab.stage import BNG, DHCP_SERVICE, KEA, LabStage
 from core import clock
 from intents.kinds import path_of
 from intents.validate import validate_tree
@@ -30,7 +31,8 @@ class LabStory:
     def __init__(self, stage: LabStage, teller: Teller) -> None:
         self.stage, self.tell = stage, teller
         self.month = first_of_month(clock.today("Australia/Perth"), 2)
-        self.account = ""
+        self.account = self.other = self.free = ""
+        self.dunned = 0.0
         self.office: Office
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
@@ -38,13 +40,17 @@ class LabStory:
         return [
             ("Start nineteen empty FRR routers in network namespaces", self.routers),
             ("Boot a PPPoE BNG and a subscriber's router, each a Linux kernel of its own", self.bng),
+            ("Boot a Kea DHCP server, a BNG that relays to it with option 82, and a client", self.ipoe),
             ("Make the example network with their host keys pinned, and validate it", self.make),
-            ("Serve, and configure every router and the BNG over SSH, from nothing", self.apply),
+            ("Serve, and configure every router, the BNG and Kea over SSH, from nothing", self.apply),
             ("Wait until all OSPF adjacencies are Full and all iBGP sessions Established", self.converge),
             ("Ping every loopback from every loopback, IPv4 and IPv6", self.reach),
             ("A real PPPoE client logs in through the real BNG", self.log_in),
+            ("A real DHCP client gets its address from Kea by its circuit", self.plug_in),
             ("Overdue: the hold ends the session, the next login gets the walled garden", self.hold),
+            ("The same dunning run: the DHCP client's next renewal leads into the garden", self.ipoe_held),
             ("The payment arrives: the next login is free", self.pay),
+            ("The other payment: the next renewal leads back", self.ipoe_released),
         ]
 
     def routers(self) -> None:
@@ -55,6 +61,10 @@ class LabStory:
     def bng(self) -> None:
         """Two guests."""
         self.stage.boot_bng(self.tell.say)
+
+    def ipoe(self) -> None:
+        """Kea's machine is empty, the client is off."""
+        self.stage.boot_ipoe(self.tell.say)
 
     def make(self) -> None:
         """Trunk."""
@@ -68,8 +78,8 @@ class LabStory:
     def apply(self) -> None:
         """The device machine on real devices."""
         self.stage.serve()
-        wanted = {router.name for router in self.stage.plan.routers} | {BNG}
-        wait_until("every device verified", lambda: self._verified() >= wanted, 240, 0.2, self._waiting)
+        wanted = {router.name for router in self.stage.plan.routers} | {BNG, KEA}
+        wait_until("every device verified", lambda: self._verified() >= wanted, 420, 0.2, self._waiting)
         self.tell.say(
             f"{len(wanted)} devices verified: rendered, compared, committed, confirmed, compared again"
         )
@@ -99,16 +109,33 @@ class LabStory:
         wait_until("accounting of the session", self._sessions, cap=15)
         self.tell.say("RADIUS accounting has the session, the Internet answers")
 
+    def plug_in(self) -> None:
+        """Bob's router asks by DHCP; the relay names the line."""
+        self._ipoe.plug_in()
+        wait_until("an address", self._ipoe.address, cap=40)
+        self.free = self._ipoe.address()
+        wait_until("the Internet", lambda: INTERNET_SAYS in self._ipoe.fetch().body, cap=10)
+        self.tell.say(
+            f"{DHCP_SERVICE} got {self.free} from Kea, renewed through the relay; the Internet answers"
+        )
+
     def hold(self) -> None:
         """Bill, dun, and see the garden."""
         self.office.adopt(self.month)
         self.office.bill(self.month)
         services = self.office.accounts()
-        self.account = next(a for a, owned in services.items() if ALICE in owned)
-        self.office.pay_all([a for a in services if a != self.account], self.month + timedelta(days=5))
+        late = {
+            service: a
+            for a, owned in services.items()
+            for service in owned
+            if service in (ALICE, DHCP_SERVICE)
+        }
+        self.account, self.other = late[ALICE], late[DHCP_SERVICE]
+        self.office.pay_all([a for a in services if a not in late.values()], self.month + timedelta(days=5))
         begun = time.monotonic()
         run = self.office.dun(self.month + SUSPENDED)
-        if run.held != (ALICE,):
+        self.dunned = begun
+        if sorted(run.held) != sorted((ALICE, DHCP_SERVICE)):
             raise StoryBroken(f"dunning held {run.held}")
         self._ended("the held session")
         self.tell.say(f"session ended {time.monotonic() - begun:.1f} s after the dunning run")
@@ -117,6 +144,13 @@ class LabStory:
         if "Why" not in page.body or "How to pay" not in page.body:
             raise StoryBroken(f"the garden shows no page: {page}")
         self.tell.say(f"any web page now is the garden's ({page.status}): why, and how to pay")
+
+    def ipoe_held(self) -> None:
+        """The same commit reached Kea on lane 2."""
+        wait_until("the garden's address", lambda: self._ipoe.address() not in ("", self.free), cap=60)
+        self.tell.say(f"{self._ipoe.address()} {time.monotonic() - self.dunned:.1f} s after the dunning run")
+        wait_until("the garden's page", lambda: PAGE_SAYS in self._ipoe.fetch().body, cap=10)
+        self.tell.say("any web page now is the garden's")
 
     def pay(self) -> None:
         """Pay and be free."""
@@ -128,6 +162,21 @@ class LabStory:
         self._dial()
         wait_until("the Internet", lambda: INTERNET_SAYS in self._bng.fetch().body, cap=20, every=0.5)
         self.tell.say("free: the Internet answers again")
+
+    def ipoe_released(self) -> None:
+        """Bob pays."""
+        begun = time.monotonic()
+        if self.office.pay(self.other, self.month + SUSPENDED) is None:
+            raise StoryBroken("nothing was owed")
+        wait_until("the old address", lambda: self._ipoe.address() == self.free, cap=60)
+        wait_until("the Internet", lambda: INTERNET_SAYS in self._ipoe.fetch().body, cap=10)
+        self.tell.say(f"{self.free} again {time.monotonic() - begun:.1f} s after the payment, and free")
+
+    @property
+    def _ipoe(self) -> IpoeLab:
+        if self.stage.ipoe is None:
+            raise StoryBroken("Kea was not booted")
+        return self.stage.ipoe
 
     @property
     def _bng(self) -> BngLab:

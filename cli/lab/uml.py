@@ -28,6 +28,8 @@ MODULES = (
         "iptable_filter",
         "iptable_nat",
         "ip6table_filter",
+        "ip6table_raw",
+        "ip6t_rpfilter",
         "xt_conntrack",
         "xt_REDIRECT",
         "xt_nat",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.answer import answer
+from cli.radius.override import shown
 
 if TYPE_CHECKING:
     from aaa.rules import Decided
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
 
 
 def command(name: Name, as_json: Json = False, home: Home = None) -> None:
@@ -25,17 +26,26 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
     """
     import msgspec
 
+    from aaa.limits.codes import Codes
+    from aaa.limits.overrides import Overrides
     from aaa.support import LoginNotKnown, explain
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
         try:
-            found = explain(view, name)
+            found = explain(view, name, Codes.of(settings.home).digest)
         except LoginNotKnown as unknown:
             _nobody(settings, name, unknown, as_json)
             return
     decided, refusals, aside = _recorded(settings, found)
-    lines = [*_reply(found), *_decided(decided), *map(_refusal, refusals), *aside]
+    until = max(found.override, int(Overrides(settings.home).get(found.service, 0)))
+    lines = [
+        *_reply(found),
+        *([f"  overridden until {shown(until)}"] if until else []),
+        *_decided(decided),
+        *map(_refusal, refusals),
+        *aside,
+    ]
     answer(
         "radius-explain", text="\n".join(lines), as_json=as_json,
         **msgspec.to_builtins(found), rules=msgspec.to_builtins(decided), refusals=msgspec.to_builtins(refusals),
@@ -98,10 +108,14 @@ def _reply(found: "Explained") -> Iterator[str]:
     yield f"{found.key}: service {found.service}, {found.status}, policy {found.policy_hash}"
     for hold in found.holds:
         yield f"  held by {hold}"
+    for cause in found.limits:
+        yield f"  recorded: {cause}"
     for circuit in found.bound_circuits:
         yield f"  only from circuit {circuit}"
     for mac in found.bound_macs:
         yield f"  only from MAC {mac}"
+    for port in found.bound_ports:
+        yield f"  only from port {port}"
     for device, attributes in found.replies.items():
         yield f"  {device} gets"
         yield from (f"    {line}" for line in attributes)

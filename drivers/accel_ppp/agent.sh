@@ -1,59 +1,11 @@
-#!/bin/sh
-# The device's side of the accel_ppp driver: installs a set of files, reloads or restarts accel-pppd, and undoes it by
-# its own timer when nobody confirms. Everything it keeps lies in /etc/trunkline. See README.md.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-umask 077
-AGENT=$0
-ROOT=${AGENT%/etc/trunkline/agent} # "" on a device; a folder with its own bin where the driver is tried
-[ -z "$ROOT" ] || PATH=$ROOT/bin:$PATH
-HOME_DIR=/etc/trunkline
-STATE=$ROOT$HOME_DIR/state
-RUN=$ROOT/run/trunkline
+# The platform's part of the agent (the shared part stands above): accel-pppd, its VLANs, the firewall. See README.md.
 CONF=/etc/accel-ppp.conf
 SERVICE=accel-ppp
 
-say() { echo "$*" >&2; }
-manifest_paths() { [ -f "$1/manifest" ] && sed 's/^[0-7]* //' "$1/manifest"; }
-
-# --- a set of files: DIR/manifest ("mode path" a line) and DIR/tree ---------------------------------------
 
 check_set() { # what the programs themselves can check, before anything is touched
     rules=$1/tree$HOME_DIR/firewall/rules.nft
     [ ! -f "$rules" ] || nft -c -f "$rules" 2>&1
-}
-
-snapshot() { # what runs now, as a set, so that it can be installed again
-    rm -rf "$STATE/previous.new"
-    mkdir -p "$STATE/previous.new/tree"
-    manifest_paths "$STATE" >"$RUN/paths"
-    manifest_paths "$1" >>"$RUN/paths"
-    sort -u "$RUN/paths" | while read -r path; do
-        [ -f "$ROOT$path" ] || continue
-        mkdir -p "$STATE/previous.new/tree$(dirname "$path")"
-        cp -p "$ROOT$path" "$STATE/previous.new/tree$path"
-        echo "$(stat -c %a "$ROOT$path") $path" >>"$STATE/previous.new/manifest"
-    done
-    [ -f "$STATE/previous.new/manifest" ] || : >"$STATE/previous.new/manifest"
-    rm -rf "$STATE/previous"
-    mv "$STATE/previous.new" "$STATE/previous"
-}
-
-install_set() { # prints the paths that changed
-    while read -r mode path; do
-        if ! cmp -s "$1/tree$path" "$ROOT$path" || [ "$(stat -c %a "$ROOT$path")" != "$mode" ]; then
-            mkdir -p -m 755 "$(dirname "$ROOT$path")"
-            cp "$1/tree$path" "$ROOT$path.tl-new" && chmod "$mode" "$ROOT$path.tl-new" &&
-                mv "$ROOT$path.tl-new" "$ROOT$path" || return 1
-            echo "$path"
-        fi
-    done <"$1/manifest"
-    manifest_paths "$STATE" | while read -r path; do
-        grep -q " $path\$" "$1/manifest" && continue
-        rm -f "$ROOT$path"
-        echo "$path"
-    done
-    cp "$1/manifest" "$STATE/manifest"
-    sync
 }
 
 # --- accel-pppd ---------------------------------------------------------------------------------------------
@@ -101,7 +53,8 @@ reload() { # accel-cmd says nothing when it is done, "failed" when the file does
     esac
 }
 
-activate() { # changed paths on stdin, $1 = reload | restart
+activate() { # changed paths on stdin; how: reload | restart, of this commit or of the one that is taken back
+    how=${how:-$(cat "$STATE/how" 2>/dev/null || echo restart)}
     cat >"$RUN/changed"
     changed() { grep -q "^$1" "$RUN/changed"; }
     if changed $HOME_DIR/sysctl.conf && [ -f "$ROOT$HOME_DIR/sysctl.conf" ]; then
@@ -112,7 +65,7 @@ activate() { # changed paths on stdin, $1 = reload | restart
     changed $CONF || return 0
     if [ ! -f "$ROOT$CONF" ]; then
         systemctl stop "$SERVICE"
-    elif [ "$1" = restart ] || ! answers; then
+    elif [ "$how" = restart ] || ! answers; then
         start
     else
         reload
@@ -151,49 +104,14 @@ apply() { # apply SECONDS HOW: STATE/stage becomes what runs; 0 = final. Status 
             return 3
         fi
     fi
-    said=$(check_set "$STATE/stage") || { say "$said"; return 3; }
-    snapshot "$STATE/stage"
-    echo "$how" >"$STATE/how"
-    : >"$STATE/applying"
-    [ "$1" = 0 ] || arm $(($1 + 120)) # should this script itself be cut off
-    if ! { install_set "$STATE/stage" >"$RUN/installed" && activate "$how" <"$RUN/installed"; }; then
-        restore || { say "and the previous set does not load"; return 4; }
-        return 3
-    fi
-    [ "$1" = 0 ] || arm "$1"
-    rm -f "$STATE/applying"
-    cat "$RUN/installed"
+    apply_set "$1"
 }
 
-arm() { # the timer lives on the device: whoever asked may die. A reboot before the confirmation restores, too
-    token=$(cat /proc/sys/kernel/random/uuid)
-    echo "$token $(($(date +%s) + $1))" >"$STATE/pending"
-    setsid sh -c "sleep $1; exec '$AGENT' expire $token" </dev/null >/dev/null 2>&1 9>&- &
-}
-
-expire() { # only the timer of the commit that still waits may restore
-    grep -q "^$1 " "$STATE/pending" 2>/dev/null && restore
-}
-
-restore() { # a change that took a restart takes one back
-    [ -d "$STATE/previous" ] || { say "nothing was committed here before"; return 5; }
-    : >"$STATE/applying"
-    install_set "$STATE/previous" >"$RUN/installed"
-    activate "$(cat "$STATE/how" 2>/dev/null || echo restart)" <"$RUN/installed" || return 4
-    rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying" "$STATE/how"
-}
-
-confirm() {
-    [ -f "$STATE/pending" ] || { say "no commit waits for a confirmation"; return 5; }
-    rm -f "$STATE/pending"
-}
+kept_of_commit() { echo "$how" >"$STATE/how"; } # a change that took a restart takes one back
 
 boot() { # before accel-ppp starts: a commit that was cut off or never confirmed is undone; VLANs, settings, firewall
     rm -f "$RUN/cli-port"
-    if [ -f "$STATE/applying" ] || [ -f "$STATE/pending" ]; then
-        install_set "$STATE/previous" >/dev/null
-        rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying" "$STATE/how"
-    fi
+    undo_unconfirmed
     [ ! -f "$ROOT$HOME_DIR/sysctl.conf" ] || sysctl -q -p "$ROOT$HOME_DIR/sysctl.conf"
     vlans && firewall
 }
@@ -220,15 +138,11 @@ end_session() { # end SID: status 0 gone, 6 there was no such session. Soft firs
 
 has_session() { cli show sessions sid | sed 1,2d | tr -d ' ' | grep -qxF "$1"; }
 
-mkdir -p "$RUN" "$STATE"
 verb=$1
 shift
 case $verb in
 apply | restore | confirm | boot | expire)
-    exec 9>"$RUN/lock"
-    flock -w 30 9 || { say "another change is running"; exit 7; }
-    "$verb" "$@"
-    ;;
+    locked "$verb" "$@" ;;
 sessions) sessions ;;
 version) cli show version ;;
 end) end_session "$@" ;;

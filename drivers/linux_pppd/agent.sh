@@ -1,17 +1,4 @@
-#!/bin/sh
-# The device's side of the linux_pppd driver: installs a set of files, reloads only what changed, and undoes it
-# by its own timer when nobody confirms. Everything it keeps lies in /etc/trunkline. See README.md.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-umask 077
-HOME_DIR=/etc/trunkline
-STATE=$HOME_DIR/state
-RUN=/run/trunkline
-AGENT=$HOME_DIR/agent
-
-say() { echo "$*" >&2; }
-manifest_paths() { [ -f "$1/manifest" ] && sed 's/^[0-7]* //' "$1/manifest"; }
-
-# --- a set of files: DIR/manifest ("mode path" a line) and DIR/tree ---------------------------------------
+# The platform's part of the agent (the shared part stands above): pppoe-server, the garden, the firewall. See README.md.
 
 check_set() { # what the programs themselves can check, before anything is touched
     tree=$1/tree
@@ -20,42 +7,10 @@ check_set() { # what the programs themselves can check, before anything is touch
     for script in $(manifest_paths "$1" | grep -E '/(session|hook)$|\.d/'); do
         sh -n "$tree$script" 2>&1 || return 1
     done
-    server=$tree$HOME_DIR/garden/server.py
-    [ ! -f "$server" ] || /usr/bin/python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$server" 2>&1 || return 1
+    for server in "$tree$HOME_DIR/garden/server.py" "$tree$HOME_DIR/ipv6/server.py"; do
+        [ ! -f "$server" ] || /usr/bin/python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$server" 2>&1 || return 1
+    done
     firewall_check "$tree$HOME_DIR/firewall"
-}
-
-snapshot() { # what runs now, as a set, so that it can be installed again
-    rm -rf "$STATE/previous.new"
-    mkdir -p "$STATE/previous.new/tree"
-    manifest_paths "$STATE" >"$RUN/paths"
-    manifest_paths "$1" >>"$RUN/paths"
-    sort -u "$RUN/paths" | while read -r path; do
-        [ -f "$path" ] || continue
-        mkdir -p "$STATE/previous.new/tree$(dirname "$path")"
-        cp -p "$path" "$STATE/previous.new/tree$path"
-        echo "$(stat -c %a "$path") $path" >>"$STATE/previous.new/manifest"
-    done
-    [ -f "$STATE/previous.new/manifest" ] || : >"$STATE/previous.new/manifest"
-    rm -rf "$STATE/previous"
-    mv "$STATE/previous.new" "$STATE/previous"
-}
-
-install_set() { # prints the paths that changed
-    while read -r mode path; do
-        if ! cmp -s "$1/tree$path" "$path" || [ "$(stat -c %a "$path")" != "$mode" ]; then
-            mkdir -p -m 755 "$(dirname "$path")"
-            cp "$1/tree$path" "$path.tl-new" && chmod "$mode" "$path.tl-new" && mv "$path.tl-new" "$path" || return 1
-            echo "$path"
-        fi
-    done <"$1/manifest"
-    manifest_paths "$STATE" | while read -r path; do
-        grep -q " $path\$" "$1/manifest" && continue
-        rm -f "$path"
-        echo "$path"
-    done
-    cp "$1/manifest" "$STATE/manifest"
-    sync
 }
 
 # --- daemons ------------------------------------------------------------------------------------------------
@@ -116,6 +71,12 @@ restart_page() {
         --pidfile "$RUN/page.pid" --exec /usr/bin/python3 -- -I "$HOME_DIR/garden/server.py"
 }
 
+restart_ipv6() {
+    stop_daemon ipv6
+    [ ! -f "$HOME_DIR/ipv6/server.py" ] || start-stop-daemon --start --quiet --background --make-pidfile \
+        --pidfile "$RUN/ipv6.pid" --exec /usr/bin/python3 -- -I "$HOME_DIR/ipv6/server.py" serve
+}
+
 restart_dns() {
     stop_daemon dns
     [ ! -f "$HOME_DIR/garden/dns.conf" ] || dnsmasq -C "$HOME_DIR/garden/dns.conf" 9>&-
@@ -158,7 +119,7 @@ firewall_clear() {
         nft 'add table inet trunkline; delete table inet trunkline'
     else
         printf '*filter\nCOMMIT\n*nat\nCOMMIT\n' | iptables-legacy-restore
-        printf '*filter\nCOMMIT\n' | ip6tables-legacy-restore
+        printf '*filter\nCOMMIT\n*raw\nCOMMIT\n' | ip6tables-legacy-restore
     fi
 }
 
@@ -177,7 +138,7 @@ garden() { # garden join|leave INTERFACE: called by the session hook before the 
 
 # --- reloading only what a changed path asks for --------------------------------------------------------------
 
-reload_for() { # changed paths on stdin
+activate() { # changed paths on stdin
     cat >"$RUN/changed"
     changed() { grep -q "^$HOME_DIR/$1" "$RUN/changed"; }
     if changed sysctl.conf && [ -f "$HOME_DIR/sysctl.conf" ]; then sysctl -q -p "$HOME_DIR/sysctl.conf" || return 1; fi
@@ -185,6 +146,7 @@ reload_for() { # changed paths on stdin
     if changed firewall/; then firewall_load || return 1; fi
     if changed garden/dns.conf; then restart_dns || return 1; fi
     if changed garden/server.py; then restart_page || return 1; fi
+    if changed ipv6/; then restart_ipv6 || return 1; fi
     for port in $(sed -n "s,^$HOME_DIR/access/\(.*\)\.\(args\|pool\)\$,\1,p" "$RUN/changed" | sort -u); do
         restart_listener "$port" || { say "the listener on $port does not start"; return 1; }
     done
@@ -194,55 +156,13 @@ own_addresses() { # the gateway of all sessions, on lo
     [ ! -f "$HOME_DIR/addresses" ] || while read -r address; do ip addr replace "$address" dev lo; done <"$HOME_DIR/addresses"
 }
 
-# --- commit, timer, rollback --------------------------------------------------------------------------------
+apply() { apply_set "$1"; }
 
-apply() { # apply SECONDS: STATE/stage becomes what runs; 0 = final. Status 3: refused or failed, the old set runs
-    [ ! -f "$STATE/pending" ] || { say "a commit waits for its confirmation"; return 3; }
-    [ ! -f "$STATE/applying" ] || restore || return 4 # a change before this one was cut off half way
-    said=$(check_set "$STATE/stage") || { say "$said"; return 3; }
-    snapshot "$STATE/stage"
-    : >"$STATE/applying"
-    [ "$1" = 0 ] || arm $(($1 + 120)) # should this script itself be cut off
-    if ! { install_set "$STATE/stage" >"$RUN/installed" && reload_for <"$RUN/installed"; }; then
-        restore || { say "and the previous set does not load"; return 4; }
-        return 3
-    fi
-    [ "$1" = 0 ] || arm "$1"
-    rm -f "$STATE/applying"
-    cat "$RUN/installed"
-}
-
-arm() { # the timer lives on the device: whoever asked may die. A reboot before the confirmation restores, too
-    token=$(cat /proc/sys/kernel/random/uuid)
-    echo "$token $(($(date +%s) + $1))" >"$STATE/pending"
-    setsid sh -c "sleep $1; exec $AGENT expire $token" </dev/null >/dev/null 2>&1 9>&- &
-}
-
-expire() { # only the timer of the commit that still waits may restore
-    grep -q "^$1 " "$STATE/pending" 2>/dev/null && restore
-}
-
-restore() {
-    [ -d "$STATE/previous" ] || { say "nothing was committed here before"; return 5; }
-    : >"$STATE/applying"
-    install_set "$STATE/previous" >"$RUN/installed"
-    reload_for <"$RUN/installed" || return 4
-    rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying"
-}
-
-confirm() {
-    [ -f "$STATE/pending" ] || { say "no commit waits for a confirmation"; return 5; }
-    rm -f "$STATE/pending"
-}
-
-boot() { # a commit that was cut off or never confirmed is undone before anything starts
+boot() { # what nobody confirmed is undone before anything starts
     rm -rf "$RUN/sessions" "$RUN/garden"
     mkdir -p "$RUN/sessions"
-    if [ -f "$STATE/applying" ] || [ -f "$STATE/pending" ]; then
-        install_set "$STATE/previous" >/dev/null
-        rm -rf "$STATE/previous" "$STATE/pending" "$STATE/applying"
-    fi
-    manifest_paths "$STATE" | reload_for
+    undo_unconfirmed
+    manifest_paths "$STATE" | activate
 }
 
 # --- sessions -----------------------------------------------------------------------------------------------
@@ -271,15 +191,12 @@ end_session() { # end INTERFACE LOGIN: only while that login is on it. Status 0 
     [ ! -e "/sys/class/net/$1" ] && rm -f "$file"
 }
 
-mkdir -p "$RUN/sessions" "$STATE"
+mkdir -p "$RUN/sessions"
 verb=$1
 shift
 case $verb in
 apply | restore | confirm | boot | expire | garden)
-    exec 9>"$RUN/lock"
-    flock -w 30 9 || { say "another change is running"; exit 7; }
-    "$verb" "$@"
-    ;;
+    locked "$verb" "$@" ;;
 firewall) # by hand: load the rules again
     firewall_load ;;
 sessions) sessions ;;

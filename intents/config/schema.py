@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from intents.homes import Home
 from intents.scalars import Address, Asn, Count, Duration, Id, Line, Percent, Port, Secret, Window, Word
 from intents.structs import Intent
 
+Moving = Literal["none", "shadow", "proxy"]
 Role = Literal["router", "bng", "olt", "ap", "switch", "dhcp"]
 Zone = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}$", description="a time zone such as Australia/Perth")
@@ -33,10 +35,33 @@ class RadiusServer(Intent, frozen=True, kw_only=True):
 
 
 class Realm(Intent, frozen=True, kw_only=True):
-    """The part of a login after `@`; with `proxy` it is answered elsewhere."""
+    """The part of a login after `@`. With `proxy` these servers answer it, asked in order; `moving` says how far it
+    has come from `aaa.old` to us: `proxy` (the old one answers), `shadow` (it answers, we are compared), `none`.
+    """
 
-    proxy: tuple[Address, ...] = ()
+    proxy: tuple[Home, ...] = ()
     secret: Secret | None = None
+    strip: Annotated[bool, Meta(description="they get the login without its realm")] = False
+    allow: Annotated[
+        tuple[Literal["pool", "vrf", "filter", "admin"], ...],
+        Meta(
+            description="what their replies may set; pools, VRFs, filters and admin rights are taken out otherwise"
+        ),
+    ] = ()
+    message_authenticator: Literal["require", "auto"] = "auto"
+    moving: Moving = "none"
+
+
+class Old(Intent, frozen=True, kw_only=True):
+    """The RADIUS server that we move in from. `fallback: ours` answers when it is silent; `accounting: copy` sends it a
+    copy of what it no longer gets, for its billing.
+    """
+
+    servers: tuple[Home, ...]
+    secret: Secret | None = None
+    message_authenticator: Literal["require", "auto"] = "auto"
+    fallback: Literal["none", "ours"] = "none"
+    accounting: Literal["none", "copy"] = "none"
 
 
 class Aaa(Intent, frozen=True, kw_only=True):
@@ -44,6 +69,7 @@ class Aaa(Intent, frozen=True, kw_only=True):
 
     servers: tuple[RadiusServer, ...] = ()
     realms: dict[Word, Realm] = {}
+    old: Old | None = None
 
 
 class Login(Intent, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from intents import claims as spelling
+from intents.device.radsec import radsec_name
 from intents.device.schema import Device
 from intents.kind import Claim, Complaint, Kind, Reference
 
@@ -31,6 +32,8 @@ def claims(_id: str, device: Device) -> Iterator[Claim]:
     if device.nas:
         for index, source in enumerate(device.nas.sources):
             yield spelling.exactly("nas", source, ("nas", "sources", index))
+        if device.nas.radsec is not None:
+            yield spelling.exactly("nas", radsec_name(device.nas.radsec), ("nas", "radsec"))
     for kind in ("pair", "ring"):
         if (name := getattr(device, kind)) is not None:
             yield spelling.exactly(kind, name, (kind,))  # not exclusive: this is how fellows are found
@@ -61,11 +64,18 @@ def complaints(device: Device) -> Iterator[Complaint]:
     if device.role in ("olt", "ap") and getattr(device, device.role) is None:
         yield Complaint("device.role", ("role",), f"a device with role {device.role} needs `{device.role}`")
     yield from _members(device)
-    if device.nas and not device.nas.sources:
-        yield Complaint("device.nas", ("nas", "sources"), "a NAS needs a source address")
-    if device.nas and not device.nas.secrets:
-        yield Complaint("device.nas", ("nas", "secrets"), "a NAS needs a secret")
+    yield from _nas(device)
     yield from _routes(device)
+
+
+def _nas(device: Device) -> Iterator[Complaint]:
+    nas = device.nas
+    if nas is None:
+        return
+    if not nas.sources and nas.radsec is None:
+        yield Complaint("device.nas", ("nas", "sources"), "a NAS needs a source address, or `radsec`")
+    if nas.sources and not nas.secrets:
+        yield Complaint("device.nas", ("nas", "secrets"), "a NAS needs a secret")
 
 
 def _members(device: Device) -> Iterator[Complaint]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from intents.config.schema import Moving
 from intents.scalars import Address, Count, Id, Line, Mtu, Port, Secret, Vlan, VlanSet, Word
 from intents.structs import Intent
 
@@ -16,14 +17,22 @@ class Coa(Intent, frozen=True, kw_only=True):
 
 
 class Nas(Intent, frozen=True, kw_only=True):
-    """A BNG or AP as RADIUS sees it. The first secret is sent and rendered, all are accepted: rotation."""
+    """A BNG or AP as RADIUS sees it. The first secret is sent and rendered, all are accepted: rotation. With `radsec`
+    it may come by TLS, known by its certificate. `moving`: its old RADIUS server (`aaa.old`) still answers it.
+    `hotspot`: who logs in there may have a voucher.
+    """
 
     vendor: Word
-    sources: tuple[Address, ...]
-    secrets: tuple[Secret, ...]
+    sources: tuple[Address, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    radsec: Annotated[
+        Word | None, Meta(description="a name in its certificate, or the certificate's SHA-256 fingerprint")
+    ] = None
+    moving: Moving = "none"
     message_authenticator: Literal["require", "auto"] = "require"
     coa: Coa | None = None
     legacy: bool = False
+    hotspot: bool = False
     interim: Annotated[int, Meta(ge=60, le=86400, description="seconds between interim updates")] = 600
 
 

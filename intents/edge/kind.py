@@ -9,9 +9,11 @@ POOL_USES = ("cgnat", "public", "pd", "wan6", "garden")
 
 
 def references(_id: str, edge: Edge) -> Iterator[Reference]:
-    """Its BNGs and pools."""
+    """Its BNGs, DHCP servers and pools."""
     for index, bng in enumerate(edge.bngs):
         yield Reference("device", bng.device, ("bngs", index, "device"))
+    for index, server in enumerate(edge.dhcp):
+        yield Reference("device", server, ("dhcp", index))
     for use in POOL_USES:
         pool = getattr(edge.pools, use)
         if pool is not None:
@@ -29,6 +31,8 @@ def complaints(edge: Edge) -> Iterator[Complaint]:
         if (bng.device, bng.port) in seen:
             yield Complaint("edge.bngs", ("bngs", index), f"{bng.device} {bng.port} is in the list twice")
         seen.add((bng.device, bng.port))
+    if edge.dhcp and "ipoe" not in edge.methods:
+        yield Complaint("edge.dhcp", ("dhcp",), "a DHCP server serves IPoE, and methods has no ipoe")
 
 
 KIND = Kind(

@@ -35,7 +35,10 @@ class Garden(Intent, frozen=True, kw_only=True):
 
 
 class Edge(Intent, frozen=True, kw_only=True):
-    """An access area's termination."""
+    """An access area's termination. `vrf`: the routing table that subscribers are put into, in the BNG's words (a
+    name; on an AP the VLAN, on Nokia the service number); none: the BNG's own. `dhcp`: the DHCP servers that its
+    IPoE subscribers' BNG relays to (option 82).
+    """
 
     bngs: tuple[EdgeBng, ...]
     redundancy: Literal["none", "active-standby", "active-active"] = "none"
@@ -44,3 +47,5 @@ class Edge(Intent, frozen=True, kw_only=True):
     pools: EdgePools = EdgePools()
     dns: tuple[Address, ...] = ()
     garden: Garden | None = None
+    vrf: Word | None = None
+    dhcp: tuple[Id, ...] = ()

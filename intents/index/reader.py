@@ -27,6 +27,13 @@ _NAMING = sa.select(reference.c.to_id, reference.c.kind, reference.c.id).where(
 _REFERRERS = sa.select(reference.c.kind, reference.c.id).where(
     reference.c.to_kind == sa.bindparam("kind"), reference.c.to_id == sa.bindparam("id")
 )
+_CLAIMS = sa.select(claim.c.kind, claim.c.id, claim.c.field).where(claim.c.scope == sa.bindparam("scope"))
+_BEGINNING = _CLAIMS.where(claim.c.low.between(sa.bindparam("low"), sa.bindparam("high")))
+_AROUND = _CLAIMS.where(
+    claim.c.stem.in_(sa.bindparam("stems", expanding=True)),
+    claim.c.low < sa.bindparam("low"),
+    claim.c.high >= sa.bindparam("low"),
+)
 
 
 class IndexReader:
@@ -87,11 +94,10 @@ class IndexReader:
 
     def claims_overlapping(self, scope: str, low: str, high: str) -> Iterator[Claimed]:
         """The claims in `scope` that overlap `low`..`high`, bounds included."""
-        begins = claim.c.low.between(low, high)
-        around = sa.and_(claim.c.stem.in_(stems_of(low)), claim.c.low < low, claim.c.high >= low)
-        columns = sa.select(claim.c.kind, claim.c.id, claim.c.field)
-        for where in (begins, around):
-            for kind, identifier, field in self._rows(columns.where(claim.c.scope == scope, where)):
+        bounds = {"scope": scope, "low": low, "high": high}
+        around = {"scope": scope, "low": low, "stems": list(stems_of(low))}
+        for query, given in ((_BEGINNING, bounds), (_AROUND, around)):
+            for kind, identifier, field in self._rows(query, given):
                 yield Claimed(kind, identifier, tuple(field))
 
     def count(self, kind: str) -> int:

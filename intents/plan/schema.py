@@ -27,6 +27,12 @@ class FairUse(Intent, frozen=True, kw_only=True):
     then: RatePair
 
 
+class Prepaid(Intent, frozen=True, kw_only=True):
+    """Nothing without credit: what is left is recorded, and what a service without any gets is said here."""
+
+    exhausted: Literal["walled-garden", "block"] = "walled-garden"
+
+
 class Slot(Intent, frozen=True, kw_only=True):
     """Another rate in a part of the day, in site time."""
 
@@ -54,5 +60,6 @@ class Plan(Intent, frozen=True, kw_only=True):
     name: Line | None = None
     rate: RatePair | None = None
     fair_use: FairUse | None = None
+    prepaid: Prepaid | None = None
     schedule: tuple[Slot, ...] = ()
     prices: tuple[Price, ...] = ()

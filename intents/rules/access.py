@@ -140,3 +140,18 @@ def realms(reader: Reader, scope: Scope) -> Iterator[Finding]:
             yield Finding(
                 "login.realm", "service", identifier, ("session", "login"), message, hint, "warning"
             )
+
+
+@check("moving in")
+def moving(reader: Reader, scope: Scope) -> Iterator[Finding]:
+    """A NAS that moves in does so from an old server that trunkline.yaml names."""
+    config = reader.get("config", "trunkline")
+    if config is None or config.aaa.old is not None:
+        return
+    whole = scope.changed is not None and ("config", "trunkline") in scope.changed
+    devices = reader.all("device") if whole else scope.of(reader, "device")
+    for identifier, device in devices:
+        if device.nas is not None and device.nas.moving != "none":
+            message = f"{identifier} moves in from an old RADIUS server, and trunkline.yaml has no `aaa.old`"
+            hint = "add aaa.old: {servers: […], secret: …}"
+            yield Finding("nas.moving", "device", identifier, ("nas", "moving"), message, hint)

@@ -74,6 +74,7 @@ _ROLES: dict[tuple[str, str], tuple[str, ...]] = {
     ("line", "olt"): ("olt",),
     ("line", "ap"): ("ap",),
     ("edge", "bngs"): ("bng",),
+    ("edge", "dhcp"): ("dhcp",),
     ("pool", "split"): ("bng",),
     ("service", "handoffs"): ("router", "bng", "switch"),
 }

@@ -89,6 +89,10 @@ def _session(service: Service) -> Iterator[Complaint]:
         )
     if service.line is None:
         yield Complaint("service.session", ("session",), "a session needs `line`")
+    if ("port" in session.bind) != (session.port is not None):
+        yield Complaint(
+            "service.session", ("session", "bind"), "`bind: [port]` and `port` (NAS-Port-Id) need each other"
+        )
 
 
 def _primaries(service: Service) -> Iterator[Complaint]:

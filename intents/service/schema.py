@@ -36,14 +36,17 @@ class Attach(Intent, frozen=True, kw_only=True):
 
 
 class Session(Intent, frozen=True, kw_only=True):
-    """How it authenticates. `bind` ties a login to its circuit or MAC; `over` says what a second session does."""
+    """How it authenticates. `bind` ties a login to its circuit, MAC or port (`port`: the BNG's
+    NAS-Port-Id, RFC 2869); `over` says what a session beyond `limit` does: end the oldest, or be refused.
+    """
 
     method: Literal["pppoe", "ipoe", "l2tp"]
     login: Word | None = None
     password: Secret | None = None
     circuit_id: Line | None = None
     mac: Mac | None = None
-    bind: tuple[Literal["circuit", "mac"], ...] = ()
+    port: Line | None = None
+    bind: tuple[Literal["circuit", "mac", "port"], ...] = ()
     limit: Annotated[int, Meta(ge=1, le=100, description="sessions at once, 1 to 100")] = 1
     over: Literal["replace", "reject"] = "replace"
 

@@ -10,6 +10,7 @@ from renderers.contract import CannotRender, Secrets
 
 GARDEN_WORD = "tl-garden"
 """The Filter-Id that puts a session into the garden whatever its address is (aaa/vendors/pppd.yaml)."""
+_LENGTHS = {"wan6": 64, "pd": 56}
 MOST_LISTENERS = 64
 LONGEST_SECRET = 47
 """pppd's RADIUS library cuts a longer secret without a word (MAX_SECRET_LENGTH is 48 with the closing NUL)."""
@@ -27,6 +28,14 @@ class Listener(msgspec.Struct, frozen=True):
 
     port: str
     addresses: tuple[str, ...]
+
+
+class Ipv6(msgspec.Struct, frozen=True):
+    """IPv6 of the sessions: resolvers, MTU, and (prefix, length of a session's part) of each pool that we give from."""
+
+    dns: tuple[str, ...]
+    mtu: int
+    pools: dict[str, tuple[tuple[str, int], ...]]
 
 
 class Bng(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +59,7 @@ class Bng(msgspec.Struct, frozen=True, kw_only=True):
     page_url: str
     contact: str
     nat: tuple[Translation, ...]
+    ipv6: Ipv6 | None = None
     garden_word: str = GARDEN_WORD
 
     @property
@@ -94,7 +104,25 @@ def bng_of(model: DeviceModel, secrets: Secrets) -> Bng:
         ),
         contact=str(model.device.options.get("garden-contact", "")),
         nat=tuple(_translations(given)),
+        ipv6=_ipv6(model, offered.mtu if offered else 1492),
     )
+
+
+def _ipv6(model: DeviceModel, mtu: int) -> Ipv6 | None:
+    """None where no edge has an IPv6 pool. Pools that RADIUS gives from itself are only named."""
+    parts = [part for side in model.edges for part in side.pools if part.family != "ipv4"]
+    if not parts:
+        return None
+    pools = {
+        part.pool: tuple((prefix, part.length or _LENGTHS[part.family]) for prefix in part.prefixes)
+        for part in parts
+        if part.allocate == "nas"
+    }
+    for pool, given in pools.items():
+        for prefix, length in given:
+            if ipaddress.IPv6Network(prefix).prefixlen > length:
+                raise CannotRender(model.id, f"{prefix} of pool {pool} is smaller than a session's /{length}")
+    return Ipv6(tuple(address for address in model.dns if not _is_v4(address)), mtu, pools)
 
 
 def _is_v4(text: str) -> bool:

@@ -1,6 +1,6 @@
 """The attributes that pppd's RADIUS library must know by name (RFC 2865, 2866, 2869, 3162, 4818)."""
 
-_STRING, _INTEGER, _ADDRESS = "string", "integer", "ipaddr"
+_STRING, _INTEGER, _ADDRESS, _PREFIX = "string", "integer", "ipaddr", "ipv6prefix"
 
 ATTRIBUTES: tuple[tuple[str, int, str], ...] = (
     ("User-Name", 1, _STRING),
@@ -48,9 +48,9 @@ ATTRIBUTES: tuple[tuple[str, int, str], ...] = (
     ("Acct-Interim-Interval", 85, _INTEGER),
     ("NAS-Port-Id", 87, _STRING),
     ("Framed-Pool", 88, _STRING),
-    ("Framed-IPv6-Prefix", 97, _STRING),
+    ("Framed-IPv6-Prefix", 97, _PREFIX),
     ("Framed-IPv6-Pool", 100, _STRING),
-    ("Delegated-IPv6-Prefix", 123, _STRING),
+    ("Delegated-IPv6-Prefix", 123, _PREFIX),
     ("Framed-IPv6-Address", 168, _STRING),
     ("Delegated-IPv6-Prefix-Pool", 171, _STRING),
 )

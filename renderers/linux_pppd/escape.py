@@ -1,7 +1,10 @@
 """What may stand in the files of a pppd BNG: words of shell scripts and option files, and text of the page."""
 
 import html as _html
+import json as _json
 import re
+
+import msgspec
 
 from core.errors import Terminal
 
@@ -27,3 +30,8 @@ def plain(value: object) -> str:
 def html(value: object) -> str:
     """The value as text of the page; also safe inside a quoted attribute."""
     return _html.escape(str(value), quote=True)
+
+
+def json(value: object) -> str:
+    """The value as JSON in one line; structs as objects."""
+    return _json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=True)

@@ -10,7 +10,7 @@ from renderers.contract import Rendered, Secrets
 from renderers.environment import environment, rendered
 from renderers.linux_pppd.access import Bng, bng_of
 from renderers.linux_pppd.dictionary import ATTRIBUTES
-from renderers.linux_pppd.escape import html, plain
+from renderers.linux_pppd.escape import html, json, plain
 
 PLATFORM = "linux_pppd"
 ROLES = frozenset({"bng"})
@@ -47,6 +47,13 @@ FILES = (
 )
 
 
+IPV6 = (
+    Made("/etc/ppp/ipv6-up.d/trunkline-up", "hook6", 0o755),
+    Made(f"{HOME}/ipv6/server.py", "ipv6.py", 0o755),
+    Made(f"{HOME}/ipv6/conf.json", "ipv6.json"),
+)
+
+
 def render(model: DeviceModel, secrets: Secrets) -> Rendered:
     """The whole configuration as files, and as one text (`config`) that the driver loads. Raises CannotRender."""
     files = files_of(bng_of(model, secrets))
@@ -58,6 +65,7 @@ def render(model: DeviceModel, secrets: Secrets) -> Rendered:
 def files_of(bng: Bng) -> list[File]:
     """Every file of a BNG, ordered by path."""
     made = [_fill(entry, bng=bng) for entry in FILES]
+    made += [_fill(entry, bng=bng) for entry in (IPV6 if bng.ipv6 else ())]
     for listener in bng.listeners:
         where = f"{HOME}/access/{plain(listener.port)}"
         made.append(_fill(Made(f"{where}.args", "access.args"), bng=bng))
@@ -66,7 +74,7 @@ def files_of(bng: Bng) -> list[File]:
 
 
 def _fill(entry: Made, **words: Any) -> File:
-    env = environment(PLATFORM, plain, html)
+    env = environment(PLATFORM, plain, html, json)
     words |= {"page_port": PAGE_PORT, "dns_port": DNS_PORT, "attributes": ATTRIBUTES}
     filled = rendered(env, f"{entry.template}.j2", **words)
     return File(entry.path, entry.mode, filled.config.rstrip("\n") + "\n", filled.origins)

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from aaa.eap.authority import Authority
+from aaa.limits.limit import NONE
+from aaa.limits.limit import Limits as RecordedLimits
 from aaa.radius.exchange import RadiusClient
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer
@@ -74,16 +77,35 @@ def nas(server: RadiusServer) -> Iterator[Dial]:
         one.close()
 
 
-Anew = Callable[[Network], tuple[RadiusServer, RadiusClient]]
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A CA with a server's certificate, made once."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = Authority.make(folder, "Example Net")
+    made.serve("radius.example.net")
+    return made
+
+
+@pytest.fixture
+def certified(node, authority):
+    """The node has the certificates."""
+    folder = node.home / "radius" / "tls"
+    folder.mkdir(parents=True)
+    for name in ("ca.pem", "server.pem", "server.key", "ca.key"):
+        (folder / name).write_bytes((authority.folder / name).read_bytes())
+    return folder
+
+
+Anew = Callable[..., tuple[RadiusServer, RadiusClient]]
 
 
 @pytest.fixture
 def anew(node: Settings) -> Iterator[Anew]:
-    """Writes a network's snapshot and starts a server from it; gives the server and a client of it."""
+    """Writes a network's snapshot (with recorded limits) and starts a server from it; gives it and a client of it."""
     running: list[tuple[RadiusServer, RadiusClient]] = []
 
-    def start(network: Network) -> tuple[RadiusServer, RadiusClient]:
-        write_snapshot(network, node)
+    def start(network: Network, limits: RecordedLimits = NONE) -> tuple[RadiusServer, RadiusClient]:
+        write_snapshot(network, node, limits=limits)
         server = RadiusServer(node, limits=QUICK, in_process=True).start()
         client = client_of(server)
         running.append((server, client))

@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
+from aaa.limits.limit import NONE, VOUCHER_ID, Limits
 from aaa.view.base import write_base
 from aaa.view.compile import Secrets, compile_nas, compile_service
+from aaa.view.cpe import compile_line
+from aaa.view.realms import compile_realms
 from aaa.view.records import ViewRecord
 from aaa.view.seal import Seal
 from core.settings import Settings
@@ -50,6 +53,28 @@ type: internet
 rate: {down: %(down)s, up: %(up)s}
 prices: [{id: p1, from: 2025-07-01, amount: "79.00", every: month}]
 """
+AP = """
+site: west
+role: ap
+platform: airos
+ap:
+  edge: west
+  sectors:
+    s1: {port: ath0, ssid: EX-W1, auth: %(auth)s, svlan: %(svlan)d}
+nas:
+  vendor: ubiquiti
+  sources: [127.0.0.3]
+  secrets: ["enc:v1:testing123"]
+  coa: {port: 3799, rate: 5}
+"""
+RADIO = """
+type: radio
+state: active
+ap: ap1
+sector: s1
+cpe: {mac: "02:00:5e:10:00:%(number)02x"}
+eap: {login: L-%(number)d, password: "enc:v1:air-%(number)d"}
+"""
 LINE = """
 type: gpon
 state: active
@@ -79,7 +104,7 @@ def open_secret(text: str, path: str, name: str) -> str:
     """Stands in for core.crypto: the clear text is behind the prefix; the place must be the right one."""
     kind, identifier = parse_path(path)  # type: ignore[misc]
     assert path == path_of(kind, identifier)
-    assert name in ("session.password", "nas.secrets")
+    assert name in ("session.password", "nas.secrets", "eap.password") or name.startswith("aaa.")
     return text.removeprefix("enc:v1:").rstrip("=")
 
 
@@ -88,6 +113,7 @@ class Network:
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
+        self._loaded: dict[tuple[str, str, str], Any] = {}
         self.put(
             "site", "west", "name: West\nlocation: {lat: -31.9, lon: 115.8}\ntimezone: Australia/Perth\n"
         )
@@ -130,7 +156,7 @@ class Network:
     ) -> str:
         """A line and a PPPoE service s<number>@example.net with password pw-<number>; returns the service id."""
         line, service = f"L-{number}", f"S-{number}"
-        self.put("line", line, LINE % {"onu": number})
+        self.put("line", line, LINE % {"onu": number % 1000})
         words: dict[str, Any] = {
             "plan": plan,
             "line": line,
@@ -143,6 +169,18 @@ class Network:
         self.put("service", service, SERVICE % words)
         return service
 
+    def radio(self, number: int, svlan: int = 150, auth: str = "eap", session: str = "method: ipoe") -> str:
+        """A CPE L-<number> with password air-<number> on ap1; a service over it, unless `session` is empty."""
+        self.put("device", "ap1", AP % {"svlan": svlan, "auth": auth})
+        self.put("line", f"L-{number}", RADIO % {"number": number})
+        service = f"S-{number}"
+        self.drop("service", service)
+        if session:
+            words = {"state": "active", "plan": "fibre-100", "line": f"L-{number}", "onu": number}
+            text = SERVICE % (words | {"cvlan": 0, "session": session})
+            self.put("service", service, text.replace("attach: {port: eth1, svlan: 101, cvlan: 0}\n", ""))
+        return service
+
     def hold(self, service: str, reason: str, effect: str, more: str = "") -> None:
         """A hold on a service."""
         self.put("hold", f"{service}.{reason}", HOLD % {"effect": effect, "more": more})
@@ -151,18 +189,23 @@ class Network:
         """All documents, loaded strictly."""
         documents = []
         for (kind, identifier), text in sorted(self.texts.items()):
-            loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+            loaded = self._loaded.get((kind, identifier, text))
+            if loaded is None:  # a text gives the same document: it is loaded once
+                loaded = load(path_of(kind, identifier), text.strip().encode() + b"\n")
+                self._loaded[kind, identifier, text] = loaded
             assert not isinstance(loaded, list), loaded
             documents.append(loaded)
         return MemoryReader(documents)
 
-    def records(self, seal: Seal) -> list[ViewRecord]:
+    def records(self, seal: Seal, limits: Limits = NONE) -> list[ViewRecord]:
         """The whole view, compiled cold."""
         reader, secrets = self.reader(), Secrets(open_secret, seal)
-        found = [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
-        found += [
-            one for service in reader.ids("service") for one in compile_service(reader, service, secrets)
-        ]
+        found = compile_realms(reader, secrets)
+        found += [one for device in reader.ids("device") for one in compile_nas(reader, device, secrets)]
+        vouchers = [name for name in limits.known if name.startswith(VOUCHER_ID)]
+        for service in [*reader.ids("service"), *vouchers]:
+            found += compile_service(reader, service, secrets, limits)
+        found += [one for line in reader.ids("line") for one in compile_line(reader, line, secrets.moved)]
         return sorted(found)
 
 
@@ -171,9 +214,10 @@ def settings_in(home: Path, **given: Any) -> Settings:
     return Settings.load(home, env={}, radius_auth_port=0, radius_acct_port=0, **given)
 
 
-def write_snapshot(network: Network, settings: Settings, seq: int = 1) -> None:
+def write_snapshot(network: Network, settings: Settings, seq: int = 1, limits: Limits = NONE) -> None:
     """Put the network's view into the node's base file: what a node has when everything else is away."""
-    records = {one.key: one.record for one in network.records(Seal.of(settings.home))}
+    # Of two owners of a key the smaller answers, as in the database.
+    records = {one.key: one.record for one in reversed(network.records(Seal.of(settings.home), limits))}
     write_base(settings.home / "radius" / "view" / "view.base", sorted(records.items()), seq, "test")
 
 

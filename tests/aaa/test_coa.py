@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from aaa.accounting.merge import Session
 from aaa.coa import client
+from aaa.coa.correct import correct
 from aaa.coa.decide import decide
-from aaa.enforcement import correct, corrections, stale_sessions
+from aaa.enforcement import corrections, stale_sessions
 from aaa.radius.client import NasStandIn
 from aaa.radius.nases import NasEntry, nas_of
 from aaa.radius.server import RadiusServer
@@ -106,16 +107,6 @@ def test_an_ipv6_nas_is_disconnected_too(nas):
     assert identity.startswith(b"\x5f\x12")
     assert client.disconnect(target, identity).result == "no-session"
     one.stop()
-
-
-def test_requests_are_paced_per_nas():
-    """Twenty requests a second at most to one NAS; another NAS has its own pace."""
-    pace, slow = client.Pace(), msgspec.structs.replace(entry(1), coa_rate=20)
-    begun = clock.monotonic()
-    for _request in range(5):
-        pace.wait(slow)
-    pace.wait(msgspec.structs.replace(slow, source="127.0.0.2"))
-    assert 0.2 <= clock.monotonic() - begun < 1.0
 
 
 class Loop:

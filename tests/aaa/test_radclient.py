@@ -10,12 +10,12 @@ pytestmark = pytest.mark.real
 
 
 def radclient(
-    port: int, kind: str, attributes: str, secret: str = "testing123"
+    port: int, kind: str, attributes: str, secret: str = "testing123", retries: int = 2, patience: int = 2
 ) -> subprocess.CompletedProcess:
     """Run radclient; it verifies the reply's authenticator and Message-Authenticator itself."""
     program = need("radclient", apt="freeradius-utils")
     return subprocess.run(
-        [program, "-x", "-r", "2", "-t", "2", f"127.0.0.1:{port}", kind, secret],
+        [program, "-x", "-r", str(retries), "-t", str(patience), f"127.0.0.1:{port}", kind, secret],
         input=attributes,
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 import json
 import os
 
+from tests.aaa.network import write_snapshot
 from tests.aaa.test_accounting import record, write
 from tests.support import trunkline
 
@@ -40,3 +41,23 @@ def test_sessions_are_listed_and_silent_workers_are_told(node, recorded):
     assert ask(node, "sessions", "--nas", "bng9").stdout == "no sessions\n"
     done = ask(node, "status")
     assert (done.returncode, done.stdout) == (1, "accounting journal: 0 segments waiting\n")
+
+
+def test_a_login_of_another_server_is_said_to_be_that(node, network):
+    """explain of a proxied realm's login names the servers that answer it; status 3."""
+    aaa = 'realms: {guest.example: {proxy: [192.0.2.9], secret: "enc:v1:eA=="}}'
+    text = "schema: 1\noperator: {name: T, timezone: Europe/Malta, currency: EUR}\n" + f"aaa: {{{aaa}}}\n"
+    network.put("config", "trunkline", text)
+    write_snapshot(network, node)
+    done = ask(node, "explain", "ann@Guest.example")
+    assert done.returncode == 3
+    assert "realm guest.example are answered by 192.0.2.9" in done.stderr
+
+
+def test_compare_without_shadow_says_what_to_do(node, recorded):
+    """Nothing compared: status 1, and the way to begin."""
+    done = ask(node, "compare")
+    assert (done.returncode, done.stdout) == (
+        1,
+        "nothing was compared yet: set `moving: shadow` for a NAS or a realm\n",
+    )

@@ -84,7 +84,7 @@ def mutate(network: Network, rng: random.Random) -> list[tuple[str, str]]:
     """One random change of the network; returns the documents that changed."""
     number = rng.randint(1, 12)
     service = f"S-{number}"
-    match rng.randint(0, 8):
+    match rng.randint(0, 10):
         case 0 | 1:
             network.subscriber(number, plan=rng.choice(["fibre-500", "fibre-100"]))
             return [("service", service), ("line", f"L-{number}")]
@@ -106,6 +106,14 @@ def mutate(network: Network, rng: random.Random) -> list[tuple[str, str]]:
         case 7:
             network.bng("bng2", rng.choice(["pppd", "cisco"]), "127.0.0.2", ma="auto")
             return [("device", "bng2")]
+        case 8:
+            chosen = rng.choice(["method: ipoe", 'method: pppoe, login: r, password: "enc:v1:r"', ""])
+            network.radio(number, rng.choice([150, 151]), rng.choice(["eap", "mac"]), chosen)
+            return [("device", "ap1"), ("line", f"L-{number}"), ("service", service)]
+        case 9:
+            network.drop("service", service)
+            network.drop("line", f"L-{number}")
+            return [("line", f"L-{number}"), ("service", service)]
         case _:
             pools = rng.choice(["garden: west-garden", "public: west-public"])
             edge = network.texts["edge", "west"].split("pools:")[0] + f"pools: {{cgnat: west-cgn, {pools}}}\n"
@@ -380,7 +388,7 @@ def test_a_busy_index_does_not_keep_a_worker_from_following(node, network):
     """Somebody holds the derived database's write lock: the worker cannot say where it is, and still follows."""
     built = Built(open_derived(node), network)
     view, stop = View.load(node.home / "radius" / "view"), threading.Event()
-    follower = Follower(node, view, "node1-0", stop, keeper=False)
+    follower = Follower(node, view, "node1-0", stop, keeper=True)
     follower.start()
     eventually(lambda: acknowledged(built.db, built.changes(), ["node1-0"], cap=0) == [], cap=10)
     network.hold("S-1", "admin", "block")

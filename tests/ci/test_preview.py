@@ -110,13 +110,16 @@ def test_live_sessions_are_counted_where_the_database_is(world: World) -> None:
 
     row = {
         "session_ref": "ses-1", "nas": "bng1", "acct_session_id": b"1", "started_at": clock.now(), "service": "S-1",
-        "policy_hash": "", "stale": False, "state": "open", "inferred": False, "source": "", "login": "",
+        "policy_hash": "p", "stale": False, "state": "open", "inferred": False, "source": "", "login": "",
         "calling": "", "framed_address": "", "framed_prefix": "", "delegated_prefix": "", "nas_port": 0,
         "nas_port_id": "", "updated_at": clock.now(), "cause": "", "session_time": 0, "up_octets": 0,
         "down_octets": 0, "gigawords": False, "interim": 0,
     }  # fmt: skip
     with world.one.db.write() as conn:
         conn.execute(sa.insert(session).values(**row))
+        # Another RADIUS server gave this one its policy (it has not moved in): it is not ours to drop.
+        elsewhere = {"session_ref": "ses-2", "acct_session_id": b"2", "policy_hash": ""}
+        conn.execute(sa.insert(session).values(**row | elsewhere))
     found = _preview(world, {hold_path("S-1"): GARDEN, hold_path("S-2"): GARDEN}, db=world.one.db)
     assert found.sections[1].data["live"] == {"disconnect": 1}
     assert "1 live session would drop." in found.sections[1].markdown

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from aaa.radius.exchange import RadiusClient, circuit_attribute
-from aaa.view.access import attachment
 from cli.installation import Installation
 from cli.serving import Serving
+from inventory.access import attachment
 from reconciler import runs
 from reconciler.states import RunState
 from tests.support import eventually

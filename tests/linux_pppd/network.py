@@ -20,14 +20,16 @@ manage: full
 sections: [subscriber]
 management: {address: 10.255.77.11, login: root}
 bng: {gateway: 100.64.0.1, sessions: 30, ac-name: bng1}
-nas: {vendor: pppd, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto}
+nas:
+  {vendor: pppd, sources: [10.255.77.11], secrets: ["enc:v1:radius-secret"], message-authenticator: auto, interim: 60}
 options: {garden-contact: "Call 1800 555 010, every day from 7 to 22."}
 """
 
 EDGE = """\
 bngs: [{device: bng1, port: eth1}]
 methods: [pppoe]
-pools: {cgnat: perth-cgn, garden: perth-garden}
+pools: {cgnat: perth-cgn, garden: perth-garden, wan6: perth-wan6, pd: perth-pd}
+dns: ["2001:db8::53"]
 garden: {url: "https://my.example.net/pay", allow: [198.51.100.90/32]}
 """
 
@@ -45,6 +47,10 @@ DOCUMENTS = {
     "network/edges/perth-west.yaml": EDGE,
     "network/pools/perth-cgn.yaml": "family: ipv4\nuse: cgnat\nsplit: {bng1: [100.64.0.0/24]}\n",
     "network/pools/perth-garden.yaml": "family: ipv4\nuse: garden\nsplit: {bng1: [100.127.0.0/24]}\n",
+    "network/pools/perth-wan6.yaml": 'family: wan6\nuse: public\nsplit: {bng1: ["2001:db8:3000::/48"]}\nlength: 64\n',
+    "network/pools/perth-pd.yaml": (
+        'family: pd\nuse: public\nallocate: intent\nprefixes: ["2001:db8:4000::/40"]\nlength: 56\n'
+    ),
     "catalog/plans/fibre-20.yaml": """\
 type: internet
 rate: {down: 20M, up: 5M}
@@ -61,6 +67,7 @@ plan: fibre-20
 line: L-ID
 session: {method: pppoe, login: sID@example.net, password: "enc:v1:password-ID"}
 ipv4: ADDRESS
+ipv6: {wan: slaac, pd: "2001:db8:4001:1ID00::/56"}
 """
 HOLD = "effect: walled-garden\nsince: 2025-11-20T02:00:00Z\ncause: INV-1\n"
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.enforcement import correct, stale_sessions
+from aaa.coa.correct import correct
+from aaa.enforcement import stale_sessions
 from aaa.models import session
 from aaa.radius.limits import Limits
 from aaa.radius.server import RadiusServer

@@ -8,13 +8,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from cli.lab import namespaces
 from cli.lab.bng import serve_site
+from drivers.files_on_device import agent_text
 from drivers.linux_pppd.files import parse
 from inventory.resolve import resolve_device
 from renderers.linux_pppd.renderer import render
@@ -69,7 +69,7 @@ class HostBng:
             target.chmod(int(file.mode, 8))
         (state / "manifest").write_text("".join(f"{file.mode} {path}\n" for path, file in kept.items()))
         agent = etc / "trunkline" / "agent"
-        agent.write_text((resources.files("drivers.linux_pppd") / "agent.sh").read_text())
+        agent.write_text(agent_text("linux_pppd"))
         agent.chmod(0o755)
         inside = ["ip", "netns", "exec", BNG, "unshare", "-m", "sh", "-c", SANDBOX.format(etc=etc)]
         self._sleeper = subprocess.Popen(inside)

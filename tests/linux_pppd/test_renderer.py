@@ -93,7 +93,7 @@ def test_carrier_grade_nat_is_rendered_where_the_pool_asks_for_it():
 
 def test_resolvers_of_the_edge_stay_reachable_in_the_garden():
     """With resolvers the garden asks them; without, its own answers everything with the page."""
-    made = rendered(edge=("methods:", 'dns: [198.51.100.53, "2001:db8::53"]\nmethods:'))
+    made = rendered(edge=('dns: ["2001:db8::53"]', 'dns: [198.51.100.53, "2001:db8::53"]'))
     assert "elements = { 198.51.100.53 }" in made.files["/etc/trunkline/firewall/rules.nft"]
     assert "ms-dns 198.51.100.53\n" in made.files["/etc/ppp/pppoe-server-options"]
 

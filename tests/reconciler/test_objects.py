@@ -56,6 +56,15 @@ def test_a_removed_line_takes_its_objects_away(world: World) -> None:
     assert {onu.onu for onu in world.fleet["olt1"].objects.table.onus.values()} == {1, 2}
 
 
+def test_a_service_whose_file_is_deleted_loses_its_port_and_the_line_keeps_its_onu(world: World) -> None:
+    """The file named the line; what was put on the device still knows whose it is."""
+    world.one.settle()
+    world.push({f"services/{ids.shard('S-3')}/S-3.yaml": None}, "The service is gone")
+    world.one.settle()
+    assert set(_ports(world)) == {"0/1/0:1", "0/1/0:2"}
+    assert {onu.onu for onu in world.fleet["olt1"].objects.table.onus.values()} == {1, 2, 3}
+
+
 def test_an_olt_that_is_away_gets_its_objects_later(world: World) -> None:
     """Work waits with its reason and is done when the device is back."""
     import sqlalchemy as sa

@@ -1,4 +1,7 @@
-"""Where a service's line ends: its edge, the NASes that may ask for it, its circuit-id. Pure."""
+"""Where a service's line ends: its edge, the NASes that may ask for it, its circuit-id (RFC 3046, RFC 4679). Pure.
+
+RADIUS and DHCP servers know a subscriber by the same octets: this is the one place that makes them.
+"""
 
 from typing import Any
 
@@ -16,6 +19,8 @@ class Attachment(msgspec.Struct, frozen=True):
     """(device id, its Nas) of every BNG of the edge, and of the line's own AP."""
     circuit: bytes = b""
     cpe_mac: str = ""
+    zone: str = ""
+    """IANA time zone of the site where the line ends: a schedule's hours are of there."""
 
 
 def attachment(reader: Reader, service: Any) -> Attachment:
@@ -23,11 +28,7 @@ def attachment(reader: Reader, service: Any) -> Attachment:
     line = reader.get("line", service.line) if service.line else None
     if line is None or line.state == "ceased":
         return Attachment()
-    node_id = {"gpon": "olt", "radio": "ap", "handoff": "link"}[line.type]
-    node = _node(reader, line, node_id)
-    if node is None:
-        return Attachment()
-    edge_id = node.edge if line.type == "handoff" else _role(node, line.type).edge
+    node, edge_id = _node(reader, line), edge_of_line(reader, line)
     edge = reader.get("edge", edge_id) if edge_id else None
     if edge is None:
         return Attachment()
@@ -38,10 +39,25 @@ def attachment(reader: Reader, service: Any) -> Attachment:
         nas=tuple(_nases(reader, [*(bng.device for bng in edge.bngs), *extra])),
         circuit=_circuit(service, line, node),
         cpe_mac=str(line.cpe.mac) if line.type == "radio" and line.cpe else "",
+        zone=_zone(reader, node if line.type != "handoff" else reader.get("device", edge.bngs[0].device)),
     )
 
 
-def _node(reader: Reader, line: Any, field: str) -> Any:
+def _zone(reader: Reader, device: Any) -> str:
+    site = reader.get("site", device.site) if device is not None and device.site else None
+    return "" if site is None else str(site.timezone or "")
+
+
+def edge_of_line(reader: Reader, line: Any) -> str:
+    """The edge that terminates a line: its OLT's, its AP's, its handover's; "" for none."""
+    node = _node(reader, line)
+    if node is None:
+        return ""
+    return (node.edge if line.type == "handoff" else _role(node, line.type).edge) or ""
+
+
+def _node(reader: Reader, line: Any) -> Any:
+    field = {"gpon": "olt", "radio": "ap", "handoff": "link"}[line.type]
     kind = "link" if field == "link" else "device"
     node = reader.get(kind, getattr(line, field))
     if node is None or (kind == "device" and _role(node, line.type) is None):

@@ -1,0 +1,189 @@
+"""Simultaneous use: ghosts that a new session of the same place replaces, and services that are full.
+
+Called by accounting in the transaction that writes the sessions, set-based: two questions a batch, however large.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from aaa.limits import store
+from aaa.limits.limit import FULL, Limit
+from aaa.models import is_open, service_limit, session
+from core.db import lock_row
+
+if TYPE_CHECKING:
+    from aaa.accounting.merge import Session
+
+_CHUNK = 300
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A service's limit: `most` sessions at once; one more is refused (`reject`) or ends the oldest."""
+
+    most: int
+    reject: bool
+
+
+class Open(msgspec.Struct, frozen=True):
+    """An open session, as far as its place matters: circuit-id octets and MAC, b"" where unknown."""
+
+    ref: str
+    service: str
+    started: float
+    circuit: bytes
+    mac: bytes
+    bundle: str = ""
+    """The same for the links of one bundle, which are one session."""
+
+    @property
+    def places(self) -> frozenset[bytes]:
+        """Where a login would be a replacement of this session."""
+        return frozenset({self.circuit, self.mac} - {b""})
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What follows for one service: sessions that are ghosts, sessions to be looked at, and where it is live."""
+
+    ghosts: tuple[Open, ...]
+    crowded: tuple[Open, ...]
+    live: tuple[Open, ...]
+
+
+def judge(sessions: Iterable[Open], rule: Rule, new: frozenset[str]) -> Judged:
+    """Of more sessions than may be, an older one at the place of a newer, *new* one is its ghost: the NAS lost it
+    without a Stop. One that proves alive comes back with its next record, and is not `new` then: it is corrected.
+    """
+    ordered = sorted(sessions, key=lambda one: (one.started, one.ref))
+    excess = _count(ordered) - rule.most
+    ghosts: list[Open] = []
+    for index, one in enumerate(ordered):
+        replaced = any(
+            later.ref in new and one.places & later.places and one.bundle != later.bundle
+            for later in ordered[index + 1 :]
+        )
+        if replaced and _count([*ghosts, one]) <= excess:
+            ghosts.append(one)
+    live = tuple(one for one in ordered if one not in ghosts)
+    return Judged(tuple(ghosts), live if _count(live) > rule.most else (), live)
+
+
+def _count(sessions: Iterable[Open]) -> int:
+    """How many sessions they are: the links of a bundle are one."""
+    return len({one.bundle for one in sessions})
+
+
+def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> None:
+    """Services got or lost sessions in this transaction (`new`: refs of sessions that began).
+
+    Closes ghosts as inferred, marks the sessions of crowded services for the enforcement lane, and writes or lifts
+    the limit `full` of services that refuse.
+    """
+    if not rules:
+        return
+    fresh = frozenset(new)
+    by_service: dict[str, list[Open]] = {name: [] for name in rules}
+    for one in _open(conn, sorted(rules)):
+        by_service[one.service].append(one)
+    ghosts: list[tuple[Open, float]] = []
+    crowded: list[str] = []
+    full, free = [], []
+    for name, rule in sorted(rules.items()):
+        judged = judge(by_service[name], rule, fresh)
+        newest = max((one.started for one in judged.live), default=0.0)
+        ghosts += [(one, newest) for one in judged.ghosts]
+        crowded += [one.ref for one in judged.crowded]
+        if rule.reject and _count(judged.live) >= rule.most:
+            full.append(_full(name, rule, judged.live))
+        elif rule.reject:
+            free.append((name, FULL))
+    _lock(conn, [*crowded, *(one.ref for one, _newest in ghosts)])
+    _close(conn, ghosts)
+    _mark(conn, crowded)
+    if full or free:
+        store.put(conn, full, "accounting")
+        store.lift(conn, _there(conn, free))
+
+
+def relieve(conn: Connection) -> int:
+    """Lift `full` where sessions ended without a record: a BNG that restarted, silence, a correction."""
+    link = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
+    full = sa.select(service_limit.c.service).where(service_limit.c.cause == FULL)
+    live = sa.select(session.c.service, sa.func.count(link.distinct()).label("open"))
+    live = live.where(is_open, session.c.service.in_(full))
+    counted = live.group_by(session.c.service).subquery()
+    chosen = sa.select(service_limit, sa.func.coalesce(counted.c.open, 0).label("open"))
+    joined = chosen.select_from(
+        service_limit.outerjoin(counted, counted.c.service == service_limit.c.service)
+    )
+    rows = conn.execute(joined.where(service_limit.c.cause == FULL)).all()
+    return len(store.lift(conn, [(row.service, FULL) for row in rows if row.open < row.data["most"]]))
+
+
+def _full(service: str, rule: Rule, live: Sequence[Open]) -> Limit:
+    places = sorted({place.hex() for one in live for place in one.places})
+    return Limit(service, FULL, "full", data={"live": places, "most": rule.most})
+
+
+def _there(conn: Connection, keys: list[store.Key]) -> list[store.Key]:
+    """Those of the limits that there are: nobody takes the feed's turn for nothing."""
+    if not keys:
+        return []
+    found = {(one.service, one.cause) for one in store.read(conn, [service for service, _cause in keys])}
+    return [key for key in keys if key in found]
+
+
+def _open(conn: Connection, services: list[str]) -> list[Open]:
+    columns = sa.select(
+        session.c.session_ref, session.c.service, session.c.started_at, session.c.circuit, session.c.calling,
+        session.c.multi_session_id,
+    )  # fmt: skip
+    found: list[Open] = []
+    for start in range(0, len(services), _CHUNK):
+        which = session.c.service.in_(services[start : start + _CHUNK])
+        rows = conn.execute(columns.where(is_open, which))
+        found += [
+            Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref)
+            for ref, service, began, circuit, calling, bundle in rows
+        ]
+    return found
+
+
+def mac_of(calling: str) -> bytes:
+    """Twelve hex digits of a Calling-Station-Id that is a MAC; b"" for anything else."""
+    digits = "".join(char for char in calling.lower() if char in "0123456789abcdef")
+    return digits.encode() if len(digits) == 12 and len(calling) <= 17 else b""
+
+
+def same_place(one: "Session", other: "Session") -> bool:
+    """Whether two sessions are of one circuit or MAC."""
+    mac, circuit = mac_of(one.calling), one.circuit
+    return bool((mac and mac == mac_of(other.calling)) or (circuit and circuit == other.circuit))
+
+
+def _lock(conn: Connection, refs: list[str]) -> None:
+    """In one order, as every writer of sessions: two never wait for each other in a circle."""
+    for start in range(0, len(refs), _CHUNK):
+        mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
+        conn.execute(
+            lock_row(conn, sa.select(session.c.session_ref).where(mine).order_by(session.c.session_ref))
+        )
+
+
+def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:
+    if not ghosts:
+        return
+    statement = sa.update(session).where(session.c.session_ref == sa.bindparam("ref"))
+    statement = statement.values(
+        state="closed", inferred=True, stale=False, cause="replaced", stopped_at=sa.bindparam("moment")
+    )
+    conn.execute(statement, [{"ref": one.ref, "moment": store.moment(int(newest))} for one, newest in ghosts])
+
+
+def _mark(conn: Connection, refs: list[str]) -> None:
+    for start in range(0, len(refs), _CHUNK):
+        mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
+        conn.execute(sa.update(session).where(mine).values(stale=True))

@@ -1,0 +1,83 @@
+"""What a batch of accounting means for limits: gathered record by record, written once, in the batch's transaction."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import Connection
+
+from aaa.limits import crowd, quota, vouchers
+from aaa.limits.crowd import Rule, mac_of
+from aaa.limits.limit import VOUCHER_ID
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from aaa.accounting.merge import Session
+    from aaa.accounting.record import AccountingRecord
+
+
+class Noted:
+    """A batch in progress. `take` after each merge; `count` in the transaction that writes the sessions; `settle` after
+    its commit, for several batches at once if they are `join`ed.
+    """
+
+    def __init__(self) -> None:
+        self._metered: dict[str, tuple[datetime, int, int, int, bool]] = {}
+        self._rules: dict[str, Rule] = {}
+        self._new: list[str] = []
+        self._vouchers: dict[str, tuple[datetime, str]] = {}
+
+    def take(
+        self, record: "AccountingRecord", before: "Session | None", after: "Session", up: int, down: int
+    ) -> None:
+        """One record was merged and newly brought these octets; `before` None: its session is new."""
+        if not after.service:
+            return
+        if before is None:
+            self._new.append(after.session_ref)
+        turned = before is None or before.state != after.state
+        if turned and (after.state == "open" or record.reject):
+            self._rules[after.service] = Rule(record.most, record.reject)
+            if after.service.startswith(VOUCHER_ID) and after.state == "open":
+                self._vouchers.setdefault(after.service, (after.started_at, mac_of(after.calling).decode()))
+        if record.metered:
+            self._meter(before, after, up, down)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._rules or self._vouchers)
+
+    @property
+    def replacing(self) -> list[str]:
+        """Services with a session more, of which the oldest would be replaced; those that refuse are not here."""
+        return sorted(name for name, rule in self._rules.items() if not rule.reject)
+
+    def join(self, later: "Noted") -> None:
+        """Take over what a later batch has to settle; what it has to count it has counted."""
+        self._rules |= later._rules
+        self._new += later._new
+        self._vouchers = later._vouchers | self._vouchers
+
+    def count(self, conn: Connection) -> None:
+        """Leave the octets of metered services for the next count. Nothing for services without quota."""
+        quota.note(conn, [(service, *told) for service, told in sorted(self._metered.items())])
+
+    def settle(self, conn: Connection, crowded: Iterable[str]) -> None:
+        """Settle the services that refuse, and those of the others that are `crowded`."""
+        several = set(crowded)
+        rules = {name: rule for name, rule in self._rules.items() if rule.reject or name in several}
+        crowd.settle(conn, rules, self._new)
+        if self._vouchers:
+            vouchers.begun(conn, self._vouchers)
+
+    def _meter(self, before: "Session | None", after: "Session", up: int, down: int) -> None:
+        seconds = after.session_time - (before.session_time if before is not None else 0)
+        ended = after.state == "closed" and (before is None or before.state != "closed")
+        if not (up or down or seconds or ended):
+            return
+        at, had_up, had_down, had_seconds, was_over = self._metered.get(
+            after.service, (after.updated_at, 0, 0, 0, False)
+        )
+        self._metered[after.service] = (
+            max(at, after.updated_at), had_up + up, had_down + down, had_seconds + seconds, was_over or ended
+        )  # fmt: skip

@@ -1,0 +1,209 @@
+"""RadSecServer: NASes that come by TLS (RFC 6614), known by their certificate; access and accounting on one connection.
+
+A stream that carries something wrong is closed: nobody can tell where its next packet begins (RFC 6613 section 2.6.4).
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from aaa.accounting.record import AccountingRecord
+from aaa.errors import CertificateNotUsable
+from aaa.proxy.thread import LoopThread
+from aaa.radius import packet as wire
+from aaa.radius.answers import Answers
+from aaa.radius.deferred import Answer, Deferred, Pass, Respond
+from aaa.radius.nases import NasEntry, NasTable
+from aaa.radius.packet import Packet
+from aaa.radsec.frames import FramingLost, read_packet
+from aaa.radsec.tls import FILES, folder, load, names_of, revoked, serial_of, server_context
+from aaa.view.records import radsec_source
+
+_CONNECTIONS = 4000
+_UNDER_WAY = 256  # one identifier space
+_IDLE = 600.0
+_HANDSHAKE = 10.0
+_UNREAD = 1 << 20
+_LOOK = 1.0
+_log = structlog.get_logger()
+
+
+Later = Callable[[Deferred | tuple[AccountingRecord, Answer], Respond], None]
+"""Takes over what is answered later: by a handler, or when an accounting record is durable."""
+
+
+class RadSecServer:
+    """Serves one listening socket on a thread of its own."""
+
+    def __init__(
+        self,
+        home: Path,
+        listener: socket.socket,
+        answers: Answers,
+        nases: NasTable,
+        later: Later,
+        reject_delay: float,
+    ) -> None:
+        self._home, self._listener, self._context = home, listener, server_context(home)
+        self._answers, self._nases, self._later = answers, nases, later
+        self._reject_delay = reject_delay
+        self._thread = LoopThread("radsec")
+        self._revoked = revoked(home)
+        self._live: dict[asyncio.StreamWriter, int] = {}
+
+    @property
+    def connections(self) -> int:
+        """How many NASes are connected."""
+        return len(self._live)
+
+    def start(self) -> None:
+        """Accept connections."""
+        self._thread.run(self._listen())
+
+    def stop(self) -> None:
+        """Close them all."""
+        self._thread.stop()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(
+            self._serve,
+            sock=self._listener,
+            ssl=self._context,
+            ssl_handshake_timeout=_HANDSHAKE,
+            limit=1 << 16,
+            backlog=512,
+        )
+        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        """New certificates are shown to whoever connects from then on; who is revoked is cut off."""
+        known = _written(self._home)
+        while True:
+            await asyncio.sleep(_LOOK)
+            if (now := _written(self._home)) != known:
+                known = now
+                with contextlib.suppress(OSError, ssl.SSLError):
+                    load(self._context, self._home)
+                    _log.info("RadSec certificates are taken over")
+                self._revoked = revoked(self._home)
+                for writer, serial in list(self._live.items()):
+                    if serial in self._revoked:
+                        writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.connections >= _CONNECTIONS:
+            writer.close()
+            return
+        self._live[writer] = serial_of(writer.get_extra_info("ssl_object"))
+        try:
+            await self._known(reader, writer)
+        except (FramingLost, TimeoutError):
+            self._answers.dropped["radsec-closed"] += 1
+        finally:
+            del self._live[writer]
+            writer.close()
+
+    async def _known(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        names = names_of(writer.get_extra_info("ssl_object"))
+        if self._live[writer] in self._revoked:
+            self._answers.dropped["revoked-certificate"] += 1
+            return
+        source = next((found for name in names if self._nases.at(found := radsec_source(name))), "")
+        if not source:
+            self._answers.dropped["unknown-nas"] += 1
+            _log.warning("a RadSec peer is no NAS that we know", names=names[:4])
+            return
+        turns = asyncio.Semaphore(_UNDER_WAY)
+        while (octets := await asyncio.wait_for(read_packet(reader), _IDLE)) is not None:
+            await turns.acquire()
+            self._take(octets, source, self._respond(writer, turns))
+
+    def _take(self, octets: bytes, source: str, respond: Respond) -> None:
+        packet, nas = wire.read(octets), self._nases.at(source)
+        if packet is None or nas is None or not _is_signed(packet, nas):
+            raise FramingLost
+        if packet.code == wire.ACCOUNTING_REQUEST:
+            self._account(octets, source, respond)
+            return
+        answer = self._answers.access(octets, source)
+        if isinstance(answer, Deferred):
+            self._later(answer, respond)
+        else:
+            respond(answer)
+
+    def _account(self, octets: bytes, source: str, respond: Respond) -> None:
+        record, answer = self._answers.accounting(octets, source) or (None, None)
+        if record is None or answer is None:
+            respond(answer)
+        else:
+            self._later((record, answer), respond)
+
+    def _respond(self, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> Respond:
+        """What answers one request of a connection, from any thread."""
+
+        def respond(answer: Answer | Pass | None) -> None:
+            # A connection stays with its worker: a conversation of another one's was begun elsewhere.
+            told = answer.otherwise if isinstance(answer, Pass) else answer
+            self._thread.call(self._settle, told, writer, turns)
+
+        return respond
+
+    def _settle(self, answer: Answer | None, writer: asyncio.StreamWriter, turns: asyncio.Semaphore) -> None:
+        turns.release()
+        if answer is None:
+            return
+        delay = self._reject_delay if answer.delayed else 0.0
+        self._thread.loop.call_later(delay, _write, writer, answer.reply)
+
+
+def radsec_server(
+    home: Path,
+    listener: socket.socket | None,
+    answers: Answers,
+    nases: NasTable,
+    later: Later,
+    reject_delay: float,
+) -> RadSecServer | None:
+    """A worker's server; None without a socket, or with certificates that cannot be used: everything else goes on."""
+    if listener is None:
+        return None
+    try:
+        return RadSecServer(home, listener, answers, nases, later, reject_delay)
+    except CertificateNotUsable as error:
+        _log.error("no RadSec", why=str(error))
+        return None
+
+
+def _is_signed(packet: Packet, nas: NasEntry) -> bool:
+    """Whether what is signed in it is signed right; a password is hidden under the same secret."""
+    if packet.code == wire.ACCOUNTING_REQUEST:
+        vector: bytes | None = bytes(16)
+        if not any(wire.request_authenticator_is_right(packet, secret) for secret in nas.secrets):
+            return False
+    else:
+        vector = None
+    return packet.ma_at == 0 or any(
+        wire.message_authenticator_is_right(packet, secret, vector) for secret in nas.secrets
+    )
+
+
+def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
+    """A peer that does not read what it asked for is cut off: it must not fill our memory."""
+    transport: Any = writer.transport
+    if transport.is_closing():
+        return
+    if transport.get_write_buffer_size() > _UNREAD:
+        transport.abort()
+        return
+    writer.write(reply)
+
+
+def _written(home: Path) -> list[float]:
+    paths = [folder(home) / name for name in (*FILES, "crl.pem")]
+    return [path.stat().st_mtime for path in paths if path.exists()]

@@ -1,0 +1,1 @@
+"""NAPALM driver of a Kea DHCP server: see README.md."""

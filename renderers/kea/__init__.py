@@ -1,0 +1,1 @@
+"""Renderer of a Kea DHCP server: see README.md."""

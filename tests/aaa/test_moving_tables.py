@@ -1,0 +1,101 @@
+"""What shadow keeps: counts that add up, the differences of today, and no more than it may, on both databases."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from aaa.models import moving_difference, moving_tally
+from aaa.proxy import moving
+from aaa.proxy.meaning import meaning
+from aaa.proxy.moving import Found, Tally, forget, known_different, write
+from aaa.proxy.shadow import differences
+from aaa.radius import packet as wire
+from aaa.radius.authenticate import Verdict
+from aaa.radius.packet import Packet, pair
+from aaa.vendors.policy import Policy
+from aaa.vendors.registry import reply_block
+
+DAY, NOW = date(2026, 11, 20), datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def found(login: str, kind: str, at: datetime = NOW, nas: str = "bng1") -> Found:
+    """A difference."""
+    return Found(nas, login, "example.net", kind, "ours", "theirs", 1, at)
+
+
+def test_counts_add_up_and_differences_are_todays(database):
+    """Two workers' counts become one; a login's kinds are those of its last comparison; agreeing forgets it."""
+    for what, number in (("agreed", 3), ("agreed", 4), ("rate", 2), ("differed", 2)):
+        with database.write() as conn:
+            write(conn, Counter({Tally(DAY, "example.net", "bng1", what): number}), [], [])
+    with database.write() as conn:
+        write(conn, {}, [found("a", "rate"), found("a", "pool"), found("b", "rate")], [])
+    with database.write() as conn:
+        write(conn, {}, [found("a", "rate", NOW + timedelta(hours=1))], [("bng1", "b")])
+    with database.read() as conn:
+        assert known_different(conn) == {("bng1", "a")}
+        (row,) = moving.examples(conn, 10)
+        assert (row["kind"], row["seen"], row["first_at"] < row["last_at"]) == ("rate", 2, True)
+        (scope,) = moving.scopes(conn, "nas", DAY)
+        assert (scope.agreed, scope.differed, scope.open, scope.percent, scope.ready) == (
+            7,
+            2,
+            1,
+            77.78,
+            False,
+        )
+        assert moving.kinds(conn, DAY, realm="Example.net") == {"rate": 2}
+        assert moving.scopes(conn, "realm", DAY + timedelta(days=1)) == []
+        assert moving.scopes(conn, "realm", DAY, nas="bng2") == []
+
+
+def test_no_more_is_kept_than_may_be(database, monkeypatch):
+    """The newest differences stay, counts go after ninety days."""
+    monkeypatch.setattr(moving, "_MOST", 5)
+    rows = [found(f"l{number:02d}", "rate", NOW + timedelta(minutes=number)) for number in range(12)]
+    old = Tally((NOW - timedelta(days=91)).date(), "example.net", "bng1", "agreed")
+    with database.write() as conn:
+        write(conn, {old: 1, Tally(DAY, "example.net", "bng1", "agreed"): 1}, rows, [])
+        forget(conn, NOW)
+    with database.read() as conn:
+        assert sorted(conn.scalars(sa.select(moving_difference.c.login))) == [
+            f"l{n:02d}" for n in range(7, 12)
+        ]
+        assert conn.scalars(sa.select(moving_tally.c.day)).all() == [DAY]
+
+
+def accept(*pairs: bytes) -> Packet:
+    """An Access-Accept of these attributes."""
+    made = wire.read(wire.sealed(wire.ACCESS_ACCEPT, 1, bytes(16), b"s", b"".join(pairs)))
+    assert made is not None
+    return made
+
+
+def test_one_speed_in_every_vendors_words():
+    """50 up and 500 down is the same for whoever writes it; a burst, or another number, is not."""
+    policy = Policy(down=500_000_000, up=50_000_000)
+    block = reply_block("mikrotik", policy)
+    wanted = frozenset({"down 500000000", "up 50000000"})
+    for name in ("mikrotik", "pppd", "accel-ppp", "huawei", "cambium", "chillispot"):
+        assert meaning(accept(reply_block(name, policy)).pairs)["rate"] == wanted, name
+    for text, same in (
+        (b"50M/500M", True),
+        (b"50m/500000k", True),
+        (b"50M/400M", False),
+        (b"50M/500M 60M/600M", False),
+    ):
+        theirs = accept(pair(26, (14988).to_bytes(4) + pair(8, text)))
+        kinds = [one.kind for one in differences(Verdict(block, ""), theirs)]
+        assert kinds == ([] if same else ["rate"])
+
+
+def test_what_says_nothing_is_no_difference():
+    """Class, greeting, keys, and an address that the NAS chooses do not count; a fixed address does."""
+    quiet = [pair(25, b"x"), pair(18, b"hi"), pair(6, bytes((0, 0, 0, 2))), pair(8, b"\xff\xff\xff\xfe")]
+    quiet.append(pair(26, (311).to_bytes(4) + pair(16, bytes(34))))
+    assert differences(Verdict(b"", ""), accept(*quiet)) == []
+    (one,) = differences(Verdict(b"", ""), accept(pair(8, bytes((192, 0, 2, 7)))))
+    assert (one.kind, one.ours, one.theirs) == ("address", "-", "Framed-IP-Address = 192.0.2.7")
+    (one,) = differences(Verdict(b"", "held"), accept())
+    assert (one.kind, one.ours, one.theirs) == ("decision", "reject (held)", "accept")

@@ -1,0 +1,262 @@
+"""RADIUS over TLS against a real FreeRADIUS at either end, and against peers that are wrong."""
+
+import socket
+import ssl
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives import hashes
+
+from aaa.models import session
+from aaa.radius import packet as wire
+from aaa.radius.credentials import hide
+from aaa.radius.packet import pair
+from aaa.radius.server import RadiusServer
+from tests.aaa.certificates import Authority
+from tests.aaa.conftest import QUICK, client_of
+from tests.aaa.home import FreeRadius
+from tests.aaa.network import write_snapshot
+from tests.aaa.test_proxy import USERS, proxied
+from tests.aaa.test_radclient import radclient
+from tests.support import eventually, free_port
+
+AUTHORITY = Authority()
+RADSEC = b"radsec"
+TLS = """
+    tls {
+      private_key_file = %(folder)s/peer.key
+      certificate_file = %(folder)s/peer.pem
+      ca_file = %(folder)s/ca.pem
+      %(more)s
+    }
+"""
+
+
+def radsec_nas(network, name: str) -> None:
+    """bng1 comes by TLS alone."""
+    text = network.texts["device", "bng1"]
+    sources = "  sources: [127.0.0.1]\n" + '  secrets: ["enc:v1:testing123"]\n'
+    assert sources in text
+    network.put("device", "bng1", text.replace(sources, f'  radsec: "{name}"\n'))
+
+
+@pytest.fixture
+def by_tls(node, network) -> Iterator[RadiusServer]:
+    """A server that knows bng1 by its certificate alone."""
+    radsec_nas(network, "BNG1.example.")
+    with serve(node, network) as server:
+        yield server
+
+
+@contextmanager
+def serve(node, network) -> Iterator[RadiusServer]:
+    """A server with certificates, over the network as it is now."""
+    AUTHORITY.issue(node.home / "radius" / "tls", "radius.example")
+    write_snapshot(network, node)
+    settings = type(node).load(
+        node.home, env={}, radius_auth_port=0, radius_acct_port=0, radius_radsec_port=0
+    )
+    with RadiusServer(settings, limits=QUICK, in_process=True) as server:
+        yield server
+
+
+def tls_to(server: RadiusServer, folder) -> ssl.SSLSocket:
+    """A connection with the certificate of a folder, to a server that must be of our authority."""
+    AUTHORITY.issue(folder / "other", "unused")
+    context = ssl.create_default_context(cafile=folder / "other" / "ca.pem")
+    context.load_cert_chain(folder / "peer.pem", folder / "peer.key")
+    plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
+    return context.wrap_socket(plain, server_hostname="radius.example")
+
+
+class Peer:
+    """A TLS connection to the server with a certificate of its own."""
+
+    def __init__(self, server: RadiusServer, folder, name: str, authority: Authority = AUTHORITY) -> None:
+        self.certificate = authority.issue(folder, name, "peer")
+        self.stream = tls_to(server, folder)
+
+    def ask(self, datagram: bytes) -> wire.Packet | None:
+        """Send; the reply, or None when the server closed instead."""
+        with suppress(OSError):
+            self.stream.sendall(datagram)
+            return wire.read(self.stream.recv(4096))
+        return None
+
+    def login(self, identifier: int = 1, password: bytes = b"pw-1") -> wire.Packet | None:
+        """s1's Access-Request."""
+        authenticator = bytes((identifier,)) * 16
+        body = pair(1, b"s1@example.net") + pair(2, hide(password, RADSEC, authenticator))
+        return self.ask(wire.request(wire.ACCESS_REQUEST, identifier, RADSEC, body, authenticator))
+
+
+def test_a_nas_is_known_by_its_certificate(by_tls, recorded, tmp_path):
+    """Access, accounting and Status-Server on one connection; the answer is durable accounting's, signed as always."""
+    peer = Peer(by_tls, tmp_path / "peer", "bng1.example")
+    accept = peer.login()
+    assert accept is not None
+    assert accept.code == wire.ACCESS_ACCEPT
+    assert accept.pairs[0][0] == wire.MESSAGE_AUTHENTICATOR
+    assert peer.login(2, b"no").code == wire.ACCESS_REJECT  # type: ignore[union-attr]
+    start = (
+        pair(40, struct.pack(">I", 1))
+        + pair(44, b"tls-1")
+        + b"".join(pair(25, one) for one in accept.all(25))
+    )
+    assert peer.ask(wire.request(wire.ACCOUNTING_REQUEST, 3, RADSEC, start)).code == wire.ACCOUNTING_RESPONSE  # type: ignore[union-attr]
+    status = peer.ask(wire.request(wire.STATUS_SERVER, 4, RADSEC, b"", bytes(16)))
+    assert status is not None
+    assert status.code == wire.ACCESS_ACCEPT
+    with recorded.read() as conn:
+        (row,) = conn.execute(sa.select(session)).all()
+    assert (row.service, row.nas, row.source[0]) == ("S-1", "bng1", "@")
+
+
+def test_a_nas_is_known_by_its_fingerprint(node, network, tmp_path):
+    """A certificate without a useful name is known by its SHA-256, however that is written."""
+    folder = tmp_path / "peer"
+    certificate = AUTHORITY.issue(folder, "anything.example", "peer")
+    radsec_nas(network, certificate.fingerprint(hashes.SHA256()).hex(":").upper())
+    with serve(node, network) as server:
+        peer = Peer.__new__(Peer)
+        peer.stream = tls_to(server, folder)
+        assert peer.login().code == wire.ACCESS_ACCEPT  # type: ignore[union-attr]
+
+
+def test_a_stranger_gets_no_answer(by_tls, tmp_path):
+    """A certificate of another authority, one of ours with another name, and none: closed, nothing answered."""
+    assert Peer(by_tls, tmp_path / "name", "bng9.example").login() is None
+    assert Peer(by_tls, tmp_path / "authority", "bng1.example", Authority("other")).login() is None
+    assert by_tls.worker.answers.dropped["unknown-nas"] == 1
+    client = client_of(by_tls, patience=0.3, attempts=1)
+    assert client.login("s1@example.net", "pw-1") is None  # its address is no NAS's any more
+    client.close()
+
+
+def test_who_is_revoked_is_cut_off(node, network, tmp_path):
+    """A certificate is taken back while its NAS is connected: the connection ends, and no new one is answered."""
+    radsec_nas(network, "bng1.example")
+    with serve(node, network) as server:
+        peer = Peer(server, tmp_path / "peer", "bng1.example")
+        assert peer.login().code == wire.ACCESS_ACCEPT  # type: ignore[union-attr]
+        (node.home / "radius" / "tls" / "crl.pem").write_bytes(AUTHORITY.revoke(peer.certificate))
+        eventually(lambda: peer.login() is None, cap=10)
+        again = Peer.__new__(Peer)
+        again.stream = tls_to(server, tmp_path / "peer")
+        assert again.login() is None
+        assert server.worker.answers.dropped["revoked-certificate"] == 1
+        assert Peer(server, tmp_path / "next", "bng1.example").login() is not None
+
+
+WRONG = {
+    "too short": bytes((1, 1, 0, 19)) + bytes(16),
+    "too long": bytes((1, 1, 0x10, 1)) + bytes(16),
+    "an attribute over the end": bytes((1, 1, 0, 24)) + bytes(16) + bytes((1, 9, 0, 0)),
+    "a wrong Message-Authenticator": wire.request(1, 1, b"another", pair(1, b"s1@example.net"), bytes(16)),
+    "wrongly signed accounting": wire.request(4, 1, b"another", pair(40, bytes((0, 0, 0, 1)))),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_one_bad_packet_ends_the_connection_and_only_that(by_tls, tmp_path, wrong):
+    """The stream's framing is lost: it is closed. Another connection of the same NAS goes on."""
+    good, bad = (Peer(by_tls, tmp_path / name, "bng1.example") for name in ("good", "bad"))
+    assert bad.ask(WRONG[wrong]) is None
+    eventually(lambda: by_tls.worker.answers.dropped["radsec-closed"] == 1, cap=5)
+    assert bad.login() is None
+    assert good.login().code == wire.ACCESS_ACCEPT  # type: ignore[union-attr]
+
+
+@pytest.mark.real
+def test_freeradius_brings_us_logins_and_accounting_by_tls(by_tls, recorded, tmp_path):
+    """FreeRADIUS as RadSec client: radclient asks it by UDP, it asks us by TLS, both directions verified by it."""
+    folder = tmp_path / "peer"
+    AUTHORITY.issue(folder, "bng1.example", "peer")
+    client = FreeRadius(
+        tmp_path / "client",
+        "",
+        secret="testing123",
+        proxying="yes",
+        authorize="update control {\n Proxy-To-Realm := radsec\n }\n",
+        preacct="update control {\n Proxy-To-Realm := radsec\n }\n",
+        more=f"""
+proxy server {{
+}}
+home_server radsec {{
+  ipaddr = 127.0.0.1
+  port = {by_tls.radsec_port}
+  type = auth+acct
+  secret = radsec
+  proto = tcp
+  status_check = none
+  {TLS % {"folder": folder, "more": ""}}
+}}
+home_server_pool radsec {{
+  type = fail-over
+  home_server = radsec
+}}
+realm radsec {{
+  pool = radsec
+  nostrip
+}}
+""",
+    )
+    try:
+        for password, code in (("pw-1", "Access-Accept"), ("no", "Access-Reject")):
+            told = f'User-Name = "s1@example.net"\nUser-Password = "{password}"\n'
+            done = radclient(client.auth_port, "auth", told, retries=3, patience=3)
+            assert f"Received {code}" in done.stdout, done.stdout + client.log()
+        told = 'User-Name = "s1@example.net"\nAcct-Status-Type = Start\nAcct-Session-Id = "by-tls"\n'
+        done = radclient(client.acct_port, "acct", told, retries=3, patience=3)
+        assert "Received Accounting-Response" in done.stdout, done.stdout + client.log()
+    finally:
+        client.kill()
+    with recorded.read() as conn:
+        assert conn.execute(sa.select(session.c.service, session.c.nas)).all() == [("S-1", "bng1")]
+
+
+@pytest.mark.real
+def test_we_ask_freeradius_by_tls_and_come_back_when_it_does(node, network, recorded, tmp_path):
+    """FreeRADIUS as RadSec home server: logins and accounting; after its death and return the connection is made anew.
+    A server whose certificate is not good for its name is never asked.
+    """
+    folder, port = tmp_path / "peer", free_port()
+    AUTHORITY.issue(folder, "home.example", "peer")
+    listen = f"""
+  listen {{
+    ipaddr = 127.0.0.1
+    port = {port}
+    type = auth+acct
+    proto = tcp
+    virtual_server = default
+    clients = radsec
+    {TLS % {"folder": folder, "more": "require_client_cert = yes"}}
+  }}
+"""
+    more = "clients radsec {\n client here {\n ipaddr = 127.0.0.1\n proto = tls\n secret = radsec\n }\n}\n"
+    home = FreeRadius(tmp_path / "home", USERS, listen=listen, more=more)
+    network.put("config", "trunkline", proxied(f"radsec:127.0.0.1:{port}"))
+    try:
+        with serve(node, network) as server:
+            client = client_of(server, patience=8, attempts=1)
+            assert client.login("ann@guest.example", "tea").accepted
+            start = pair(40, struct.pack(">I", 1)) + pair(44, b"tls-2") + pair(1, b"ann@guest.example")
+            assert client.account(start) is not None
+            eventually(lambda: "tls-2" in home.detail(), cap=10, says=home.log)
+            home.kill()
+            errands = server.worker.elsewhere.errands
+            eventually(lambda: "alive" not in errands.states().values(), cap=5, says=errands.states)
+            home.start()
+            eventually(lambda: set(errands.states().values()) == {"alive"}, cap=10, says=errands.states)
+            assert client.login("ann@guest.example", "tea").accepted
+            client.close()
+        network.put("config", "trunkline", proxied(f"radsec:localhost:{port}"))
+        with serve(node, network) as server:
+            client = client_of(server, patience=0.5, attempts=1)
+            assert client.login("ann@guest.example", "tea") is None
+            client.close()
+    finally:
+        home.kill()

@@ -1,0 +1,138 @@
+"""Accounting for another server survives our death and its absence: kept until it is taken, in order."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aaa.proxy import delivery, spool
+from aaa.proxy.delivery import Delivery
+from aaa.proxy.rewrite import accounting_request
+from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
+from aaa.radius import packet as wire
+from aaa.radius.packet import pair
+from tests.aaa.home import FreeRadius
+from tests.aaa.network import write_snapshot
+from tests.aaa.test_accounting_kills import Caller
+from tests.aaa.test_proxy import USERS, proxied
+from tests.support import eventually
+
+POINTS = [spool.BEFORE_SYNC, spool.AFTER_SYNC, delivery.DELIVERED]
+CALLS = 2
+
+
+def body(call: int, kind: int) -> bytes:
+    """An event of one call of ann's."""
+    told = pair(40, struct.pack(">I", kind)) + pair(44, b"call-%d" % call) + pair(1, b"ann@guest.example")
+    return told + pair(46, struct.pack(">I", {1: 0, 3: 30, 2: 60}[kind]))
+
+
+def events(home: FreeRadius) -> dict[str, list[str]]:
+    """What the home server took, by session, each event once and in the order of its first coming."""
+    found: dict[str, list[str]] = {}
+    for block in home.detail().split("\n\n"):
+        fields = dict(line.strip().split(" = ", 1) for line in block.splitlines() if " = " in line)
+        taken = found.setdefault(fields["Acct-Session-Id"], []) if "Acct-Session-Id" in fields else []
+        if fields.get("Acct-Status-Type") not in taken:
+            taken.append(fields.get("Acct-Status-Type", ""))
+    return found
+
+
+WANTED = {f'"call-{call}"': ["Start", "Interim-Update", "Stop"] for call in range(CALLS)}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_while_forwarding_every_acknowledged_record_arrives(node, network, recorded, tmp_path, point):
+    """SIGKILL around the spool's sync or before a delivered segment goes: the home server has every event in order."""
+    home = FreeRadius(tmp_path / "home", USERS)
+    network.put("config", "trunkline", proxied(home.address))
+    write_snapshot(network, node)
+    caller = Caller(node.home, f"{point}:3:kill")
+    try:
+        for call in range(CALLS):
+            for kind in (1, 3, 2):
+                caller_account(caller, call, kind)
+
+        def arrived() -> bool:
+            caller.revive()
+            return events(home) == WANTED
+
+        eventually(
+            arrived, cap=20, says=lambda: (events(home), (node.home / "server.log").read_text()[-2000:])
+        )
+        eventually(lambda: not list((node.home / "radius" / "spool").rglob("*.spool")), cap=10)
+    finally:
+        caller.end()
+        home.kill()
+    assert caller.deaths == 1
+
+
+def caller_account(caller: Caller, call: int, kind: int) -> None:
+    """Send until it is acknowledged, as a NAS does."""
+    for _attempt in range(40):
+        if caller.client.account(body(call, kind)) is not None:
+            return
+        caller.revive()
+    pytest.fail("never acknowledged")
+
+
+@pytest.mark.real
+def test_a_home_server_that_is_away_gets_everything_later(anew, network, recorded, tmp_path):
+    """The NAS is acknowledged while the home server is down; when it comes back it gets all."""
+    home = FreeRadius(tmp_path / "home", USERS)
+    home.kill()
+    network.put("config", "trunkline", proxied(home.address))
+    _server, client = anew(network)
+    for call in range(CALLS):
+        for kind in (1, 3, 2):
+            assert client.account(body(call, kind)) is not None
+    home.start()
+    eventually(lambda: events(home) == WANTED, cap=20, says=lambda: events(home))
+
+
+def test_what_waited_says_for_how_long():
+    """RFC 2866 section 5.2: Acct-Delay-Time grows by the wait, and is added where the NAS sent none."""
+    for before, after in ((b"", 7), (pair(41, struct.pack(">I", 5)), 12)):
+        asked = wire.read(wire.request(wire.ACCOUNTING_REQUEST, 1, b"nas", body(1, 1) + before))
+        assert asked is not None
+        made = accounting_request(asked, b"home", 9, b"TLx", delay=7)
+        assert made is not None
+        sent = wire.read(made[0])
+        assert sent is not None
+        assert wire.request_authenticator_is_right(sent, b"home")
+        assert sent.all(41) == [struct.pack(">I", after)]
+        assert sent.pairs[-1] == (33, b"TLx")
+
+
+def test_a_torn_segment_keeps_its_whole_entries(tmp_path):
+    """What a crash tore was never acknowledged; what stands before it is whole."""
+    one = Spool(tmp_path / folder_name("guest.example"))
+    one.append([Entry("guest.example", b"a", "bng1", 1.0), Entry("guest.example", b"b", "bng1", 2.0)])
+    path = one.oldest()
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:-3])
+    assert [entry.packet for entry in read_segment(path)] == [b"a"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("realm", ["@", "..", "a/b", "../../etc", "é.example"])
+def test_a_realm_is_one_folder_and_no_path(tmp_path: Path, realm):
+    """Whatever a realm is called, its folder lies in the spool and its name is read back."""
+    one = Spool(tmp_path / folder_name(realm))
+    one.append([Entry(realm, b"a", "bng1", 1.0)])
+    assert routes_in(tmp_path) == [realm]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_worker_left_behind_is_taken_over(tmp_path: Path):
+    """There are fewer workers than before: the first one delivers what the others spooled."""
+    for worker in ("node1-0", "node1-3"):
+        one = Spool(tmp_path / worker / folder_name("guest.example"))
+        one.append([Entry("guest.example", worker.encode(), "bng1", 1.0)])
+        one.close()
+    made: Any = Delivery
+    made(tmp_path, "node1-0", None, None, b"").adopt(["node1-0"])
+    found = [read_segment(path)[0].packet for path in sorted(tmp_path.glob("node1-0/r-*/*.spool"))]
+    assert sorted(found) == [b"node1-0", b"node1-3"]
