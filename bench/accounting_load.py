@@ -5,8 +5,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair
 from aaa.view.records import class_of
@@ -20,9 +18,8 @@ GIGA = 1 << 32
 
 
 def node_of(home: Path, workers: int, nases: int, database_url: str) -> Settings:
-    """A node that has its snapshot and no derived database: accounting needs none."""
-    settings = node(home, 10, workers, nases, database_url=database_url)
-    return msgspec.structs.replace(settings, index_url=f"sqlite:///{home / 'none.db'}")
+    """A node with its snapshot and hardly any subscriber: accounting needs none."""
+    return node(home, 10, workers, nases, database_url=database_url)
 
 
 def body(nas: int, number: int, kind: int, step: int) -> bytes:

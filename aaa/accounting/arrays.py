@@ -1,4 +1,4 @@
-"""PostgreSQL's binary arrays and values, made at once for a whole column (array_send, timestamptz_send, date_send).
+"""PostgreSQL's binary arrays, made at once for a whole column (array_send, timestamptz_send, date_send).
 
 psycopg dumps an array element by element in Python: for a batch of a thousand records that was half of its cost.
 """
@@ -41,21 +41,8 @@ def array(kind: int, values: Sequence[Any]) -> bytes:
     return b"".join(parts)
 
 
-def value(kind: int, octets: bytes | None) -> Any:
-    """A value of a binary result."""
-    return None if octets is None else _DECODE[kind](octets)
-
-
 def _moment(value: datetime) -> bytes:
     return ((value - _EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
-
-
-def _read_moment(octets: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=int.from_bytes(octets, signed=True))
-
-
-def _read_integer(octets: bytes) -> int:
-    return int.from_bytes(octets, signed=True)
 
 
 _ENCODE: dict[int, Callable[[Any], bytes]] = {
@@ -66,12 +53,4 @@ _ENCODE: dict[int, Callable[[Any], bytes]] = {
     BOOL: lambda flag: b"\x01" if flag else b"\x00",
     INT8: lambda number: number.to_bytes(8, signed=True),
     INT4: lambda number: number.to_bytes(4, signed=True),
-}
-_DECODE: dict[int, Callable[[bytes], Any]] = {
-    TEXT: bytes.decode,
-    BYTEA: bytes,
-    MOMENT: _read_moment,
-    BOOL: lambda octets: octets == b"\x01",
-    INT8: _read_integer,
-    INT4: _read_integer,
 }

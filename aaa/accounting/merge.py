@@ -15,7 +15,7 @@ _IMPOSSIBLE = 1 << 56
 """Octets that no session carries: such a counter is a NAS's mistake and is passed over."""
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, gc=False):
     """A row of table `session`."""
 
     session_ref: str
@@ -51,7 +51,7 @@ class Session(msgspec.Struct, frozen=True):
     circuit: bytes = b""
 
 
-class Merged(msgspec.Struct, frozen=True):
+class Merged(msgspec.Struct, frozen=True, gc=False):
     """The session after a record, and the octets that it newly brought."""
 
     session: Session

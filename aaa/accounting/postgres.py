@@ -10,9 +10,11 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
+from psycopg import pq
+from psycopg.adapt import Transformer
 from sqlalchemy.engine import Connection
 
-from aaa.accounting.arrays import ARRAY_OF, BOOL, BYTEA, DATE, INT4, INT8, MOMENT, TEXT, array, value
+from aaa.accounting.arrays import ARRAY_OF, BOOL, BYTEA, DATE, INT4, INT8, MOMENT, TEXT, array
 from aaa.accounting.batch import Batch, Key
 from aaa.accounting.exchange import Statement, exchange
 from aaa.accounting.merge import Session
@@ -25,7 +27,6 @@ _KINDS = {
     "circuit": BYTEA,
 }  # fmt: skip
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
-_COLUMN_KINDS = [_KINDS.get(name, TEXT) for name in _COLUMNS]
 _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigawords")
 # Someone else may have written these since we read them (the enforcement lane): only what we changed is set.
 _SHARED = ("policy_hash", "stale")
@@ -116,11 +117,10 @@ def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     _locked, rows = _exchange(
         conn, [(_LOCK, [array(INT4, numbers)]), (_LOAD, [array(TEXT, nases), array(BYTEA, ids)])]
     )
-    get = rows.get_value
-    return [
-        Session(*[value(kind, get(row, column)) for column, kind in enumerate(_COLUMN_KINDS)])
-        for row in range(rows.ntuples)
-    ]
+    # psycopg's own loaders, in C: reading value by value took a third of a batch.
+    reading = Transformer(conn.connection.driver_connection)
+    reading.set_pgresult(rows, format=pq.Format.BINARY)
+    return reading.load_rows(0, rows.ntuples, lambda values: Session(*values))
 
 
 def save(conn: Connection, batch: Batch) -> None:
@@ -149,7 +149,7 @@ def commit(conn: Connection) -> None:
 def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
     (rows,) = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
-    return [value(TEXT, rows.get_value(row, 0)) for row in range(rows.ntuples)]
+    return [rows.get_value(row, 0).decode() for row in range(rows.ntuples)]
 
 
 def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> list[Any]:

@@ -15,7 +15,7 @@ _CAUSES = {
 _LONGEST_DELAY = 86400 * 7
 
 
-class AccountingRecord(msgspec.Struct, frozen=True, array_like=True):
+class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
     subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
     `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.

@@ -5,7 +5,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from aaa.accounting.record import INTERIM, START, STOP
 from aaa.accounting.retention import retain
 from aaa.accounting.store import sweep_silent
 from aaa.who import AddressNotUsable, who
+from intents.loader import load
 from intents.pool.schema import Pool
 from inventory.nat import inside, is_public_of, needed, outside
 from tests.aaa.test_accounting import NOON, record, write
@@ -25,7 +25,10 @@ def pool_of(prefixes: list[str], public: str, ports: int, split: dict[str, list[
     """A pool with deterministic NAT, read as from a file."""
     nat = {"public": [public], "ports": ports}
     told = {"family": "ipv4", "use": "cgnat", "prefixes": prefixes, "split": split or {}, "nat": nat}
-    return msgspec.convert(told, Pool)
+    loaded = load("network/pools/cgn.yaml", json.dumps(told).encode() + b"\n")
+    assert not isinstance(loaded, list), loaded
+    pool: Pool = loaded.value
+    return pool
 
 
 CGN = pool_of(["100.64.0.0/28", "100.64.9.0/30"], "203.0.113.128/30", 16128)
