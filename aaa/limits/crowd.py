@@ -1,6 +1,7 @@
 """Simultaneous use: ghosts that a new session of the same place replaces, and services that are full.
 
-Called by accounting in the transaction that writes the sessions, set-based: two questions a batch, however large.
+Called by accounting after the commit of the sessions, so that of two nodes the later sees both; set-based: two
+questions a batch, however large.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ def _count(sessions: Iterable[Open]) -> int:
 
 
 def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> None:
-    """Services got or lost sessions in this transaction (`new`: refs of sessions that began).
+    """These services got or lost sessions (`new`: refs of sessions that began).
 
     Closes ghosts as inferred, marks the sessions of crowded services for the enforcement lane, and writes or lifts
     the limit `full` of services that refuse.
