@@ -140,10 +140,12 @@ class LabStory:
         self._ended("the held session")
         self.tell.say(f"session ended {time.monotonic() - begun:.1f} s after the dunning run")
         self._dial()
-        page = self._bng.fetch()
-        if "Why" not in page.body or "How to pay" not in page.body:
-            raise StoryBroken(f"the garden shows no page: {page}")
-        self.tell.say(f"any web page now is the garden's ({page.status}): why, and how to pay")
+        wait_until("the garden's page", self._has_page, cap=30, every=0.5)
+        self.tell.say("any web page now is the garden's: why, and how to pay")
+
+    def _has_page(self) -> bool:
+        body = self._bng.fetch().body
+        return "Why" in body and "How to pay" in body
 
     def ipoe_held(self) -> None:
         """The same commit reached Kea on lane 2."""
