@@ -10,10 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -22,15 +19,14 @@ import structlog
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import sweep_silent
 from aaa.errors import ViewNotThere
-from aaa.health import count_logins, forget_logins
 from aaa.limits.codes import Codes
-from aaa.limits.overrides import Overrides, drain
+from aaa.limits.overrides import Overrides
 from aaa.observe.worker import Watched
 from aaa.pools.start import Addresses
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
+from aaa.radius.chores import Chores
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
 from aaa.radius.limits import Attempts, Duplicates, Limits
@@ -44,14 +40,10 @@ from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
-from core import clock
-from core.db import Database
 from core.settings import Settings
 
 _log = structlog.get_logger()
 _Source = tuple[str, int]
-_TIDY = 60
-_COUNT = 5
 _SWITCH = 0.0005
 
 
@@ -98,12 +90,13 @@ class Worker:
         self._radsec = radsec_server(
             settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
         )
-        self._keeper, self._began, self._home = index == 0, clock.now(), settings.home
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
         self._took = self.watched.latency["access"].add
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._chores = Chores(
+            settings.home, self._db, self._journal, self.answers, self.watched, keeper=index == 0
+        )
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -113,7 +106,7 @@ class Worker:
             self._send_delayed,
             self._handle_deferred,
             self._take_passed,
-            self._record,
+            self._do_chores,
         )
         threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
         self.commit.start()
@@ -294,29 +287,8 @@ class Worker:
 
         return settled
 
-    def _record(self) -> None:
-        """What may be late: refusals into the database, and once a minute (one worker a node) the silent sessions."""
-        rounds = 0
-        while not self._stop.wait(1.0):
-            rounds += 1
-            try:
-                self._tell()
-                self.refusals.flush(self._db)
-                self.elsewhere.flush(self._db)
-                if rounds % _COUNT == 0:
-                    self._count_logins()
-                if self._keeper:
-                    drain(self._home, self._db, int(time.time()))
-                if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
-                    tidy(self._db, self._began)
-            except Exception as error:
-                _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
-
-    def _tell(self) -> None:
-        """For those who watch: it needs no database, and a full disk costs metrics only."""
-        self.watched.look()
-        with suppress(OSError):
-            self.watched.publish()
+    def _do_chores(self) -> None:
+        self._chores.run(self._stop, (self.refusals.flush, self.elsewhere.flush))
 
     def _gauges(self) -> dict[str, float]:
         return {
@@ -330,17 +302,6 @@ class Worker:
             **self.elsewhere.gauges(),
         }
 
-    def _count_logins(self) -> None:
-        """Add the logins since last time to the database; while that is away they wait for the next time."""
-        outcomes = Counter(self.answers.outcomes)
-        fresh: Counter[tuple[str, bool]] = Counter()
-        for (nas, outcome), count in (outcomes - self._counted).items():
-            fresh[nas, outcome == "accepted"] += count
-        if fresh:
-            with self._db.write() as conn:
-                count_logins(conn, fresh, clock.now())
-        self._counted = outcomes
-
 
 def _after(
     duplicates: Duplicates, key: object, acct: socket.socket, reply: bytes, source: _Source
@@ -353,14 +314,6 @@ def _after(
             duplicates.forget(key)
 
     return settled
-
-
-def tidy(db: Database, up_since: datetime) -> None:
-    """Close sessions that fell silent while we listened, and forget old counts of logins."""
-    now = clock.now()
-    sweep_silent(db, now, up_since)
-    with db.write() as conn:
-        forget_logins(conn, now)
 
 
 def load_view(settings: Settings, fingerprint: str = "") -> View:

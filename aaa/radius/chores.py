@@ -1,0 +1,86 @@
+"""What a worker does beside answering, about once a second: metrics, refusals, counts of logins, silent sessions."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from aaa.accounting.journal import Journal
+from aaa.accounting.store import sweep_silent
+from aaa.health import count_logins, forget_logins
+from aaa.limits.overrides import drain
+from aaa.observe.worker import Watched
+from aaa.radius.answers import Answers
+from core import clock
+from core.db import Database
+
+_log = structlog.get_logger()
+_TIDY = 60
+_COUNT = 5
+Flush = Callable[[Database], object]
+"""Writes what waits; raises what the database raises, and nothing is lost then."""
+
+
+class Chores:
+    """All of it may be late, and none of it keeps an answer waiting. Its keeper (one worker a node) also does what is
+    the node's: overrides that were given here, and sessions that fell silent.
+    """
+
+    def __init__(
+        self, home: Path, db: Database, journal: Journal, answers: Answers, watched: Watched, keeper: bool
+    ) -> None:
+        self._home, self._db, self._journal = home, db, journal
+        self._answers, self._watched, self._keeper = answers, watched, keeper
+        self._counted: Counter[tuple[str, str]] = Counter()
+        self._began = clock.now()
+
+    def run(self, stop: threading.Event, flushes: Sequence[Flush]) -> None:
+        """Until stopped. A database that is away costs a line in the log, and everything waits for it."""
+        rounds = 0
+        while not stop.wait(1.0):
+            rounds += 1
+            self._tell()
+            try:
+                self._write(rounds, flushes)
+            except Exception as error:
+                _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
+
+    def _tell(self) -> None:
+        """For those who watch: it needs no database, and a full disk costs metrics only."""
+        with suppress(OSError):
+            self._watched.look()
+            self._watched.publish()
+
+    def _write(self, rounds: int, flushes: Sequence[Flush]) -> None:
+        for flush in flushes:
+            flush(self._db)
+        if rounds % _COUNT == 0:
+            self._count_logins()
+        if self._keeper:
+            drain(self._home, self._db, int(time.time()))
+        if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
+            tidy(self._db, self._began)
+
+    def _count_logins(self) -> None:
+        """Add the logins since last time to the database; while that is away they wait for the next time."""
+        outcomes = Counter(self._answers.outcomes)
+        fresh: Counter[tuple[str, bool]] = Counter()
+        for (nas, outcome), count in (outcomes - self._counted).items():
+            fresh[nas, outcome == "accepted"] += count
+        if fresh:
+            with self._db.write() as conn:
+                count_logins(conn, fresh, clock.now())
+        self._counted = outcomes
+
+
+def tidy(db: Database, up_since: datetime) -> None:
+    """Close sessions that fell silent while we listened, and forget old counts of logins."""
+    now = clock.now()
+    sweep_silent(db, now, up_since)
+    with db.write() as conn:
+        forget_logins(conn, now)
