@@ -126,11 +126,14 @@ def test_an_override_lifts_a_hold_until_it_ends():
         assert one.reasons[0][0] == "held"
 
 
-def test_an_override_does_not_lift_the_number_of_sessions():
-    """An override frees from restrictions; the sessions of a service stay limited."""
-    one = One(overrides={"S-1": time.time() + 600}, status="full", free=Free("free", (b"", b"")))
-    assert one.login().code == 3
-    assert one.reasons[0][0] == "too-many-sessions"
+@pytest.mark.parametrize("status", ["held", "full", "ok"])
+def test_an_override_answers_whatever_the_status(status):
+    """Support said that this service is to work: it gets what is free of restrictions, a full one too."""
+    one = One(
+        overrides={"S-1": time.time() + 600}, status=status, free=Free("free", (pair(11, b"free"),) * 2)
+    )
+    assert one.login().all(11) == [b"free"]
+    assert one.reasons == []
 
 
 def test_overrides_are_not_asked_for_others():
