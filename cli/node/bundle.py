@@ -16,7 +16,7 @@ from aaa.view.derived import open_derived
 from aaa.view.lookup import View, snapshot
 from aaa.view.seal import KEY_LENGTH
 from core.crypto import write_private
-from core.db import Database, DatabaseAway
+from core.db import DatabaseAway
 from core.errors import Terminal
 from core.settings import Settings
 
@@ -138,18 +138,3 @@ def _settings(bundle: Bundle, node: str) -> str:
     return (
         text + 'roles = ["radius"]\n# radius_host = "…"  the address that NASes ask\n# radius_workers = 2\n'
     )
-
-
-def database_answers(settings: Settings) -> bool:
-    """Whether the derived database is there, asked as a node would."""
-    from aaa.view.derived import follow_derived
-
-    db: Database = follow_derived(settings)
-    try:
-        with db.read() as conn:
-            conn.exec_driver_sql("SELECT 1")
-        return True
-    except DatabaseAway:
-        return False
-    finally:
-        db.close()

@@ -125,7 +125,7 @@ def test_no_address_is_given_to_two_on_sqlite(sqlite_template):
         shutil.copy(sqlite_template, folder / "trunkline.db")
         return Database(f"sqlite:///{folder / 'trunkline.db'}", durable=False)
 
-    run(fresh, examples=12, steps=30)
+    run(fresh, examples=8, steps=30)
 
 
 def test_no_address_is_given_to_two_on_postgresql(postgres):
