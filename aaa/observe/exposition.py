@@ -50,6 +50,7 @@ class RadiusMetrics(Collector):
         yield _dropped(said)
         yield _repeated(said)
         yield _latency(said)
+        yield _addresses(said)
         yield from _gauges(said)
 
 
@@ -130,6 +131,18 @@ def _buckets(latency: Latency) -> list[tuple[str, float]]:
         total += count
         found.append((bound, float(total)))
     return found
+
+
+def _addresses(said: Iterable[Published]) -> Metric:
+    told = GaugeMetricFamily(
+        "trunkline_radius_addresses",
+        "Addresses that a worker gives itself, by pool and state; refused: how often there was none left.",
+        labels=("worker", "pool", "state"),
+    )
+    for one in said:
+        for pool, state, count in one.addresses:
+            told.add_metric((one.worker, pool, state), count)
+    return told
 
 
 def _gauges(said: list[Published]) -> Iterator[Metric]:

@@ -35,6 +35,8 @@ class Published(msgspec.Struct, frozen=True):
     repeated: int
     latency: dict[Kind, Latency]
     gauges: dict[str, float]
+    addresses: list[tuple[str, str, int]] = []
+    """(pool, state, count) of the addresses that the worker gives itself."""
 
 
 def folder(home: Path) -> Path:

@@ -24,9 +24,15 @@ class Watched:
     """What one worker tells of itself. `latency` and `repeated` are raised by its answering threads."""
 
     def __init__(
-        self, home: Path, worker: str, answers: Answers, gauges: Callable[[], Mapping[str, float]]
+        self,
+        home: Path,
+        worker: str,
+        answers: Answers,
+        gauges: Callable[[], Mapping[str, float]],
+        stock: Callable[[], list[tuple[str, str, int]]] = list,
     ) -> None:
         self._home, self._worker, self._answers, self._gauges = home, worker, answers, gauges
+        self._stock = stock
         self._tail = Tail(home)
         self.latency: dict[Kind, Latency] = {kind: Latency() for kind in KINDS}
         self.repeated = 0
@@ -58,6 +64,7 @@ class Watched:
             repeated=self.repeated,
             latency=self.latency,
             gauges=dict(self._gauges()),
+            addresses=self._stock(),
         )
         publish(self._home, said)
 

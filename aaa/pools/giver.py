@@ -211,6 +211,24 @@ class Giver:
             self._records[pool] = found
             return found
 
+    def stock(self) -> list[tuple[str, str, int]]:
+        """(pool, state, number of addresses): what is free, given, in quarantine, in doubt; and `refused`, how often a
+        pool had nothing left.
+        """
+        with self.lock:
+            shelves = list(self.shelves.values())
+            told = [
+                (one.pool, state, count)
+                for one in shelves
+                for state, count in (
+                    ("free", len(one.fresh) + len(one.ready)),
+                    ("given", len(one.held)),
+                    ("quarantined", len(one.resting)),
+                    ("in doubt", len(one.doubt)),
+                )
+            ]
+            return told + [(pool, "refused", count) for pool, count in sorted(self.refused.items())]
+
     def record(self, pool: str) -> PoolRecord | None:
         """What the view says of a pool; None for one whose addresses nodes do not give."""
         return self._record(pool)

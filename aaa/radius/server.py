@@ -3,6 +3,7 @@
 import multiprocessing
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
@@ -10,6 +11,7 @@ import structlog
 
 from aaa.eap.message import offered
 from aaa.errors import ViewNotThere
+from aaa.observe.exposition import serve as serve_metrics
 from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
@@ -55,6 +57,7 @@ class RadiusServer:
         self._workers: list[ForkServerProcess | threading.Thread] = []
         self._watch: threading.Thread | None = None
         self._here: Worker | None = None
+        self._stop_metrics: Callable[[], None] | None = None
 
     @property
     def workers(self) -> list[str]:
@@ -76,6 +79,7 @@ class RadiusServer:
     def start(self) -> "RadiusServer":
         """Make a snapshot if there is a database, then serve."""
         Seal.of(self.settings.home)
+        self._stop_metrics = serve_metrics(self.settings)
         self._snapshot()
         self._workers = [self._launch(index) for index in range(self._count)]
         if not self._in_process:
@@ -86,6 +90,8 @@ class RadiusServer:
     def stop(self) -> None:
         """Let every worker commit what it has, and end."""
         self._stop.set()
+        if self._stop_metrics is not None:
+            self._stop_metrics()
         if self._watch is not None:
             self._watch.join(timeout=5)
         for worker in self._workers:

@@ -92,7 +92,9 @@ class Worker:
         )
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
         self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
-        self.watched = Watched(settings.home, self.name, self.answers, self._gauges)
+        giver = self.addresses.giver
+        stock = giver.stock if giver is not None else list
+        self.watched = Watched(settings.home, self.name, self.answers, self._gauges, stock)
         self._took = self.watched.latency["access"].add
         self._chores = Chores(
             settings.home, self._db, self._journal, self.answers, self.watched, keeper=index == 0

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +19,7 @@ from aaa.observe.latency import BUCKETS, Latency, bucket_of
 from aaa.observe.publish import MOST_NASES, OTHER, Published, bounded, folder, publish, published
 from aaa.observe.tail import Event, Tail, listening
 from aaa.radius.packet import pair
+from aaa.radius.server import RadiusServer
 from core import clock
 from core.settings import Settings
 from tests.support import eventually, free_port
@@ -116,6 +118,20 @@ def test_a_server_tells_what_it_does(server, nas, node):
     assert found["trunkline_radius_records_total", frozenset({"node1-0", "bng1", "start"})] == 1
     assert found["trunkline_radius_seconds_count", frozenset({"node1-0", "access"})] == 1
     assert found["trunkline_radius_seconds_count", frozenset({"node1-0", "accounting"})] == 1
+
+
+def test_a_node_answers_prometheus_by_itself(node):
+    """`radius_metrics_port` in a node's settings: its server listens there while it runs, and not after."""
+    port = free_port()
+    settings = msgspec.structs.replace(node, radius_metrics_port=port)
+
+    def told() -> str:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+    with RadiusServer(settings, in_process=True):
+        eventually(lambda: 'trunkline_radius_view_seq{worker="node1-0"}' in told(), cap=10)
+    with pytest.raises(httpx.ConnectError):
+        told()
 
 
 def test_tail_shows_what_the_nas_never_sees(server, nas, node):
