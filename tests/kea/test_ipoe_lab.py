@@ -23,7 +23,7 @@ from renderers.accel_ppp.renderer import render as render_bng
 from tests.kea.network import BLOCK, GARDEN, Opened, documents, hold, reader
 from tests.support import eventually, run
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("kea")]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 FREE, HELD = "100.64.0.", "100.127.0."
 TALK = f"""\
 import socket, sys
