@@ -17,3 +17,8 @@ class Terminal(TrunklineError):
     """Trying again cannot work before somebody changes something."""
 
     code = "terminal"
+
+
+def first_line(error: Exception) -> str:
+    """An error's first line, for a line in the log; its name when it says nothing. Never raises."""
+    return (str(error).splitlines() or [repr(error)])[0]

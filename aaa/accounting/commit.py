@@ -18,6 +18,7 @@ from aaa.accounting.store import commit, settle_crowds, write
 from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
+from core.errors import first_line
 
 BEFORE_COMMIT = faults.declare("accounting.before_commit")
 IN_TRANSACTION = faults.declare("accounting.in_transaction")
@@ -91,8 +92,8 @@ class GroupCommit(threading.Thread):
         except Exception:  # a bug for one record must not end the thread that answers all others
             self._one_by_one(batch)
             return
-        for _record, reply in batch:
-            reply(durable)
+        for record, reply in batch:
+            _answer(record, reply, durable)
         faults.point(AFTER_REPLY)
 
     def _keep_draining(self) -> None:
@@ -112,7 +113,7 @@ class GroupCommit(threading.Thread):
         except faults.FaultInjected:
             raise
         except Exception as error:  # an unreadable segment waits for a person; live records go on
-            _log.error("the accounting journal cannot be drained", error=_line(error))
+            _log.error("the accounting journal cannot be drained", error=first_line(error))
             self._away_until = clock.monotonic() + _RETRY_MOST
             return 0
         self._pause = 0.0
@@ -131,7 +132,9 @@ class GroupCommit(threading.Thread):
                 for record in records:
                     self._drained([record])
                 return
-            _log.error("a journalled record is refused and set aside", nas=records[0].nas, error=_line(error))
+            _log.error(
+                "a journalled record is refused and set aside", nas=records[0].nas, error=first_line(error)
+            )
             self._journal.set_aside(records[0])
 
     def _look_for_crowds(self) -> None:
@@ -147,7 +150,7 @@ class GroupCommit(threading.Thread):
             self._new.put(noted)  # when the database is back
             self._mark_away(error)
         except Exception as error:
-            _log.error("services with a session more could not be marked", error=_line(error))
+            _log.error("services with a session more could not be marked", error=first_line(error))
 
     def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
         try:
@@ -204,19 +207,24 @@ class GroupCommit(threading.Thread):
         """One record that the database refuses must not silence the others."""
         for record, reply in batch:
             try:
-                reply(self._durable([record]))
+                durable = self._durable([record])
             except Exception as error:
-                _log.error("an accounting record is refused", nas=record.nas, error=_line(error))
-                reply(False)
+                _log.error("an accounting record is refused", nas=record.nas, error=first_line(error))
+                durable = False
+            _answer(record, reply, durable)
 
     def _mark_away(self, error: Exception) -> None:
         self._pause = min(max(_RETRY, self._pause * 2), _RETRY_MOST)
         self._away_until = clock.monotonic() + self._pause
-        _log.warning("the database is away: accounting goes to the journal", error=_line(error))
+        _log.warning("the database is away: accounting goes to the journal", error=first_line(error))
 
 
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [repr(error)])[0]
+def _answer(record: AccountingRecord, reply: Reply, durable: bool) -> None:
+    """An answer that cannot be given costs its NAS a retransmission, and never the thread."""
+    try:
+        reply(durable)
+    except Exception as error:
+        _log.error("accounting could not be answered", nas=record.nas, error=first_line(error))
 
 
 _AWAY = (

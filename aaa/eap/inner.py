@@ -1,5 +1,6 @@
 """EAP inside a tunnel: an identity, then EAP-MSCHAPv2. The same in PEAP and TTLS."""
 
+from aaa.accounting.record import clean
 from aaa.eap import message as eap
 from aaa.eap import mschapv2
 from aaa.eap.judge import Decide
@@ -25,7 +26,7 @@ class Inner:
             if response.kind != eap.IDENTITY:
                 self._over("no identity inside")
                 return None
-            self.login = response.data.decode("utf-8", "replace")
+            self.login = clean(response.data)
             step = mschapv2.begin(number)
         elif response.identifier != self.identifier or response.kind != eap.MSCHAPV2:
             self._over(_unwanted(response))

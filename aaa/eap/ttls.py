@@ -2,6 +2,7 @@
 
 import hmac
 
+from aaa.accounting.record import clean
 from aaa.eap import avp
 from aaa.eap import message as eap
 from aaa.eap.inner import Inner
@@ -51,7 +52,7 @@ class TtlsPhase(Phase):
             return refusal("unsupported-method", "TTLS: damaged attributes inside")
         if _EAP in pairs:
             return self._eap(pairs[_EAP], decide)
-        login = pairs.get(_USER, b"").decode("utf-8", "replace")
+        login = clean(pairs.get(_USER))
         if _MS_SECOND in pairs:
             return self._mschapv2(pairs, login, decide)
         proof = self._proof(pairs)

@@ -22,6 +22,7 @@ from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
 from core import faults
 from core.db import Database, upsert
+from core.errors import first_line
 
 LEASED_IN_DATABASE = faults.declare("pools.leased_before_ledger")
 DOUBTED_BEFORE_REST = faults.declare("pools.doubted_before_rest")
@@ -99,7 +100,7 @@ class Keeping(threading.Thread):
             _log.warning(
                 "leased addresses are not kept",
                 worker=self._owner.worker,
-                error=(str(error).splitlines() or [""])[0],
+                error=first_line(error),
             )
         self._away = True
 

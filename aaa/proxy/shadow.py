@@ -119,7 +119,7 @@ def differences(ours: Verdict, theirs: Packet) -> list[Difference]:
 
 
 def _told(texts: frozenset[str] | None) -> str:
-    return ", ".join(sorted(texts))[:200] if texts else "-"
+    return ", ".join(sorted(texts)).replace("\0", "")[:200] if texts else "-"
 
 
 def _pairs(block: bytes) -> list[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from aaa.observe.worker import Watched
 from aaa.radius.answers import Answers
 from core import clock
 from core.db import Database
+from core.errors import first_line
 
 _log = structlog.get_logger()
 _TIDY = 60
@@ -44,11 +46,18 @@ class Chores:
         rounds = 0
         while not stop.wait(1.0):
             rounds += 1
-            self._tell()
-            try:
-                self._write(rounds, flushes)
-            except Exception as error:
-                _log.warning("refusals and counts are not written", error=str(error).splitlines()[0])
+            self._one("metrics are not published", self._tell)
+            for flush in flushes:
+                self._one("what waits is not written", partial(flush, self._db))
+            self._one("counts are not written", partial(self._write, rounds))
+
+    @staticmethod
+    def _one(what: str, chore: Callable[[], object]) -> None:
+        """A chore that cannot be done keeps none of the others from being done."""
+        try:
+            chore()
+        except Exception as error:
+            _log.warning(what, error=first_line(error))
 
     def _tell(self) -> None:
         """For those who watch: it needs no database, and a full disk costs metrics only."""
@@ -56,9 +65,7 @@ class Chores:
             self._watched.look()
             self._watched.publish()
 
-    def _write(self, rounds: int, flushes: Sequence[Flush]) -> None:
-        for flush in flushes:
-            flush(self._db)
+    def _write(self, rounds: int) -> None:
         if rounds % _COUNT == 0:
             self._count_logins()
         if self._keeper:

@@ -27,10 +27,10 @@ class Refusals:
         self._waiting.append(
             {
                 "at": clock.now(),
-                "login": named[:253],
+                "login": _storable(named),
                 "nas": nas.device,
                 "reason": verdict.reason,
-                "detail": verdict.detail[:253],
+                "detail": _storable(verdict.detail),
             }
         )
 
@@ -45,6 +45,13 @@ class Refusals:
             if self._waiting:
                 self._waiting.popleft()
         return len(rows)
+
+
+def _storable(text: str) -> str:
+    """Names out of tunnels and certificates are a stranger's: PostgreSQL refuses NUL, and one row that it refuses would
+    keep all others waiting.
+    """
+    return text.replace("\0", "")[:253]
 
 
 def last_refusals(conn: Connection, login: str, limit: int = 10) -> list[dict[str, object]]:

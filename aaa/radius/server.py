@@ -20,6 +20,7 @@ from aaa.view.derived import follow_derived
 from aaa.view.lookup import View, snapshot
 from aaa.view.models import state
 from aaa.view.seal import Seal
+from core.errors import first_line
 from core.settings import Settings
 
 _log = structlog.get_logger()
@@ -151,7 +152,7 @@ class RadiusServer:
             finally:
                 db.close()
         except Exception as error:
-            _log.warning("no new snapshot: starting from the last", error=str(error).splitlines()[0])
+            _log.warning("no new snapshot: starting from the last", error=first_line(error))
 
 
 def _streams(settings: Settings, count: int) -> list[socket.socket]:

@@ -45,6 +45,9 @@ from core.settings import Settings
 _log = structlog.get_logger()
 _Source = tuple[str, int]
 _SWITCH = 0.0005
+_BREATH = 0.05
+_MOST_DEFERRED = 2000
+"""Requests that wait for a handler: the last of them would be answered after its NAS has asked again."""
 
 
 class Worker:
@@ -110,7 +113,10 @@ class Worker:
             self._take_passed,
             self._do_chores,
         )
-        threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
+        threads = [
+            threading.Thread(target=self._going, args=(loop,), name=loop.__name__, daemon=True)
+            for loop in loops
+        ]
         self.commit.start()
         self.elsewhere.start()
         self._follower.start()
@@ -128,6 +134,15 @@ class Worker:
         self.commit.stop()
         self.elsewhere.stop()
         self._db.close()
+
+    def _going(self, loop: Callable[[], None]) -> None:
+        """A mistake of ours costs what was at hand and a line in the log, never the thread: nobody replaces that."""
+        while not self._stop.is_set():
+            try:
+                loop()
+            except Exception:
+                _log.exception("a thread of a RADIUS worker stumbled and goes on", loop=loop.__name__)
+                self._stop.wait(_BREATH)
 
     def _serve_access(self) -> None:
         """What came together is received, answered and sent together: the kernel's network code and ours push each
@@ -217,6 +232,9 @@ class Worker:
     def _defer(self, deferred: Deferred, settle: Respond) -> None:
         if deferred.quick:
             self._handle(deferred, settle)
+        elif self._deferred.qsize() >= _MOST_DEFERRED:
+            self.answers.dropped["busy"] += 1
+            settle(None)
         else:
             self._deferred.put((deferred, settle))
 

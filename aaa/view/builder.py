@@ -23,7 +23,7 @@ from aaa.view.replace import replace
 from aaa.view.seal import OpenSecret, Seal
 from core import faults
 from core.db import Database, DatabaseAway, upsert
-from core.errors import Terminal
+from core.errors import Terminal, first_line
 from intents.index.models import index_change, index_state
 from intents.reader import Reader
 
@@ -116,7 +116,7 @@ class ViewBuilder:
             self._away = False
         except _AWAY as error:
             if not self._away:
-                _log.warning("limits are not followed", error=str(error).splitlines()[0])
+                _log.warning("limits are not followed", error=first_line(error))
             self._away = True
             return 0
         return self._take_over(news, after)

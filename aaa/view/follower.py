@@ -15,6 +15,7 @@ from aaa.view.models import states
 from aaa.view.probe import Probe
 from core import clock
 from core.db import Database, DatabaseAway
+from core.errors import first_line
 from core.settings import Settings
 
 _log = structlog.get_logger()
@@ -85,7 +86,7 @@ class Follower(threading.Thread):
     def _lost(self, error: Exception) -> None:
         """Say it once: what is known keeps answering, and everything is caught up later."""
         if self._following:
-            _log.warning("the view is not followed", worker=self._worker, error=str(error).splitlines()[0])
+            _log.warning("the view is not followed", worker=self._worker, error=first_line(error))
         self._following = False
 
     def _step(self, db: Database, generation: str | None, due: bool) -> int:

@@ -1,0 +1,112 @@
+"""What goes wrong in one place costs that place: threads go on, queues have an end, one bad row holds nobody up."""
+
+import threading
+
+import pytest
+
+from aaa.accounting.record import START
+from aaa.eap import avp
+from aaa.eap.inner import Inner
+from aaa.eap.judge import Done
+from aaa.eap.message import IDENTITY, RESPONSE, Eap
+from aaa.eap.resume import Resumable
+from aaa.eap.ttls import TtlsPhase
+from aaa.radius.authenticate import Verdict
+from aaa.radius.chores import Chores
+from aaa.radius.deferred import Ask, Deferred
+from aaa.radius.nases import NasEntry
+from aaa.radius.packet import Packet
+from aaa.radius.refusals import Refusals, last_refusals
+from aaa.radius.worker import _MOST_DEFERRED
+from core.errors import first_line
+from tests.aaa.test_accounting import record
+
+NAS = NasEntry("bng1", "127.0.0.1", "mikrotik", (b"x",), True, False, 3799, 500, 300)
+
+
+def test_a_name_with_nul_from_inside_a_tunnel_does_not_hold_up_refusals(recorded):
+    """PostgreSQL refuses NUL in text: it is taken out of inner identities, and of whatever a certificate names."""
+    inner, asked = Inner(), []
+    inner.take(Eap(RESPONSE, 1, IDENTITY, b"bob\0by"), lambda *_: Verdict(b"", "unknown"))
+    assert inner.login == "bobby"
+    phase = TtlsPhase(Resumable())
+
+    def decide(login, _proof):
+        asked.append(login)
+        return Verdict(b"", "unknown")
+
+    assert isinstance(phase.heard(avp.write(1, b"al\0ice") + avp.write(2, b"pw"), decide), Done)
+    assert asked == ["alice"]
+    refusals = Refusals()
+    refusals.note("x\0y", NAS, Verdict(b"", "wrong-credentials", detail="certificate\0 of nobody"))
+    refusals.flush(recorded)
+    with recorded.read() as conn:
+        (found,) = last_refusals(conn, "xy")
+    assert found["detail"] == "certificate of nobody"
+
+
+def test_a_chore_that_fails_keeps_no_other_from_being_done(server, node, recorded):
+    """One flush raises an error without a word: the others and the counts are done all the same."""
+    worker, done = server.worker, []
+    chores = Chores(node.home, recorded, worker._journal, worker.answers, worker.watched, keeper=False)
+    stop = threading.Event()
+
+    def bad(_db):
+        raise AssertionError
+
+    def good(_db):
+        done.append(1)
+        stop.set()
+
+    chores.run(stop, (bad, good))
+    assert done == [1]
+    assert first_line(AssertionError()) == "AssertionError()"
+
+
+def test_an_answer_that_cannot_be_given_does_not_end_the_commit(server):
+    """The thread that answers all accounting outlives one reply that raises."""
+    commit, settled = server.worker.commit, []
+
+    def raises(_durable):
+        raise RuntimeError("no way back")
+
+    commit.settle([(record(START), raises), (record(START, session_id=b"0002"), settled.append)])
+    assert settled == [True]
+
+
+def test_a_thread_that_stumbles_goes_on(server, nas, monkeypatch):
+    """A mistake of ours in the answering thread costs the packet at hand: the next one is answered."""
+    worker, once = server.worker, [True]
+    right = worker.answers.access
+
+    def stumbles(datagram, source):
+        if once.pop() if once else False:
+            raise KeyError("a mistake of ours")
+        return right(datagram, source)
+
+    monkeypatch.setattr(worker.answers, "access", stumbles)
+    assert nas().login("s1@example.net", "pw-1").accepted
+    assert not once
+
+
+def test_requests_that_wait_for_a_handler_have_an_end(server):
+    """More than can be answered in time are dropped and counted, and not held in memory."""
+    worker, told = server.worker, []
+
+    class Slow:
+        def handle(self, _ask, _respond):
+            gate.wait(20)
+
+    gate = threading.Event()
+    ask = Ask(Packet(1, 1, bytes(16), [], b"", 0), NAS, b"x")
+    for _ in range(_MOST_DEFERRED + 2):
+        worker._defer(Deferred(Slow(), ask), told.append)
+    gate.set()
+    assert told[:1] == [None]
+    assert worker.answers.dropped["busy"] >= 1
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    """The stumbling thread does not wait."""
+    monkeypatch.setattr("aaa.radius.worker._BREATH", 0.0)
