@@ -73,7 +73,7 @@ class Forwarder:
         """The reply for the NAS: the old server's as it is, anybody else's without what it may not set."""
         packet = reply.packet
         if not self._route.old:
-            packet, dropped = filtered(packet, self._route.allow)
+            packet, dropped = filtered(packet, self._route.allow, self._route.name)
             self._errands.counted["filtered"] += dropped
         theirs, ours = (reply.secret, reply.authenticator), (ask.secret, ask.packet.authenticator)
         block = reply_block(packet, theirs, ours)

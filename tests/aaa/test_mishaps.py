@@ -1,6 +1,7 @@
 """What goes wrong in one place costs that place: threads go on, queues have an end, one bad row holds nobody up."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,8 @@ def test_a_chore_that_fails_keeps_no_other_from_being_done(server, node, recorde
 
 def test_an_answer_that_cannot_be_given_does_not_end_the_commit(server):
     """The thread that answers all accounting outlives one reply that raises."""
-    commit, settled = server.worker.commit, []
+    commit = server.worker.commit
+    settled: list[bool] = []
 
     def raises(_durable):
         raise RuntimeError("no way back")
@@ -91,7 +93,8 @@ def test_a_thread_that_stumbles_goes_on(server, nas, monkeypatch):
 
 def test_requests_that_wait_for_a_handler_have_an_end(server):
     """More than can be answered in time are dropped and counted, and not held in memory."""
-    worker, told = server.worker, []
+    worker = server.worker
+    told: list[Any] = []
 
     class Slow:
         def handle(self, _ask, _respond):
