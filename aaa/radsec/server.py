@@ -91,10 +91,17 @@ class RadSecServer:
                 with contextlib.suppress(OSError, ssl.SSLError):
                     load(self._context, self._home)
                     _log.info("RadSec certificates are taken over")
-                self._revoked = revoked(self._home)
-                for writer, serial in list(self._live.items()):
-                    if serial in self._revoked:
-                        writer.close()
+                self._look_who_is_revoked()
+
+    def _look_who_is_revoked(self) -> None:
+        """A list that is damaged, or half copied, gives nobody's certificate back: the one before it counts."""
+        try:
+            self._revoked = revoked(self._home)
+        except CertificateNotUsable as error:
+            _log.error("who was revoked stays revoked, and nobody else is", why=str(error))
+        for writer, serial in list(self._live.items()):
+            if serial in self._revoked:
+                writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.connections >= _CONNECTIONS:
@@ -205,5 +212,8 @@ def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
 
 
 def _written(home: Path) -> list[float]:
-    paths = [folder(home) / name for name in (*FILES, "crl.pem")]
-    return [path.stat().st_mtime for path in paths if path.exists()]
+    found = []
+    for name in (*FILES, "crl.pem"):
+        with contextlib.suppress(OSError):  # not there, or replaced at this very moment
+            found.append((folder(home) / name).stat().st_mtime)
+    return found

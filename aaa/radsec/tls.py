@@ -5,12 +5,10 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import structlog
 from cryptography import x509
 
 from aaa.errors import CertificateNotUsable
 
-_log = structlog.get_logger()
 FILES = ("ca.pem", "server.pem", "server.key")
 
 
@@ -44,7 +42,7 @@ def load(context: ssl.SSLContext, home: Path) -> None:
 
 
 def revoked(home: Path) -> frozenset[int]:
-    """Serial numbers that `crl.pem` beside the certificates takes back; none without it, or when it is no CRL.
+    """Serial numbers that `crl.pem` beside the certificates takes back; none without it. Raises CertificateNotUsable.
 
     Only the numbers count: a list that is older than it says itself would otherwise shut everybody out.
     """
@@ -54,11 +52,8 @@ def revoked(home: Path) -> frozenset[int]:
         )
     except FileNotFoundError:
         return frozenset()
-    except ValueError as error:
-        _log.error(
-            "the list of revoked certificates cannot be read", path=str(folder(home)), error=str(error)
-        )
-        return frozenset()
+    except (OSError, ValueError) as error:
+        raise CertificateNotUsable(str(folder(home) / "crl.pem"), f"it is no CRL in PEM: {error}") from error
 
 
 def serial_of(ssl_object: Any) -> int:

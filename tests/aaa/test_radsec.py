@@ -137,7 +137,9 @@ def test_a_stranger_gets_no_answer(by_tls, tmp_path):
 
 
 def test_who_is_revoked_is_cut_off(node, network, tmp_path):
-    """A certificate is taken back while its NAS is connected: the connection ends, and no new one is answered."""
+    """A certificate is taken back while its NAS is connected: the connection ends, and no new one is answered; nor is
+    it when the list is damaged later, or half copied.
+    """
     radsec_nas(network, "bng1.example")
     with serve(node, network) as server:
         peer = Peer(server, tmp_path / "peer", "bng1.example")
@@ -148,6 +150,12 @@ def test_who_is_revoked_is_cut_off(node, network, tmp_path):
         again.stream = tls_to(server, tmp_path / "peer")
         assert again.login() is None
         assert server.worker.answers.dropped["revoked-certificate"] == 1
+        (node.home / "radius" / "tls" / "crl.pem").write_bytes(b"-----BEGIN X509 CRL-----\nhalf")
+        radsec = server.worker._radsec
+        assert radsec is not None
+        radsec._look_who_is_revoked()
+        again.stream = tls_to(server, tmp_path / "peer")
+        assert again.login() is None
         assert Peer(server, tmp_path / "next", "bng1.example").login() is not None
 
 
