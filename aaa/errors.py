@@ -57,6 +57,16 @@ class SecretNotOpenable(Terminal):
         super().__init__(f"the secret at {place} cannot be opened with this node's key; check the key file")
 
 
+class KeyNotUsable(Terminal):
+    """A key file of a node cannot be read, or is no key."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"the key file {path} is not usable: {why}; bring it back from a backup, or from another node of "
+            "this installation (`trunkline radius node join`)"
+        )
+
+
 class PortNotFree(Terminal):
     """A RADIUS port is taken by somebody else."""
 

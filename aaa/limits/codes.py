@@ -1,13 +1,12 @@
 """Codes of vouchers: made at random, printed once, kept only as a keyed hash."""
 
 import hmac
-import os
 import secrets
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from aaa.view.seal import create_once
+from aaa.view.seal import read_key
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without 0, 1, I and O, which people mix up: 32 characters, five bits each."""
@@ -31,20 +30,17 @@ class Codes:
     """The keyed hash (HMAC-SHA-256) under `<home>/voucher.key`, which every node has, as it has `view.key`."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self.key = key
 
     @classmethod
     def of(cls, home: Path) -> "Codes":
-        """The key of this installation, made on first use (mode 0600)."""
-        path = home / "voucher.key"
-        if not path.exists():
-            create_once(path, os.urandom(KEY_LENGTH))
-        return _codes(path.read_bytes())
+        """The key of this installation, made on first use (mode 0600). Raises KeyNotUsable."""
+        return _codes(read_key(home / "voucher.key", KEY_LENGTH))
 
     def digest(self, code: str) -> bytes | None:
         """The hash of a code as people type it; None for what is no code."""
         letters = normal(code)
-        return hmac.digest(self._key, letters.encode(), sha256) if letters else None
+        return hmac.digest(self.key, letters.encode(), sha256) if letters else None
 
 
 @cache

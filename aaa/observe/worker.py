@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from aaa.accounting.record import KIND_NAMES, AccountingRecord
+from aaa.limits.limit import VOUCHER_ID
 from aaa.observe.latency import KINDS, Kind, Latency
 from aaa.observe.publish import Published, bounded, publish
 from aaa.observe.tail import Event, Tail
@@ -104,7 +105,10 @@ class Watched:
     def _decided(
         self, nas: NasEntry, login: str, asked: Asked | None, verdict: Verdict, nanoseconds: int
     ) -> None:
-        event = self._event(nas, login, asked, verdict.reason or "accepted", nanoseconds // 1000)
+        named = (
+            verdict.service if verdict.service.startswith(VOUCHER_ID) else login
+        )  # a code is shown nowhere
+        event = self._event(nas, named, asked, verdict.reason or "accepted", nanoseconds // 1000)
         self._tail.tell(msgspec.structs.replace(event, service=verdict.service, detail=verdict.detail))
 
     def _event(

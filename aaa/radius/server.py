@@ -11,6 +11,7 @@ import structlog
 
 from aaa.eap.message import offered
 from aaa.errors import ViewNotThere
+from aaa.limits.codes import Codes
 from aaa.observe.exposition import serve as serve_metrics
 from aaa.radius.limits import Limits
 from aaa.radius.sockets import bind_shared, bind_stream
@@ -80,6 +81,7 @@ class RadiusServer:
     def start(self) -> "RadiusServer":
         """Make a snapshot if there is a database, then serve."""
         Seal.of(self.settings.home)
+        Codes.of(self.settings.home)  # a damaged key is told here, not by workers that end
         self._stop_metrics = serve_metrics(self.settings)
         self._snapshot()
         self._workers = [self._launch(index) for index in range(self._count)]

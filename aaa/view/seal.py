@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from aaa.errors import SecretNotOpenable
+from aaa.errors import KeyNotUsable, SecretNotOpenable
 
 KEY_LENGTH = 64
 OpenSecret = Callable[[str, str, str], str | bytes]
@@ -31,11 +31,8 @@ class Seal:
 
     @classmethod
     def of(cls, home: Path) -> "Seal":
-        """The view key of this installation, made on first use (`<home>/view.key`, mode 0600)."""
-        path = home / "view.key"
-        if not path.exists():
-            create_once(path, os.urandom(KEY_LENGTH))
-        return cls(path.read_bytes())
+        """The view key of this installation, made on first use (`<home>/view.key`, mode 0600). Raises KeyNotUsable."""
+        return cls(read_key(home / "view.key", KEY_LENGTH))
 
     def close(self, secret: bytes, place: bytes) -> bytes:
         """The secret sealed to its place (the key of its record)."""
@@ -53,6 +50,19 @@ class Seal:
             return self._aead.decrypt(sealed, [place])
         except InvalidTag as error:
             raise SecretNotOpenable(place.decode("utf-8", "replace")) from error
+
+
+def read_key(path: Path, length: int) -> bytes:
+    """A key file's octets; made on first use. Raises KeyNotUsable."""
+    try:
+        if not path.exists():
+            create_once(path, os.urandom(length))
+        key = path.read_bytes()
+    except OSError as error:
+        raise KeyNotUsable(str(path), error.strerror or str(error)) from error
+    if len(key) != length:
+        raise KeyNotUsable(str(path), f"it has {len(key)} octets, not {length}")
+    return key
 
 
 def create_once(path: Path, key: bytes) -> None:

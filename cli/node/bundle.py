@@ -1,4 +1,4 @@
-"""The bundle that makes a RADIUS node: view key, databases and a snapshot, encrypted with age.
+"""The bundle that makes a RADIUS node: view key, voucher key, databases and a snapshot, encrypted with age.
 
 Whoever opens it can read every subscriber's password: it is for one person's or one machine's age identity, or under
 a passphrase, and is written for its owner alone.
@@ -11,6 +11,7 @@ import msgspec
 import pyrage
 
 from aaa.errors import ViewNotThere
+from aaa.limits.codes import Codes
 from aaa.radius.worker import view_folder
 from aaa.view.derived import open_derived
 from aaa.view.lookup import View, snapshot
@@ -31,13 +32,16 @@ class BundleNotUsable(Terminal):
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """What a node needs of its installation. `view` is the base file's octets, b"" for none."""
+    """What a node needs of its installation. `view` is the base file's octets, b"" for none; `voucher_key` hashes the
+    codes of vouchers: a node with one of its own would know none of them.
+    """
 
     format: int
     view_key: bytes
     database_url: str
     index_url: str
     view: bytes = b""
+    voucher_key: bytes = b""
 
 
 def pack(settings: Settings, with_view: bool = True) -> Bundle:
@@ -51,7 +55,8 @@ def pack(settings: Settings, with_view: bool = True) -> Bundle:
                 settings.home, f"{name} is SQLite, which no other machine can follow; nodes need PostgreSQL"
             )
     view = _fresh_view(settings) if with_view else b""
-    return Bundle(_FORMAT, key.read_bytes(), settings.database_url, settings.index_url, view)
+    vouchers = Codes.of(settings.home).key
+    return Bundle(_FORMAT, key.read_bytes(), settings.database_url, settings.index_url, view, vouchers)
 
 
 def _fresh_view(settings: Settings) -> bytes:
@@ -110,6 +115,9 @@ def unpack(bundle: Bundle, home: Path, node: str) -> list[Path]:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = [key]
     write_private(key, bundle.view_key)
+    if bundle.voucher_key:
+        written.append(home / "voucher.key")
+        write_private(written[-1], bundle.voucher_key)
     if not settings.exists():
         write_private(settings, _settings(bundle, node).encode())
         written.append(settings)

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from aaa import support
 from aaa.enforcement import acknowledged
-from aaa.errors import ViewIsForeign
+from aaa.errors import KeyNotUsable, ViewIsForeign
+from aaa.limits.codes import Codes
 from aaa.models import session, usage_day
 from aaa.pools.nodes import drain, states
 from aaa.radius.limits import Limits
@@ -40,6 +41,7 @@ from tests.mortal_postgres import mortal_cluster
 from tests.support import eventually, trunkline
 
 KEY = bytes(range(64))
+VOUCHERS = bytes(range(32))
 AWAY = "postgresql+psycopg://nobody@127.0.0.1:1/none"
 IDENTITY = pyrage.x25519.Identity.generate()
 
@@ -48,7 +50,7 @@ def bundle_of(node, **given) -> bundles.Bundle:
     """The bundle of a node's snapshot, with databases that nobody reaches."""
     view = (node.home / "radius" / "view" / "view.base").read_bytes()
     key = (node.home / "view.key").read_bytes()
-    return msgspec.structs.replace(bundles.Bundle(1, key, AWAY, AWAY, view), **given)
+    return msgspec.structs.replace(bundles.Bundle(1, key, AWAY, AWAY, view, VOUCHERS), **given)
 
 
 def test_a_bundle_opens_for_its_recipient_or_passphrase_alone(node, tmp_path):
@@ -69,9 +71,12 @@ def test_a_bundle_opens_for_its_recipient_or_passphrase_alone(node, tmp_path):
 
 
 def test_a_joined_node_is_private_and_keeps_its_key(node, tmp_path):
-    """`join` writes 0600 files; another installation's bundle is refused and changes nothing."""
+    """`join` writes 0600 files, and the node knows the installation's vouchers; another installation's bundle is
+    refused and changes nothing.
+    """
     home = tmp_path / "n2"
     bundles.unpack(bundle_of(node), home, "n2")
+    assert Codes.of(home).digest("K7QF-2MWX-9TBN") == Codes(VOUCHERS).digest("K7QF-2MWX-9TBN")
     files = [path for path in home.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     before = {path: path.read_bytes() for path in files}
@@ -123,6 +128,18 @@ def test_a_foreign_snapshot_is_refused_not_the_subscribers(node):
     (node.home / "view.key").write_bytes(KEY)
     with pytest.raises(ViewIsForeign, match="another view key"):
         RadiusNode(node)
+
+
+@pytest.mark.parametrize("name", ["view.key", "voucher.key"])
+def test_a_damaged_key_file_is_told_in_one_sentence(node, name):
+    """Cut off, or no file: which file, and where to get another one."""
+    (node.home / name).write_bytes(b"half a key")
+    with pytest.raises(KeyNotUsable, match=r"it has 10 octets.*node join"):
+        RadiusServer(node, in_process=True).start()
+    (node.home / name).unlink()
+    (node.home / name).mkdir()
+    with pytest.raises(KeyNotUsable, match=name):
+        RadiusServer(node, in_process=True).start()
 
 
 def test_a_foreign_view_is_not_followed(node, network):

@@ -16,6 +16,7 @@ from aaa.limits import vouchers
 from aaa.limits.codes import Codes, new_code, normal
 from aaa.limits.vouchers import Made, Terms, VoucherNotUsable
 from aaa.models import refusal, session, voucher
+from aaa.observe.tail import listening
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
 from aaa.view.records import Access, Wanted, class_of, service_key, voucher_key
@@ -225,7 +226,8 @@ def test_a_code_is_the_same_however_it_is_typed():
 
 def test_a_hotspot_logs_a_voucher_in_by_whatever_it_sends(node, network, recorded, anew):
     """PAP with no, the same or another password, and CHAP, as MikroTik's and ChilliSpot's hotspots send them: accepted
-    with the database away, at hotspots only; a BNG's NAS refuses it; accounting and refusals have its id, not the code.
+    with the database away, at hotspots only; a BNG's NAS refuses it; accounting, refusals and whoever tails see its id,
+    not the code.
     """
     hotspot(network, "spot1", "mikrotik", "127.0.0.1")
     network.drop("device", "bng1")
@@ -239,6 +241,13 @@ def test_a_hotspot_logs_a_voucher_in_by_whatever_it_sends(node, network, recorde
     made = shop.sell(seconds=3600)
     server, client = anew(network, limited.limits())
     calling = pair(31, MAC.encode())
+    with listening(node.home) as events:
+        server.worker.watched.look()
+        assert client.login(made.code, "", attributes=calling, ppp=False).accepted
+        seen = next(events)
+    server.worker.watched.look()
+    assert seen is not None
+    assert (seen.login, seen.service) == (made.voucher, made.voucher)
     for password, chap in (("", False), (made.code, False), ("x", False), (made.code, True), ("", True)):
         reply = client.login(made.code.lower(), password, chap=chap, attributes=calling, ppp=False)
         assert reply.accepted, (password, chap)
