@@ -62,7 +62,8 @@ class Authority:
 
     @classmethod
     def make(cls, folder: Path, name: str, days: int = AUTHORITY_DAYS) -> "Authority":
-        """A new CA, unless there is one: `ca.pem` and `ca.key`."""
+        """A new CA, unless there is one: `ca.pem` and `ca.key`. Raises CertificateNotMade."""
+        check_name(name)
         if (folder / "ca.pem").exists():
             raise CertificateNotMade(
                 f"{folder / 'ca.pem'} is there already; `renew` makes a new server certificate"
@@ -112,12 +113,12 @@ class Authority:
 
     def issued(self) -> list[x509.Certificate]:
         """Every client certificate that was made here."""
-        files = sorted((self.folder / "issued").glob("*.pem"))
-        return [x509.load_pem_x509_certificate(path.read_bytes()) for path in files]
+        return [_read(path) for path in sorted((self.folder / "issued").glob("*.pem"))]
 
     def _issue(
         self, name: str, key: rsa.RSAPrivateKey, days: int, usage: list[x509.ObjectIdentifier]
     ) -> x509.Certificate:
+        check_name(name)
         made = _builder(_name(name), self.certificate.subject, key.public_key(), days)
         made = (
             made.add_extension(x509.BasicConstraints(False, None), True)
@@ -132,7 +133,7 @@ class Authority:
         path, now = self.folder / "crl.pem", clock.now()
         made = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         made = made.last_update(now).next_update(now + timedelta(days=AUTHORITY_DAYS))
-        old = list(x509.load_pem_x509_crl(path.read_bytes())) if path.exists() else []
+        old = _revoked(self.folder)
         fresh = set(serials) - {one.serial_number for one in old}
         for one in old:
             made = made.add_revoked_certificate(one)
@@ -143,14 +144,13 @@ class Authority:
 
 
 def tell(folder: Path) -> list[Told]:
-    """CA, server and client certificates of the folder, as they are."""
+    """CA, server and client certificates of the folder, as they are. Raises CertificateNotMade for what is none."""
     paths = [folder / "ca.pem", folder / "server.pem", *sorted((folder / "issued").glob("*.pem"))]
-    crl = folder / "crl.pem"
-    gone = {one.serial_number for one in x509.load_pem_x509_crl(crl.read_bytes())} if crl.exists() else set()
+    gone = {one.serial_number for one in _revoked(folder)}
     found = []
     for path in paths:
         if path.exists():
-            made = x509.load_pem_x509_certificate(path.read_bytes())
+            made = _read(path)
             end = made.not_valid_after_utc
             days = (end - clock.now()).days
             revoked = made.serial_number in gone
@@ -160,12 +160,39 @@ def tell(folder: Path) -> list[Told]:
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Whole or not at all, and never readable by others for a moment."""
+    """Whole or not at all, and never readable by others for a moment. Raises CertificateNotMade."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    partial.replace(path)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        partial.replace(path)
+    except OSError as error:
+        raise CertificateNotMade(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_name(name: str) -> None:
+    """Whether a certificate can have this name. Raises CertificateNotMade."""
+    if not name.strip():
+        raise CertificateNotMade("a certificate needs a name, such as radius.example.net or a login")
+    _alternative(name)
+
+
+def _read(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CertificateNotMade(f"{path} is no certificate in PEM; bring it back from a backup") from error
+
+
+def _revoked(folder: Path) -> list[x509.RevokedCertificate]:
+    path = folder / "crl.pem"
+    try:
+        return list(x509.load_pem_x509_crl(path.read_bytes())) if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise CertificateNotMade(
+            f"{path} is no list of revoked certificates in PEM; bring it back from a backup"
+        ) from error
 
 
 def _builder(
@@ -186,7 +213,8 @@ def _alternative(name: str) -> x509.GeneralName:
     with contextlib.suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(name))
     if name.isascii() and "@" in name:
-        return x509.RFC822Name(name)
+        with contextlib.suppress(ValueError):  # of another form than mail: a login all the same
+            return x509.RFC822Name(name)
     if _HOST.fullmatch(name):
         return x509.DNSName(name)
     octets = name.encode()

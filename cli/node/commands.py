@@ -51,7 +51,7 @@ def join(
     from cli.node import bundle
     from core.settings import Settings
 
-    key = identity.read_text().strip() if identity else ""
+    key = _identity(identity) if identity else ""
     opened = bundle.unlock(file, "" if key else _passphrase(stdin), key)
     home = Settings.load(None).home
     written = [str(path) for path in bundle.unpack(opened, home, name)]
@@ -75,6 +75,20 @@ def sql(
 
     script = grants.sql(role)
     answer("radius-node-sql", text=script.rstrip("\n"), as_json=as_json, role=role, sql=script)
+
+
+def _identity(file: Path) -> str:
+    """The identity in a file as age-keygen writes it: comments are passed over."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(
+            f"{file} is no file with an age identity", param_hint="--identity"
+        ) from error
+    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not found:
+        raise typer.BadParameter(f"{file} has no age identity in it", param_hint="--identity")
+    return found[0]
 
 
 def _passphrase(stdin: bool, twice: bool = False) -> str:

@@ -32,10 +32,11 @@ def make(
     home: Home = None,
 ) -> None:
     """Make a CA and the server's certificate; what is there already is never overwritten."""
-    from aaa.eap.authority import Authority, tell
+    from aaa.eap.authority import Authority, check_name, tell
     from aaa.errors import CertificateNotMade
 
     folder = _folder(home)
+    check_name(host)  # before the CA: one without a server's certificate would be in the way next time
     if (folder / "server.pem").exists():
         raise CertificateNotMade(f"{folder / 'server.pem'} is there already; `renew` makes a new one")
     Authority.make(folder, name).serve(host, days)

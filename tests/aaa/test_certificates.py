@@ -55,6 +55,28 @@ def test_an_operator_makes_shows_gives_and_takes_back(tmp_path):
     assert next(check_certificates(folder)).level == "ok"
 
 
+@pytest.mark.parametrize("name", ["", "  ", "a" * 300])
+def test_a_name_that_cannot_be_leaves_no_ca_behind(tmp_path, name):
+    """A CA without a server's certificate would refuse the next `make`, and `renew` would ask for `make`."""
+    assert ask(tmp_path, "make", name)[0] == 3
+    assert ask(tmp_path, "make", "radius.example.net")[0] == 0
+
+
+def test_the_commands_tell_what_is_damaged(certified, node, tmp_path):
+    """A file that is no PEM, a place that cannot be written, a login of no usual form."""
+    for name in ("crl.pem", "server.pem", "ca.pem"):
+        good = (certified / name).read_bytes() if (certified / name).exists() else None
+        (certified / name).write_bytes(b"garbage")
+        assert ask(node.home, "show")[0] == 3
+        if good is None:
+            (certified / name).unlink()
+        else:
+            (certified / name).write_bytes(good)
+    assert ask(node.home, "client", "", "--out", tmp_path / "a.p12")[0] == 3
+    assert ask(node.home, "client", "bob", "--out", tmp_path / "nowhere" / "a.p12")[0] == 3
+    assert ask(node.home, "client", "Bob <b@example.net>", "--out", tmp_path / "b.p12")[0] == 0
+
+
 def test_each_mistake_is_one_sentence(certified, tmp_path):
     """A foreign key, a damaged file, an outdated certificate, a foreign revocation list: what, where, what to do."""
     good = (certified / "server.key").read_bytes()

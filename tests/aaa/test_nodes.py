@@ -11,6 +11,7 @@ import msgspec
 import pyrage
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from aaa import support
 from aaa.enforcement import acknowledged
@@ -27,6 +28,7 @@ from aaa.view.lookup import View, snapshot
 from aaa.view.records import class_of
 from cli.doctor.node import check_view
 from cli.node import bundle as bundles
+from cli.node import commands as node_commands
 from cli.node import grants
 from cli.node.start import NodeNotJoined, RadiusNode, check_snapshot
 from core import clock
@@ -103,6 +105,29 @@ def test_the_commands_make_a_node_that_answers_alone(node, tmp_path):
         assert client.account(pair(40, struct.pack(">I", 1)) + pair(44, b"x")) is not None
         client.close()
     assert not (home / "trunkline.db").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"# only a comment\n"])
+def test_a_file_without_an_identity_is_a_mistake_in_usage(node, tmp_path, content):
+    """Not there, no text, nothing in it: status 2, and nothing is made."""
+    file, key = tmp_path / "n2.bundle", tmp_path / "key.txt"
+    file.write_bytes(bundles.lock(bundle_of(node), [str(IDENTITY.to_public())]))
+    if content is not None:
+        key.write_bytes(content)
+    done = CliRunner().invoke(node_commands.app, ["join", str(file), "--name", "n2", "--identity", str(key)])
+    assert done.exit_code == 2
+    assert "identity" in done.stderr
+
+
+def test_an_identity_is_read_as_age_keygen_writes_it(node, tmp_path, monkeypatch):
+    """With its comments in front."""
+    file, key, home = tmp_path / "n2.bundle", tmp_path / "key.txt", tmp_path / "n2"
+    file.write_bytes(bundles.lock(bundle_of(node), [str(IDENTITY.to_public())]))
+    key.write_text(f"# created: 2026-11-26\n# public key: {IDENTITY.to_public()}\n{IDENTITY}\n")
+    monkeypatch.setenv("TRUNKLINE_HOME", str(home))
+    done = CliRunner().invoke(node_commands.app, ["join", str(file), "--name", "n2", "--identity", str(key)])
+    assert done.exit_code == 0, done.output
+    assert (home / "view.key").exists()
 
 
 def test_an_installation_on_sqlite_makes_no_bundle(node):
