@@ -39,6 +39,13 @@ class DatabaseAway(Retryable):
         super().__init__(f"database {url} is not available: {why}")
 
 
+class TablesNotThere(DatabaseAway):
+    """The database answers and has not our tables (yet); for whoever waits for it that is the same as away."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(url, f"{why}; `trunkline serve` makes its tables; is it the right home?")
+
+
 class DatabaseDamaged(Terminal):
     """There is something, and it is no database that can be read."""
 
@@ -178,8 +185,18 @@ class Database:
             raise DatabaseAway(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
         except sa.exc.DatabaseError as error:
             raise DatabaseDamaged(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
-        with conn:
-            yield conn
+        try:
+            with conn:
+                yield conn
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            if _lacks_table(error):
+                raise TablesNotThere(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+            raise
+
+
+def _lacks_table(error: sa.exc.DBAPIError) -> bool:
+    """SQLite says so in words only, PostgreSQL by its code for undefined_table."""
+    return "no such table" in str(error.orig) or getattr(error.orig, "sqlstate", "") == "42P01"
 
 
 def _make_private(file: Path) -> None:

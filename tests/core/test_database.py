@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core import clock, migrate
-from core.db import Database, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, upsert
+from core.db import Database, DatabaseAway, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, upsert
 from core.models import event, lease
 from core.settings import SettingNotUsable, Settings
 
@@ -115,3 +115,11 @@ def test_a_damaged_database_is_named_with_what_to_do(tmp_path: Path) -> None:
         Database(f"sqlite:///{file}").read(),
     ):
         pass
+
+
+def test_a_database_without_our_tables_is_told_as_such(database: Database) -> None:
+    """A sentence with what makes them, on both databases; whoever waits for a database that is away waits for this."""
+    with pytest.raises(DatabaseAway, match="trunkline serve"), database.read() as conn:
+        conn.execute(sa.text("SELECT * FROM not_there_at_all"))
+    with pytest.raises(sa.exc.DBAPIError), database.read() as conn:
+        conn.execute(sa.text("SELECT no sense"))
