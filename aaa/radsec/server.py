@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ _CONNECTIONS = 4000
 _UNDER_WAY = 256  # one identifier space
 _IDLE = 600.0
 _HANDSHAKE = 10.0
+_HANDSHAKES, _FROM_ONE = 1000, 64
+_BREATH = 0.2
 _UNREAD = 1 << 20
 _LOOK = 1.0
 _log = structlog.get_logger()
@@ -56,6 +59,8 @@ class RadSecServer:
         self._thread = LoopThread("radsec")
         self._revoked = revoked(home)
         self._live: dict[asyncio.StreamWriter, int] = {}
+        self._handshakes: Counter[str] = Counter()
+        self._shaking: set[asyncio.Task[None]] = set()
 
     @property
     def connections(self) -> int:
@@ -71,15 +76,45 @@ class RadSecServer:
         self._thread.stop()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(
-            self._serve,
-            sock=self._listener,
-            ssl=self._context,
-            ssl_handshake_timeout=_HANDSHAKE,
-            limit=1 << 16,
-            backlog=512,
-        )
-        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+        self._listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._accepting = loop.create_task(self._accept())
+        self._renewal = loop.create_task(self._renew())
+
+    async def _accept(self) -> None:
+        """Strangers may connect as often as they like: who has not shown a certificate yet is few, all together and
+        from one address, so that they take neither our descriptors nor the turns of our NASes.
+        """
+        loop, under_way = asyncio.get_running_loop(), self._handshakes
+        while True:
+            try:
+                port, address = await loop.sock_accept(self._listener)
+            except OSError:  # no descriptor is left: some are given back soon
+                await asyncio.sleep(_BREATH)
+                continue
+            host = str(address[0])
+            if under_way.total() >= _HANDSHAKES or under_way[host] >= _FROM_ONE:
+                self._answers.dropped["radsec-crowd"] += 1
+                port.close()
+                continue
+            under_way[host] += 1
+            task = loop.create_task(self._shake_hands(port, host))
+            self._shaking.add(task)
+            task.add_done_callback(self._shaking.discard)
+
+    async def _shake_hands(self, port: socket.socket, host: str) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=1 << 16), self._serve)
+        try:
+            await loop.connect_accepted_socket(
+                lambda: protocol, port, ssl=self._context, ssl_handshake_timeout=_HANDSHAKE
+            )
+        except (OSError, ssl.SSLError, TimeoutError):
+            port.close()
+        finally:
+            self._handshakes[host] -= 1
+            if not self._handshakes[host]:
+                del self._handshakes[host]
 
     async def _renew(self) -> None:
         """New certificates are shown to whoever connects from then on; who is revoked is cut off."""

@@ -136,6 +136,19 @@ def test_a_stranger_gets_no_answer(by_tls, tmp_path):
     client.close()
 
 
+def test_strangers_that_say_nothing_are_few(by_tls, tmp_path, monkeypatch):
+    """Who connects and shows no certificate is turned away beyond a number, and our NASes are answered meanwhile."""
+    monkeypatch.setattr("aaa.radsec.server._FROM_ONE", 5)
+    known = Peer(by_tls, tmp_path / "known", "bng1.example")
+    idle = [socket.create_connection(("127.0.0.1", by_tls.radsec_port), timeout=5) for _ in range(8)]
+    eventually(lambda: by_tls.worker.answers.dropped["radsec-crowd"] == 3, cap=5)
+    assert known.login() is not None
+    for one in idle:
+        one.close()
+    eventually(lambda: not by_tls.worker._radsec._handshakes, cap=5)
+    assert Peer(by_tls, tmp_path / "next", "bng1.example").login() is not None
+
+
 def test_who_is_revoked_is_cut_off(node, network, tmp_path):
     """A certificate is taken back while its NAS is connected: the connection ends, and no new one is answered; nor is
     it when the list is damaged later, or half copied.
