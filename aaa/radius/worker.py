@@ -33,6 +33,7 @@ from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
+from aaa.radius.packet import MAX_LENGTH
 from aaa.radius.refusals import Refusals
 from aaa.radius.sockets import receive, receive_burst, send
 from aaa.radsec.server import radsec_server
@@ -194,6 +195,9 @@ class Worker:
         """The same, and what came of it after how long."""
 
         def settled(answer: Answer | Pass | None) -> None:
+            if isinstance(answer, Answer) and len(answer.reply) > MAX_LENGTH:
+                self.answers.dropped["no-room-for-a-reply"] += 1  # Proxy-State that fills a packet
+                answer = None
             settle(answer)
             self.watched.settled(deferred, answer, time.perf_counter_ns() - begun)
 

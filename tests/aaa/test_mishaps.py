@@ -14,9 +14,9 @@ from aaa.eap.resume import Resumable
 from aaa.eap.ttls import TtlsPhase
 from aaa.radius.authenticate import Verdict
 from aaa.radius.chores import Chores
-from aaa.radius.deferred import Ask, Deferred
+from aaa.radius.deferred import Answer, Ask, Deferred
 from aaa.radius.nases import NasEntry
-from aaa.radius.packet import Packet
+from aaa.radius.packet import MAX_LENGTH, Packet
 from aaa.radius.refusals import Refusals, last_refusals
 from aaa.radius.worker import _MOST_DEFERRED
 from core.errors import first_line
@@ -107,6 +107,20 @@ def test_requests_that_wait_for_a_handler_have_an_end(server):
     gate.set()
     assert told[:1] == [None]
     assert worker.answers.dropped["busy"] >= 1
+
+
+def test_a_reply_that_no_packet_holds_is_not_sent(server):
+    """A method's answer and a packet full of Proxy-State are more than 4,096 octets: dropped and counted (RFC 2865)."""
+    worker = server.worker
+    told: list[Any] = []
+    deferred = Deferred(
+        worker.answers.methods["MS-CHAP"], Ask(Packet(1, 1, bytes(16), [], b"", 0), NAS, b"x")
+    )
+    fits = Answer(bytes(MAX_LENGTH))
+    for answer in (fits, Answer(bytes(MAX_LENGTH + 1))):
+        worker._timed(deferred, told.append, 0)(answer)
+    assert told == [fits, None]
+    assert worker.answers.dropped["no-room-for-a-reply"] == 1
 
 
 @pytest.fixture(autouse=True)
