@@ -1,5 +1,6 @@
 """RADIUS for support: test a login, explain what it gets, list and end sessions, see the workers."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,8 +40,14 @@ def try_login(
     name: Name,
     nas: Annotated[str, typer.Option(help="As this NAS; default: the first that serves the line.")] = "",
     password: Annotated[
-        str | None, typer.Option(help="Check this password; default: the stored one.")
+        str | None,
+        typer.Option(
+            help="Check this password, which other users of this machine see; default: the stored one."
+        ),
     ] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read the password to check from standard input: nobody sees it.")
+    ] = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -50,6 +57,9 @@ def try_login(
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
+    if stdin and password is not None:
+        raise typer.BadParameter("give the password by --password or by --stdin, not both")
+    password = sys.stdin.readline().rstrip("\n") if stdin else password
     with known_view(home) as (settings, view):
         freed = Overrides(settings.home)
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)

@@ -2,15 +2,16 @@
 
 import json
 import os
+from typing import Any
 
 from tests.aaa.network import write_snapshot
 from tests.aaa.test_accounting import record, write
 from tests.support import trunkline
 
 
-def ask(node, *args: str):
+def ask(node, *args: str, **given: Any):
     env = {**os.environ, "TRUNKLINE_HOME": str(node.home)}
-    return trunkline("radius", *args, env=env)
+    return trunkline("radius", *args, env=env, **given)
 
 
 def test_a_login_is_tried_and_explained(node):
@@ -26,6 +27,9 @@ def test_a_login_is_tried_and_explained(node):
         "trunkline.radius-login/1",
         "wrong-credentials",
     )
+    assert ask(node, "test-login", "s1@example.net", "--stdin", text="pw-1\n").returncode == 0
+    assert ask(node, "test-login", "s1@example.net", "--stdin", text="x\n").returncode == 1
+    assert ask(node, "test-login", "s1@example.net", "--stdin", "--password", "x").returncode == 2
     assert "service S-1, ok" in ask(node, "explain", "S-1").stdout
     done = ask(node, "explain", "nobody@example.net")
     assert done.returncode == 3
