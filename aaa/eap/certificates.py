@@ -73,8 +73,8 @@ class Certificates:
             self._contexts, self.problem = load(self._folder), ""
             if self._contexts.soon:
                 _log.warning(self._contexts.soon)
-        except CertificatesNotUsable as error:
-            self._contexts, self.problem = None, str(error)
+        except Exception as error:  # a kind of key that OpenSSL does not take must not end the worker
+            self._contexts, self.problem = None, str(error) or repr(error)
             _log.warning("EAP by TLS is refused", why=self.problem)
 
 

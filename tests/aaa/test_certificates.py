@@ -143,3 +143,15 @@ def test_a_windows_machine_and_a_name_of_no_other_kind(authority):
         _key, made, _more = pkcs12.load_key_and_certificates(authority.client(login, "secret"), b"secret")
         assert made is not None
         assert names.login_of(made, identity) == login
+
+
+def test_whatever_is_wrong_with_certificates_ends_no_worker(certified, monkeypatch):
+    """A fault that nobody thought of is EAP by TLS refused, with its words."""
+
+    def raises(_folder):
+        raise AttributeError("a key of a kind that nobody knows")
+
+    monkeypatch.setattr("aaa.eap.certificates.load", raises)
+    found = Certificates(certified)
+    assert found.contexts() is None
+    assert "nobody knows" in found.problem
