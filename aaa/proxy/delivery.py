@@ -7,7 +7,6 @@ from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-import msgspec
 import structlog
 
 from aaa.proxy.errand import Errand, Reply
@@ -18,6 +17,7 @@ from aaa.proxy.routes import Route, Routes
 from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
 from aaa.radius import packet as wire
 from core import clock, faults
+from core.errors import first_line
 
 DELIVERED = faults.declare("proxy.delivered_before_unlink")
 
@@ -142,8 +142,12 @@ class Delivery:
                     await self._deliver(name, list(entries), 1 if barrier else _AT_ONCE)
                 faults.point(DELIVERED)
                 path.unlink(missing_ok=True)
-            except (OSError, msgspec.DecodeError) as error:
-                _log.error("a segment of the spool waits for a person", path=str(path), error=str(error))
+            except faults.FaultInjected:
+                raise
+            except Exception as error:  # whatever it is: nobody else would wake this up again
+                _log.error(
+                    "a segment of the spool waits for a person", path=str(path), error=first_line(error)
+                )
                 await asyncio.sleep(_LONGEST)
 
     async def _deliver(self, name: str, entries: list[Entry], at_once: int) -> None:
@@ -165,6 +169,12 @@ class Delivery:
         pause, tries, before = _PAUSE, 0, self._delivered.get(name, 0)
         while True:
             route = self._routes.named(name)
+            if route is not None and self._signed(route, entry, b"", 0) is None:
+                _log.error(
+                    "an accounting record has no room for our Proxy-State and is set aside", nas=entry.nas
+                )
+                self._spool(name).set_aside(entry)
+                return
             if route is not None and await self._ask(route, entry):
                 self._delivered[name] = self._delivered.get(name, 0) + 1
                 return
@@ -178,15 +188,19 @@ class Delivery:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST)
 
-    async def _ask(self, route: Route, entry: Entry) -> bool:
-        """Whether one of the route's servers acknowledged it."""
+    def _signed(self, route: Route, entry: Entry, secret: bytes, identifier: int) -> Signed | None:
+        """The entry as a server of the route gets it now; None when it has no room for what we add."""
         packet = wire.read(entry.packet)
         assert packet is not None  # it was read when it came, and its frame's digest is right
-        answered: asyncio.Future[bool] = self._errands.thread.loop.create_future()
         delay = int(max(0.0, clock.now().timestamp() - entry.received))
+        return accounting_request(packet, secret, identifier, self._proxy_state, delay, route.strip)
+
+    async def _ask(self, route: Route, entry: Entry) -> bool:
+        """Whether one of the route's servers acknowledged it."""
+        answered: asyncio.Future[bool] = self._errands.thread.loop.create_future()
 
         def make(secret: bytes, identifier: int) -> Signed | None:
-            return accounting_request(packet, secret, identifier, self._proxy_state, delay, route.strip)
+            return self._signed(route, entry, secret, identifier)
 
         def done(reply: Reply | None) -> None:
             if not answered.done():

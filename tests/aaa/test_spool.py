@@ -92,6 +92,19 @@ def test_a_home_server_that_is_away_gets_everything_later(anew, network, recorde
     eventually(lambda: events(home) == WANTED, cap=20, says=lambda: events(home))
 
 
+def test_a_record_without_room_for_our_proxy_state_holds_nobody_up(anew, network, recorded, node):
+    """It can never be passed on: it is set aside at once, and the segment goes."""
+    network.put("config", "trunkline", proxied("127.0.0.1:9/9"))
+    _server, client = anew(network)
+    start = body(1, 1)
+    rest = 4096 - 38 - len(start)
+    filler = b"".join(pair(200, bytes(253)) for _ in range(rest // 255))
+    filler += pair(200, bytes(rest - len(filler) - 2))
+    assert client.account(start + filler) is not None
+    spooled = node.home / "radius" / "spool"
+    eventually(lambda: list(spooled.rglob("refused.log")) and not list(spooled.rglob("*.spool")), cap=10)
+
+
 def test_what_waited_says_for_how_long():
     """RFC 2866 section 5.2: Acct-Delay-Time grows by the wait, and is added where the NAS sent none."""
     for before, after in ((b"", 7), (pair(41, struct.pack(">I", 5)), 12)):
