@@ -17,6 +17,7 @@ from core import clock
 from core.db import Database
 
 _KEPT = 5000
+_OTHERS = "(others)"
 _TIDY = 60.0
 
 
@@ -59,7 +60,10 @@ class Shadow:
             self._keep((nas, login), realm, now, found)
 
     def _count(self, day: date, realm: str, nas: str, what: str) -> None:
-        self._tally[Tally(day, realm[:128], nas, what)] += 1
+        tally = Tally(day, realm[:128], nas, what)
+        if tally not in self._tally and len(self._tally) >= _KEPT:
+            tally = Tally(day, _OTHERS, nas, what)  # strangers write realms as they like
+        self._tally[tally] += 1
 
     def _keep(self, who: tuple[str, str], realm: str, now: datetime, found: Sequence[Difference]) -> None:
         if not found:

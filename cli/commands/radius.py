@@ -81,7 +81,7 @@ def sessions(
     nas: Annotated[str, typer.Option(help="On this NAS.")] = "",
     stale: Annotated[bool, typer.Option("--stale", help="Only those that are to be corrected.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Closed ones too.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 100,
     before: Annotated[
         str, typer.Option(help="The next page: those after this session, the last of the one before.")
     ] = "",

@@ -40,7 +40,7 @@ def drain(
     node: Annotated[str, typer.Argument(help="The node's name.")],
     undo: Annotated[bool, typer.Option("--undo", help="Let it go on after all.")] = False,
     wait: Annotated[
-        int, typer.Option(help="Seconds to wait until nothing would be lost with its disk.")
+        int, typer.Option(min=0, help="Seconds to wait until nothing would be lost with its disk.")
     ] = 60,
     as_json: Json = False,
     home: Home = None,
@@ -71,7 +71,9 @@ def forget(
     gone: Annotated[
         bool, typer.Option("--gone", help="It is switched off for good: whatever its disk holds is lost.")
     ] = False,
-    rest: Annotated[int, typer.Option(help="Minutes that its addresses rest at least.")] = 60,
+    rest: Annotated[
+        int, typer.Option(min=0, max=525_600, help="Minutes that its addresses rest at least.")
+    ] = 60,
     as_json: Json = False,
     home: Home = None,
 ) -> None:

@@ -41,8 +41,8 @@ def grant(
     service: Service,
     actor: Actor,
     data: Annotated[str, typer.Option(help="Octets, say 10G.")] = "",
-    hours: Annotated[float, typer.Option(min=0, help="Hours of use.")] = 0,
-    days: Annotated[float, typer.Option(min=0, help="Good for so many days from now.")] = 0,
+    hours: Annotated[float, typer.Option(min=0, max=87_600, help="Hours of use.")] = 0,
+    days: Annotated[float, typer.Option(min=0, max=3650, help="Good for so many days from now.")] = 0,
     kind: Annotated[str, typer.Option(help="prepaid, or fair-use: more in this period.")] = "prepaid",
     reference: Annotated[
         str, typer.Option(help="What it is for, say a receipt; again is no second grant.")

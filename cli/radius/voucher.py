@@ -22,7 +22,9 @@ def create(
     actor: Actor,
     plan: Annotated[str, typer.Option(help="The plan whose speed they get.")],
     count: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 1,
-    hours: Annotated[float, typer.Option(min=0, help="Good for so long after the first login.")] = 0,
+    hours: Annotated[
+        float, typer.Option(min=0, max=87_600, help="Good for so long after the first login.")
+    ] = 0,
     data: Annotated[str, typer.Option(help="Good for so much both ways, say 2G.")] = "",
     devices: Annotated[int, typer.Option(min=1, max=20, help="Devices that may use one.")] = 1,
     start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
@@ -91,7 +93,7 @@ def _csv(made: "list[Made]", batch: str, plan: str) -> str:
 def show(
     batch: Annotated[str, typer.Option(help="Of this batch.")] = "",
     state: Annotated[str, typer.Option(help="early, fresh, active, used or cancelled.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 1000,
     as_json: Json = False,
 ) -> None:
     """List vouchers, the newest first; codes are not kept, so they are not shown."""

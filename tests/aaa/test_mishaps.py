@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from aaa.accounting.record import START
 from aaa.eap import avp
@@ -12,13 +13,16 @@ from aaa.eap.judge import Done
 from aaa.eap.message import IDENTITY, RESPONSE, Eap
 from aaa.eap.resume import Resumable
 from aaa.eap.ttls import TtlsPhase
+from aaa.proxy.shadow import Shadow
 from aaa.radius.authenticate import Verdict
 from aaa.radius.chores import Chores
 from aaa.radius.deferred import Answer, Ask, Deferred
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import MAX_LENGTH, Packet
 from aaa.radius.refusals import Refusals, last_refusals
+from aaa.radius.request import asked_of
 from aaa.radius.worker import _MOST_DEFERRED
+from cli.commands import radius
 from core.errors import first_line
 from tests.aaa.test_accounting import record
 
@@ -121,6 +125,33 @@ def test_a_reply_that_no_packet_holds_is_not_sent(server):
         worker._timed(deferred, told.append, 0)(answer)
     assert told == [fits, None]
     assert worker.answers.dropped["no-room-for-a-reply"] == 1
+
+
+def test_realms_that_strangers_make_up_are_counted_as_others(monkeypatch):
+    """Comparing with the old server keeps so many realms until the database takes them, and one for all beyond."""
+    monkeypatch.setattr("aaa.proxy.shadow._KEPT", 3)
+    shadow = Shadow(lambda _ask: Verdict(b"", "unknown"))
+    for number in range(9):
+        asked = asked_of({1: b"x@realm-%d" % number}, [], bytes(16))
+        shadow.compare(Ask(Packet(1, 1, bytes(16), [], b"", 0), NAS, b"x", asked), None)
+    told = {tally.realm: count for tally, count in shadow._tally.items()}
+    assert told == {"realm-0": 1, "realm-1": 1, "realm-2": 1, "(others)": 6}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("sessions", "--limit", "-5"),
+        ("node", "forget", "n2", "--rest", "-5"),
+        ("grant", "S-1", "--days", "1e12"),
+        ("voucher", "create", "--plan", "x", "--hours", "1e300"),
+    ],
+)
+def test_a_number_that_cannot_be_is_a_mistake_in_usage(args):
+    """Status 2 with the option's name, before any database is asked."""
+    done = CliRunner().invoke(radius.app, list(args))
+    assert done.exit_code == 2, done.output
+    assert args[-2] in done.stderr
 
 
 @pytest.fixture(autouse=True)
