@@ -63,9 +63,15 @@ class Duplicates:
         self._turned = clock.monotonic()
 
     def get(self, key: object) -> bytes | None:
-        """The remembered reply, PENDING, or None for a new request."""
+        """The remembered reply, PENDING, or None for a new request.
+
+        A request that is under way is remembered while its NAS asks for it: another server may take longer than a
+        generation, and nobody is to be asked twice.
+        """
         found = self._young.get(key)
-        return self._old.get(key) if found is None else found
+        if found is None and (found := self._old.get(key)) == self.PENDING:
+            found = self._young.setdefault(key, found)  # its answer may have come at this very moment
+        return found
 
     def put(self, key: object, reply: bytes) -> None:
         """Remember a reply for at least `remember` seconds."""

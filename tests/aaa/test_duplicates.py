@@ -143,3 +143,18 @@ def test_eap_needs_a_signature_whatever_the_nas_says(shape):
     three = Three()
     assert three.fast(bare(SHAPES[shape](b"s1@example.net", b"")), AUTO) is None
     assert three.answers.dropped == {"no-message-authenticator": 1}
+
+
+def test_a_request_under_way_is_remembered_while_its_nas_asks():
+    """However many others come meanwhile: it is PENDING until it is answered, and forgotten when nobody asks."""
+    duplicates = Duplicates(Limits(most=2))
+    duplicates.put("k", Duplicates.PENDING)
+    for number in range(10):
+        duplicates.put(number, b"other")
+        assert duplicates.get("k") == Duplicates.PENDING
+    duplicates.put("k", b"reply")
+    assert duplicates.get("k") == b"reply"
+    duplicates.put("j", Duplicates.PENDING)
+    for number in range(10, 20):
+        duplicates.put(number, b"other")
+    assert duplicates.get("j") is None
