@@ -1,5 +1,6 @@
 """Accounting merges: counters, order, duplicates, wraps. Pure, and on both databases."""
 
+import fcntl
 import random
 from datetime import UTC, datetime
 from functools import partial
@@ -192,6 +193,23 @@ def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_pa
     assert not journal.waiting
     assert (tmp_path / "refused.log").stat().st_size > 0
     assert sorted(row.acct_session_id for row in stored(database)) == [b"1", b"3", b"4", b"5"]
+
+
+def test_a_drain_beside_the_beginning_of_a_segment_loses_nothing(tmp_path, monkeypatch):
+    """Another worker that drains just before a new segment is locked leaves it alone."""
+    append, other, taken = Journal(tmp_path), Journal(tmp_path), []
+    lock = fcntl.flock
+
+    def drained_first(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            other.drain(taken.extend)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", drained_first)
+    append.append([record(START)])
+    append.close()
+    assert (other.drain(taken.extend), taken) == (1, [record(START)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_impossible_counters_and_a_strange_class_are_passed_over():

@@ -30,8 +30,8 @@ def old(request, tmp_path):
         url = f"sqlite:///{tmp_path / 'old.db'}"
     else:
         cluster = request.getfixturevalue("postgres")
+        cluster.sql("DROP DATABASE IF EXISTS upgraded WITH (FORCE)")
         cluster.sql("CREATE DATABASE upgraded")
-        request.addfinalizer(lambda: cluster.sql("DROP DATABASE upgraded WITH (FORCE)"))
         url = cluster.url("upgraded")
     db = Database(url)
     with db.write() as conn:
