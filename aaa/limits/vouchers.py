@@ -135,7 +135,7 @@ def spend(conn: Connection, octets: Mapping[str, int]) -> None:
     """Octets of vouchers were counted: those that have no more are over."""
     if not octets:
         return
-    used, ended = quota.uses(conn, octets, VOUCHER), []
+    used, ended = quota.uses(conn, octets, VOUCHER, _BEGINNING), []
     for row in _rows(conn, octets):
         use = used.setdefault((row.voucher, _BEGINNING), Use(_BEGINNING, None))
         use.up += octets[row.voucher]
