@@ -197,7 +197,8 @@ def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_pa
 
 def test_a_drain_beside_the_beginning_of_a_segment_loses_nothing(tmp_path, monkeypatch):
     """Another worker that drains just before a new segment is locked leaves it alone."""
-    append, other, taken = Journal(tmp_path), Journal(tmp_path), []
+    append, other = Journal(tmp_path), Journal(tmp_path)
+    taken: list[AccountingRecord] = []
     lock = fcntl.flock
 
     def drained_first(file: Any, how: int) -> None:

@@ -285,7 +285,8 @@ def test_outcomes_and_the_stops_that_they_bring_do_not_wait_in_a_circle(postgres
             conn.execute(sa.update(session).where(mine).values(up_octets=1))
 
         def waits() -> bool:
-            return postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(postgres.sql(waiting) == "1")
 
         with ThreadPoolExecutor(1) as pool, db.write() as conn:
             touch(conn, found[0])

@@ -426,8 +426,8 @@ def test_blocks_with_sessions_that_last_do_not_hide_those_that_are_over(narrow, 
         assert blocks.give_back(conn, owner, leases, now, timedelta(0)) == len(leases) >= 3
         for number, one in enumerate(leases[:-1]):
             address = list(one.span.values())[-1]
-            told = {"service": f"S-{number}", "session_id": address.encode(), "framed_address": address}
-            apply(conn, [record(START, **told)])
+            told = record(START, service=f"S-{number}", session_id=address.encode(), framed_address=address)
+            apply(conn, [told])
         freed = [
             blocks.reclaim(conn, "west", POOL, now + timedelta(hours=1), now + timedelta(seconds=turn))
             for turn in range(1, 4)
