@@ -104,6 +104,16 @@ def test_an_id_used_again_is_another_session(database):
     assert second.state == "open"
 
 
+def test_a_nas_whose_clock_drifts_keeps_its_session_for_months(database):
+    """100 ppm are more than five minutes after 60 days: another session would count all its octets again."""
+    write(database, record(START))
+    for day in (30, 60, 90):
+        real = day * 86400
+        write(database, record(INTERIM, real, up=day, down=day, session_time=real - real // 10_000))
+    assert [row.up_octets for row in stored(database)] == [90]
+    assert sum(up for up, _down in usage(database).values()) == 90
+
+
 def test_counters_never_go_down_and_wrap_without_gigawords():
     """A late record changes nothing; a smaller counter in a newer record of a NAS without gigawords is a wrap."""
     plain = {"up_giga": None, "down_giga": None}
