@@ -2,7 +2,7 @@
 
 import fcntl
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from aaa.accounting import store
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.merge import merge
@@ -150,6 +151,20 @@ def test_a_silent_session_is_closed_as_inferred_and_may_reopen(database):
     assert [row.state for row in stored(database)] == ["open"]
     write(database, record(STOP, 400, 1, 1), record(INTERIM, 350, 1, 1))
     assert [(row.state, row.inferred) for row in stored(database)] == [("closed", False)]
+
+
+def test_a_sweep_fetches_only_sessions_that_seem_silent(database, monkeypatch):
+    """However many are open, those that were heard cost no page of their own."""
+    monkeypatch.setattr(store, "_SWEEP", 2)
+    write(database, *(record(START, session_id=bytes([one]), service=f"S-{one}") for one in range(9)))
+    write(database, *(record(INTERIM, 3000, session_id=bytes([one]), service=f"S-{one}") for one in range(8)))
+    pages: list[str] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *told: pages.append(told[2]))
+    moment = datetime.fromtimestamp(NOON + 1800, UTC)
+    assert store.sweep_silent(database, moment) == 0
+    assert store.sweep_silent(database, moment + timedelta(seconds=1), up_since=moment) == 0
+    assert store.sweep_silent(database, moment + timedelta(seconds=1)) == 1
+    assert len([one for one in pages if one.lstrip().startswith("SELECT session")]) == 3
 
 
 def test_a_session_on_an_old_policy_is_marked_and_a_crowded_service_too(database):
