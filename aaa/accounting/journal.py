@@ -55,8 +55,12 @@ class Journal:
 
     def set_aside(self, record: AccountingRecord) -> None:
         """Keep a record that the database never takes, for a person to look at."""
-        with (self._folder / "refused.log").open("ab") as file:
+        path = self._folder / "refused.log"
+        path.touch(mode=0o600)
+        with path.open("ab") as file:
             file.write(frame(msgspec.msgpack.encode(record)))
+            file.flush()
+            os.fdatasync(file.fileno())  # its segment is deleted next
 
     @property
     def waiting(self) -> bool:

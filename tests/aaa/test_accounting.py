@@ -217,6 +217,7 @@ def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_pa
     assert commit.drain() == 3
     assert not journal.waiting
     assert (tmp_path / "refused.log").stat().st_size > 0
+    assert (tmp_path / "refused.log").stat().st_mode & 0o777 == 0o600
     assert sorted(row.acct_session_id for row in stored(database)) == [b"1", b"3", b"4", b"5"]
 
 
