@@ -95,14 +95,22 @@ def _excess(sessions: list[Session], wanted_by_service: dict[str, Wanted]) -> se
     gone: set[str] = set()
     for service, held in by_service.items():
         target = wanted_by_service.get(service)
-        bundles: dict[str, list[Session]] = {}  # the links of one bundle are one
-        for one in held:
-            bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
-        if target is not None and len(bundles) > target.limit:
-            each = list(bundles.values())
-            extra = each[: -target.limit] if target.over == "replace" else _refused(each, target.limit)
-            gone |= {one.session_ref for links in extra for one in links}
+        if target is not None:
+            at_door = [one for one in held if one.nas == target.door]
+            behind_it = [one for one in held if one.nas != target.door]
+            gone |= _over(at_door, target) | _over(behind_it, target)
     return gone
+
+
+def _over(held: list[Session], target: Wanted) -> set[str]:
+    bundles: dict[str, list[Session]] = {}  # the links of one bundle are one
+    for one in held:
+        bundles.setdefault(one.multi_session_id or one.session_ref, []).append(one)
+    if len(bundles) <= target.limit:
+        return set()
+    each = list(bundles.values())
+    extra = each[: -target.limit] if target.over == "replace" else _refused(each, target.limit)
+    return {one.session_ref for links in extra for one in links}
 
 
 def _refused(bundles: list[list[Session]], limit: int) -> list[list[Session]]:

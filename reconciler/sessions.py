@@ -66,7 +66,7 @@ class SessionLane:
         self._settled: list[tuple[Looked, Correction, Outcome]] = []
         self._closing: list[Looked] = []
         self._since = 0.0
-        self._next_read = 0.0
+        self._next_read = self._next_marks = 0.0
         self._patience: dict[str, tuple[int, float]] = {}
         self._changed: set[str] = set()
         self._kept: session_work.Kept = {}
@@ -74,7 +74,7 @@ class SessionLane:
 
     def run_once(self) -> int:
         """Queue what the view changed, look at what is due, wait for the outcomes; returns how much was done."""
-        self._next_read = 0.0
+        self._next_read = self._next_marks = 0.0
         done = self.step()
         while self._waiting or self._looked:
             self.rest(0.01)
@@ -129,8 +129,12 @@ class SessionLane:
 
     def _take_marked(self) -> None:
         """Sessions that showed up with a policy that is no longer wanted, or as one too many."""
-        marked = enforcement.marked_sessions(self.context.db)
         now = clock.monotonic()
+        if now < self._next_marks:
+            return
+        marked = enforcement.marked_sessions(self.context.db)
+        # While thousands wait for a silent NAS, reading them at every step would leave no time for the others.
+        self._next_marks = now + (_AGAIN if len(marked) > _MANY else 0.0)
         services = set(marked.values()) - self._waiting.keys() - self._looked.keys()
         services = {one for one in services if self._patience.get(one, (0, 0.0))[1] <= now}
         if not services:

@@ -55,8 +55,12 @@ class Journal:
 
     def set_aside(self, record: AccountingRecord) -> None:
         """Keep a record that the database never takes, for a person to look at."""
-        with (self._folder / "refused.log").open("ab") as file:
+        path = self._folder / "refused.log"
+        path.touch(mode=0o600)
+        with path.open("ab") as file:
             file.write(frame(msgspec.msgpack.encode(record)))
+            file.flush()
+            os.fdatasync(file.fileno())  # its segment is deleted next
 
     @property
     def waiting(self) -> bool:
@@ -101,9 +105,13 @@ class Journal:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._path = self._folder / f"{new_id('acct')}.journal"
-            self._file = self._path.open("xb")
-            os.chmod(self._path, 0o600)
+            # Locked before it has its name: a drain that came in between would delete the empty segment that we are
+            # about to acknowledge records from.
+            begun = self._path.with_suffix(".begun")
+            self._file = begun.open("xb")
+            os.chmod(begun, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            begun.rename(self._path)
             _sync_folder(self._folder)
         return self._file
 

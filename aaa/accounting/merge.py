@@ -11,6 +11,9 @@ from core.ids import new_id
 SAME_START = 300.0
 """Seconds by which two guesses of one session's start may differ (retransmissions, clocks, lost Start)."""
 
+_DRIFT = 0.001
+"""So much more a second of a session's life: a NAS counts Acct-Session-Time by a clock of its own, for months."""
+
 _IMPOSSIBLE = 1 << 56
 """Octets that no session carries: such a counter is a NAS's mistake and is passed over."""
 
@@ -61,8 +64,9 @@ class Merged(msgspec.Struct, frozen=True, gc=False):
 
 def find(candidates: Iterable[Session], record: AccountingRecord) -> Session | None:
     """The session that a record belongs to, among those of its NAS and Acct-Session-Id: same service, same start."""
+    apart = SAME_START + record.session_time * _DRIFT
     for session in candidates:
-        near = abs(session.started_at.timestamp() - record.started) <= SAME_START
+        near = abs(session.started_at.timestamp() - record.started) <= apart
         known = not (session.service and record.service) or session.service == record.service
         if near and known:
             return session

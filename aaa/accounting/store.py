@@ -96,13 +96,16 @@ def sweep_silent(db: Database, moment: datetime, up_since: datetime | None = Non
 def _silent(
     conn: Connection, after: _Place, moment: datetime, up_since: datetime | None
 ) -> tuple[list[tuple[str, datetime]], _Place | None]:
-    """(session_ref, last heard) of the silent ones among the next open sessions, and where to go on.
+    """(session_ref, last heard) of the next silent sessions, and where to go on.
 
-    No index says when a session was last heard (every interim would move it), so the open ones are read through.
+    No index says when a session was last heard (every interim would move it): the database reads the open ones
+    through, and gives us only those that seem silent, to the second.
     """
     place = (session.c.started_at, session.c.session_ref)
+    heard = sa.extract("epoch", session.c.updated_at)
+    seem = heard + session.c.interim * _MISSED < moment.timestamp()
     some = sa.select(*place, session.c.updated_at, session.c.interim)
-    some = some.where(is_open, sa.tuple_(*place) > after).order_by(*place).limit(_SWEEP)
+    some = some.where(is_open, seem, sa.tuple_(*place) > after).order_by(*place).limit(_SWEEP)
     rows = conn.execute(some).all()
     silent = [
         (row.session_ref, row.updated_at)

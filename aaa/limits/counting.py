@@ -107,7 +107,8 @@ def _fair_use(
     if not meters:
         return
     anchors = _anchors(conn, meters)
-    used, extra = quota.uses(conn, meters, FAIR_USE), quota.grants(conn, meters, FAIR_USE, now)
+    oldest = min(one.at for name in meters for one in by_service[name])
+    used, extra = quota.uses(conn, meters, FAIR_USE, oldest), quota.grants(conn, meters, FAIR_USE, now)
     changed: dict[tuple[str, datetime], Use] = {}
     limits, lifted = [], []
     for name, meter in sorted(meters.items()):
@@ -144,7 +145,7 @@ def _prepaid(conn: Connection, by_service: Mapping[str, list[Change]], now: date
     if not by_service:
         return
     held = quota.grants(conn, by_service, PREPAID, now)
-    used = quota.apart(quota.uses(conn, by_service, PREPAID))
+    used = quota.apart(quota.uses(conn, by_service, PREPAID, now))
     changed: dict[tuple[str, datetime], Use] = {}
     ended = []
     for name, found in sorted(by_service.items()):

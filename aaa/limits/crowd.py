@@ -109,10 +109,20 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
         store.lift(conn, _there(conn, free))
 
 
-def relieve(conn: Connection) -> int:
-    """Lift `full` where sessions ended without a record: a BNG that restarted, silence, a correction."""
+def relieve(conn: Connection, services: Iterable[str] = ()) -> int:
+    """Lift `full` of those of the services that are not."""
+    return len(store.lift(conn, [(one, FULL) for one in relievable(conn, services)]))
+
+
+def relievable(conn: Connection, services: Iterable[str] | None = None) -> list[str]:
+    """Services, of these or of all, that count as full although sessions ended without a record: a BNG that restarted,
+    silence, a correction. Reads only.
+    """
     link = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
-    full = sa.select(service_limit.c.service).where(service_limit.c.cause == FULL)
+    mine = service_limit.c.cause == FULL
+    if services is not None:
+        mine = sa.and_(mine, service_limit.c.service.in_(sorted(set(services))))
+    full = sa.select(service_limit.c.service).where(mine)
     live = sa.select(session.c.service, sa.func.count(link.distinct()).label("open"))
     live = live.where(is_open, session.c.service.in_(full))
     counted = live.group_by(session.c.service).subquery()
@@ -120,8 +130,8 @@ def relieve(conn: Connection) -> int:
     joined = chosen.select_from(
         service_limit.outerjoin(counted, counted.c.service == service_limit.c.service)
     )
-    rows = conn.execute(joined.where(service_limit.c.cause == FULL)).all()
-    return len(store.lift(conn, [(row.service, FULL) for row in rows if row.open < row.data["most"]]))
+    rows = conn.execute(joined.where(mine))
+    return [row.service for row in rows if row.open < row.data["most"]]
 
 
 def _full(service: str, rule: Rule, live: Sequence[Open]) -> Limit:

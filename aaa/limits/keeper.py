@@ -12,6 +12,7 @@ LEASE = "aaa.limits"
 _LEASED = 15.0
 _SLOTS = 5.0
 _SLOW = 20.0
+_AT_ONCE = 300
 
 
 class LimitKeeper:
@@ -60,9 +61,19 @@ class LimitKeeper:
         return len(gone)
 
     def _slowly(self, now: datetime) -> int:
-        """Vouchers that ran out, services that are full no longer, the old end of the feed."""
+        """Vouchers that ran out, services that are full no longer, the old end of the feed. What is due is looked for
+        without keeping anybody from writing.
+        """
+        done = 0
+        with self._db.read() as conn:
+            due, free = vouchers.is_due(conn, now), crowd.relievable(conn)
+        if due:
+            with self._db.write() as conn:
+                done += vouchers.tidy(conn, now)
+        for begin in range(0, len(free), _AT_ONCE):
+            with self._db.write() as conn:
+                done += crowd.relieve(conn, free[begin : begin + _AT_ONCE])
         with self._db.write() as conn:
-            done = vouchers.tidy(conn, now) + crowd.relieve(conn)
             store.forget_changes(conn)
         return done
 

@@ -1,7 +1,7 @@
 """Quota: what was granted, what was used of it, and what is left. Billing and CRM call `grant`."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -84,6 +84,8 @@ def grant(
     identifier = new_id("grt")
     if reference and _granted(conn, service, kind, reference):
         return False
+    while kind == "prepaid" and _begins(conn, service, begins):
+        begins -= timedelta(microseconds=1)  # what is used is kept by the moment at which its grant begins
     conn.execute(
         sa.insert(quota_grant).values(
             grant_id=identifier, service=service, kind=kind, period_start=begins, period_end=end, octets=octets,
@@ -99,6 +101,12 @@ def grant(
 def _granted(conn: Connection, service: str, kind: str, reference: str) -> bool:
     mine = quota_grant.c.service == service, quota_grant.c.kind == kind
     chosen = sa.select(quota_grant.c.grant_id).where(*mine, quota_grant.c.reference == reference)
+    return conn.execute(chosen).first() is not None
+
+
+def _begins(conn: Connection, service: str, moment: datetime) -> bool:
+    mine = quota_grant.c.service == service, quota_grant.c.kind == PREPAID
+    chosen = sa.select(quota_grant.c.grant_id).where(*mine, quota_grant.c.period_start == moment)
     return conn.execute(chosen).first() is not None
 
 
@@ -123,11 +131,14 @@ def grants(conn: Connection, services: Iterable[str], kind: str, now: datetime) 
     }
 
 
-def uses(conn: Connection, services: Iterable[str], kind: str) -> dict[tuple[str, datetime], Use]:
-    """What was used, by service and period."""
+def uses(
+    conn: Connection, services: Iterable[str], kind: str, since: datetime
+) -> dict[tuple[str, datetime], Use]:
+    """What was used, by service and period, of the periods that were not over at `since`: not of all years."""
     wanted, found = sorted(set(services)), {}
+    going = sa.or_(quota_use.c.period_end.is_(None), quota_use.c.period_end > since)
     for begin in range(0, len(wanted), _CHUNK):
-        mine = quota_use.c.service.in_(wanted[begin : begin + _CHUNK])
+        mine = sa.and_(quota_use.c.service.in_(wanted[begin : begin + _CHUNK]), going)
         for row in conn.execute(sa.select(quota_use).where(mine, quota_use.c.kind == kind)):
             counted = int(row.up_octets), int(row.down_octets), int(row.seconds)
             found[row.service, row.period_start] = Use(row.period_start, row.period_end, *counted, row.told)
@@ -166,7 +177,7 @@ def left(held: Sequence[Grant], used: Mapping[datetime, Use], now: datetime) -> 
 def renew_credit(conn: Connection, services: Sequence[str], actor: str = "aaa") -> list[str]:
     """Make the `prepaid` limit of these services say whether they have credit; returns those that lost it."""
     now = clock.now()
-    held, by_service = grants(conn, services, PREPAID, now), apart(uses(conn, services, PREPAID))
+    held, by_service = grants(conn, services, PREPAID, now), apart(uses(conn, services, PREPAID, now))
     credits, without = [], []
     for service in sorted(set(services)):
         remaining = left(held.get(service, []), by_service.get(service, {}), now)

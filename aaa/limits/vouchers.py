@@ -135,7 +135,7 @@ def spend(conn: Connection, octets: Mapping[str, int]) -> None:
     """Octets of vouchers were counted: those that have no more are over."""
     if not octets:
         return
-    used, ended = quota.uses(conn, octets, VOUCHER), []
+    used, ended = quota.uses(conn, octets, VOUCHER, _BEGINNING), []
     for row in _rows(conn, octets):
         use = used.setdefault((row.voucher, _BEGINNING), Use(_BEGINNING, None))
         use.up += octets[row.voucher]
@@ -145,14 +145,27 @@ def spend(conn: Connection, octets: Mapping[str, int]) -> None:
     _end(conn, ended, "used")
 
 
+def is_due(conn: Connection, now: datetime) -> bool:
+    """Whether there is anything to tidy. Reads only."""
+    some = (sa.select(voucher.c.voucher).where(which).limit(1) for which in _due(now))
+    return any(conn.execute(one).first() is not None for one in some)
+
+
+def _due(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """Whose first day has come, whose time is over, who has been over for long."""
+    return (
+        sa.and_(voucher.c.state == "early", voucher.c.valid_from <= now),
+        sa.and_(voucher.c.state.in_(_ALIVE), sa.or_(voucher.c.ends <= now, voucher.c.valid_until <= now)),
+        sa.and_(voucher.c.state.in_(("used", "cancelled")), voucher.c.ends < now - _KEEP),
+    )
+
+
 def tidy(conn: Connection, now: datetime, at_most: int = 1000) -> int:
     """Vouchers whose time is over are used; those over for thirty days leave the view. Returns how many."""
     store.take_turn(conn)
-    passed = sa.or_(voucher.c.ends <= now, voucher.c.valid_until <= now)
-    alive = voucher.c.state.in_(_ALIVE)
-    _awake(conn, now, at_most)
-    ids = list(conn.scalars(sa.select(voucher.c.voucher).where(alive, passed).limit(at_most)))
-    old = sa.and_(voucher.c.state.in_(("used", "cancelled")), voucher.c.ends < now - _KEEP)
+    early, passed, old = _due(now)
+    _awake(conn, early, at_most)
+    ids = list(conn.scalars(sa.select(voucher.c.voucher).where(passed).limit(at_most)))
     gone = list(conn.scalars(sa.select(voucher.c.voucher).where(old).limit(at_most)))
     if gone:
         store.lift(conn, [(one, VOUCHER) for one in gone])
@@ -160,9 +173,8 @@ def tidy(conn: Connection, now: datetime, at_most: int = 1000) -> int:
     return len(_end(conn, ids, "used")) + len(gone)
 
 
-def _awake(conn: Connection, now: datetime, at_most: int) -> None:
+def _awake(conn: Connection, due: sa.ColumnElement[bool], at_most: int) -> None:
     """Those whose first day has come."""
-    due = sa.and_(voucher.c.state == "early", voucher.c.valid_from <= now)
     ids = list(conn.scalars(sa.select(voucher.c.voucher).where(due).limit(at_most)))
     if ids:
         conn.execute(sa.update(voucher).where(voucher.c.voucher.in_(ids)).values(state="fresh"))

@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_count, address_prefix, session
+from aaa.models import address_block, address_count, address_prefix, is_open, session
 from aaa.pools import blocks
 
 _SHORT = 0.1
@@ -94,7 +94,7 @@ def _shares(conn: Connection, now: datetime) -> dict[str, list[Share]]:
 def conflicts(conn: Connection, limit: int = 20) -> list[tuple[str, list[str]]]:
     """IPv4 addresses that open sessions of two services name: (address, services). There should be none."""
     table = session.c
-    open_ones = sa.and_(table.state == "open", table.framed_address != "", table.service != "")
+    open_ones = sa.and_(is_open, table.framed_address != "", table.service != "")
     chosen = (
         sa.select(table.framed_address)
         .where(open_ones)

@@ -66,7 +66,9 @@ def affected(
         elif kind == "config":
             found.config = True
         if kind in _OF_POOLS:
-            found.pools |= _OF_POOLS[kind](reader, identifier)
+            # An edge that changed itself, or is gone, may have named other pools until now.
+            moved = kind == "edge" and (kind, identifier) in named - skip
+            found.pools |= set(reader.ids("pool")) if moved else _OF_POOLS[kind](reader, identifier)
         if (kind, identifier) not in skip and kind in _FOLLOW:
             waiting += [pair for pair in reader.referrers(kind, identifier) if pair[0] in _FOLLOW[kind]]
     return found

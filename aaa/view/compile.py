@@ -84,7 +84,8 @@ def compile_service(
         access, circuits=_bound_circuits(service, place), macs=_bound_macs(service, place),
         ports=(session.port.encode(),) if "port" in session.bind and session.port else (),
     )  # fmt: skip
-    records = [_wanted(service_id, found, session.limit, session.over, _metered(plan))]
+    door = cpe.door_of(reader, service)
+    records = [_wanted(service_id, found, session.limit, session.over, _metered(plan), door)]
     for key in _keys(service, place):
         credential = _credential(service_id, service, secrets, key)
         sealed = msgspec.structs.replace(access, credential=credential)
@@ -136,11 +137,16 @@ def _nas(device_id: str, entry: Any, key: bytes, sealed: tuple[bytes, ...]) -> V
 
 
 def _wanted(
-    service_id: str, found: Entitled, limit: int, over: Literal["replace", "reject"], metered: bool
+    service_id: str,
+    found: Entitled,
+    limit: int,
+    over: Literal["replace", "reject"],
+    metered: bool,
+    door: str = "",
 ) -> ViewRecord:
     policy, restriction = found.wanted, found.restriction
     wanted = Wanted(
-        hash_of(policy), policy, restriction.holds, limit, over, found.limits, metered, found.released
+        hash_of(policy), policy, restriction.holds, limit, over, found.limits, metered, found.released, door
     )
     return ViewRecord(service_key(service_id), f"service:{service_id}", encode(wanted))
 

@@ -64,6 +64,12 @@ def of_service(
         return []
 
 
+def door_of(reader: Reader, service: Any) -> str:
+    """The AP of an IPoE service's radio line: its CPE has a session there, and one at the BNG."""
+    line = _radio(reader, service.line) if service.line else None
+    return str(line.ap) if line is not None and service.session.method == "ipoe" else ""
+
+
 def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
     """The service's record at the AP alone: where it is bound to, and addresses, are the BNG's matter."""
     index = own.nas[ap]

@@ -74,6 +74,7 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
     """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked. `limits` are
     causes of recorded limits; `metered`: its octets are counted against a quota; `released` is an override's end.
+    `door`: the AP at which a radio line has a session beside that at its BNG; the limit holds for each of the two.
     """
 
     policy_hash: str
@@ -84,6 +85,7 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[str, ...] = ()
     metered: bool = False
     released: int = 0
+    door: str = ""
 
 
 class Nas(msgspec.Struct, frozen=True, array_like=True):

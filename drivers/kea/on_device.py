@@ -78,16 +78,22 @@ def objects(path: str, operations: list[dict[str, Any]]) -> list[Result]:
         table = {identity(one): one for one in json.load(source)}
     holders = {one["ip-address"]: who for who, one in table.items() if "ip-address" in one}
     results = [applied(table, holders, operation) for operation in operations]
-    if not any(changed for _, changed, _ in results):
+    changes = any(changed for _, changed, _ in results)
+    # Whoever ended before Kea had read the file left `.old`: what looks unchanged is in the file, and not in Kea yet.
+    unread = os.path.exists(path + ".old")
+    if not changes and not unread:
         return results
-    write(path, list(table.values()))
+    if changes:
+        write(path, list(table.values()))
     why = reload()
     if not why:
         os.unlink(path + ".old")
         return results
     os.replace(path + ".old", path)
     reload()
-    return [[False, False, why] if changed else [ok, changed, said] for ok, changed, said in results]
+    return [
+        [False, False, why] if changed or unread else [ok, changed, said] for ok, changed, said in results
+    ]
 
 
 def applied(
@@ -124,9 +130,8 @@ def write(path: str, reservations: list[Reservation]) -> None:
         os.fsync(out.fileno())
         os.fchown(out.fileno(), old.st_uid, old.st_gid)
         os.fchmod(out.fileno(), old.st_mode & 0o777)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + ".old")
-    os.link(path, path + ".old")
+    with contextlib.suppress(FileExistsError):  # then it is what Kea read last
+        os.link(path, path + ".old")
     os.replace(path + ".new", path)
 
 

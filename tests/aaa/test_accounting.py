@@ -1,7 +1,8 @@
 """Accounting merges: counters, order, duplicates, wraps. Pure, and on both databases."""
 
+import fcntl
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from aaa.accounting import store
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.merge import merge
@@ -103,6 +105,16 @@ def test_an_id_used_again_is_another_session(database):
     assert second.state == "open"
 
 
+def test_a_nas_whose_clock_drifts_keeps_its_session_for_months(database):
+    """100 ppm are more than five minutes after 60 days: another session would count all its octets again."""
+    write(database, record(START))
+    for day in (30, 60, 90):
+        real = day * 86400
+        write(database, record(INTERIM, real, up=day, down=day, session_time=real - real // 10_000))
+    assert [row.up_octets for row in stored(database)] == [90]
+    assert sum(up for up, _down in usage(database).values()) == 90
+
+
 def test_counters_never_go_down_and_wrap_without_gigawords():
     """A late record changes nothing; a smaller counter in a newer record of a NAS without gigawords is a wrap."""
     plain = {"up_giga": None, "down_giga": None}
@@ -139,6 +151,20 @@ def test_a_silent_session_is_closed_as_inferred_and_may_reopen(database):
     assert [row.state for row in stored(database)] == ["open"]
     write(database, record(STOP, 400, 1, 1), record(INTERIM, 350, 1, 1))
     assert [(row.state, row.inferred) for row in stored(database)] == [("closed", False)]
+
+
+def test_a_sweep_fetches_only_sessions_that_seem_silent(database, monkeypatch):
+    """However many are open, those that were heard cost no page of their own."""
+    monkeypatch.setattr(store, "_SWEEP", 2)
+    write(database, *(record(START, session_id=bytes([one]), service=f"S-{one}") for one in range(9)))
+    write(database, *(record(INTERIM, 3000, session_id=bytes([one]), service=f"S-{one}") for one in range(8)))
+    pages: list[str] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *told: pages.append(told[2]))
+    moment = datetime.fromtimestamp(NOON + 1800, UTC)
+    assert store.sweep_silent(database, moment) == 0
+    assert store.sweep_silent(database, moment + timedelta(seconds=1), up_since=moment) == 0
+    assert store.sweep_silent(database, moment + timedelta(seconds=1)) == 1
+    assert len([one for one in pages if one.lstrip().startswith("SELECT session")]) == 3
 
 
 def test_a_session_on_an_old_policy_is_marked_and_a_crowded_service_too(database):
@@ -191,7 +217,26 @@ def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_pa
     assert commit.drain() == 3
     assert not journal.waiting
     assert (tmp_path / "refused.log").stat().st_size > 0
+    assert (tmp_path / "refused.log").stat().st_mode & 0o777 == 0o600
     assert sorted(row.acct_session_id for row in stored(database)) == [b"1", b"3", b"4", b"5"]
+
+
+def test_a_drain_beside_the_beginning_of_a_segment_loses_nothing(tmp_path, monkeypatch):
+    """Another worker that drains just before a new segment is locked leaves it alone."""
+    append, other = Journal(tmp_path), Journal(tmp_path)
+    taken: list[AccountingRecord] = []
+    lock = fcntl.flock
+
+    def drained_first(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            other.drain(taken.extend)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", drained_first)
+    append.append([record(START)])
+    append.close()
+    assert (other.drain(taken.extend), taken) == (1, [record(START)])
+    assert not list(tmp_path.iterdir())
 
 
 def test_impossible_counters_and_a_strange_class_are_passed_over():

@@ -1,5 +1,6 @@
 """CoA and Disconnect: what a change needs by vendor, true outcomes, and sessions that end up on the wanted policy."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -7,10 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from aaa.accounting.merge import Session
+from aaa.accounting.record import START
+from aaa.accounting.store import session_of
 from aaa.coa import client
 from aaa.coa.correct import correct
-from aaa.coa.decide import decide
-from aaa.enforcement import corrections, stale_sessions
+from aaa.coa.correct import record as record_outcomes
+from aaa.coa.decide import Action, decide
+from aaa.coa.outcome import Outcome
+from aaa.enforcement import Correction, corrections, stale_sessions
+from aaa.models import session
 from aaa.radius.client import NasStandIn
 from aaa.radius.nases import NasEntry, nas_of
 from aaa.radius.server import RadiusServer
@@ -20,11 +26,12 @@ from aaa.view.derived import open_derived
 from aaa.view.records import Wanted
 from aaa.view.seal import Seal
 from core import clock
-from core.db import insert_many
+from core.db import Database, insert_many
 from intents.index import layout
 from intents.index.models import index_change, index_state
 from tests.aaa.conftest import QUICK, client_of
 from tests.aaa.network import SECRET, Network, open_secret, reading
+from tests.aaa.test_accounting import record, write
 from tests.support import eventually
 
 FREE = Policy(down=500, up=50, pool4="cgn", pd="2001:db8::/56")
@@ -259,3 +266,40 @@ def test_corrections_are_pure(loop):
     """The decision needs no database: sessions and wanted policies in, corrections out."""
     wanted = {"S-1": Wanted(hash_of(FREE), FREE, (), 1, "replace")}
     assert corrections([], wanted, lambda _device: "mikrotik") == []
+
+
+def test_outcomes_and_the_stops_that_they_bring_do_not_wait_in_a_circle(postgres):
+    """Accounting writes sessions in the order of their refs; so does whoever records what became of them."""
+    with postgres.fresh_database() as url:
+        db = Database(url)
+        write(db, record(START, session_id=b"1"), record(START, session_id=b"2", service="S-2"))
+        with db.read() as conn:
+            chosen = sa.select(session).order_by(session.c.session_ref)
+            found = [session_of(row) for row in conn.execute(chosen)]
+        done = [
+            (Correction(one, "gone", None, Action("disconnect")), Outcome("acked")) for one in reversed(found)
+        ]
+
+        def touch(conn: Any, one: Session) -> None:
+            mine = session.c.session_ref == one.session_ref
+            conn.execute(sa.update(session).where(mine).values(up_octets=1))
+
+        def waits() -> bool:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(postgres.sql(waiting) == "1")
+
+        with ThreadPoolExecutor(1) as pool, db.write() as conn:
+            touch(conn, found[0])
+            recorded = pool.submit(_recorded, db, done)
+            eventually(waits, cap=5)
+            touch(conn, found[1])
+            conn.commit()
+            recorded.result(timeout=10)
+        with db.read() as conn:
+            assert set(conn.execute(sa.select(session.c.cause, session.c.up_octets))) == {("corrected", 1)}
+        db.close()
+
+
+def _recorded(db: Database, done: list[tuple[Correction, Outcome]]) -> None:
+    with db.write() as conn:
+        record_outcomes(conn, done)

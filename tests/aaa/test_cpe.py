@@ -1,15 +1,22 @@
 """Radio lines: whose reply a CPE gets at its AP, when documents change, and MAC logins as access points send them."""
 
+from typing import Any
+
 import pytest
 
+from aaa.accounting.record import INTERIM, START
+from aaa.accounting.store import session_of
+from aaa.enforcement import corrections
 from aaa.errors import SecretNotOpenable
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
 from aaa.view.compile import Secrets, compile_service
 from aaa.view.cpe import compile_line
+from aaa.view.records import Wanted, decode, service_key
 from aaa.view.seal import Seal
 from core.db import Database
 from tests.aaa.network import open_secret
+from tests.aaa.test_accounting import record, stored, write
 from tests.aaa.test_view import Built, cold
 
 VLAN = ["Tunnel-Type = 0:13", "Tunnel-Medium-Type = 0:6"]
@@ -121,3 +128,32 @@ def test_a_mac_login_as_access_points_send_it(anew, network, spelt):
         assert "Tunnel-Private-Group-Id = 150" in told.attributes
     assert not at_ap.login("02005e1000ff", "02005e1000ff", ppp=False).accepted
     at_ap.close()
+
+
+@pytest.mark.parametrize("over", ["replace", "reject"])
+def test_a_cpes_session_at_the_ap_and_that_at_the_bng_do_not_end_each_other(built, database, over):
+    """One at each is no session too many, however often accounting marks them; a second one at either is."""
+    service = built.network.radio(7, session=f"method: ipoe, over: {over}")
+    built.changed(("service", service))
+    key = service_key(service)
+    raw = next(record for there, _owner, record in built.rows() if there == key)
+    wanted = decode(raw, Wanted)
+    assert wanted is not None
+    known = {service: wanted}
+
+    def told(kind: int, nas: str, name: bytes, after: int, calling: str = "02-00-5E-10-00-07") -> None:
+        hashed = {"policy_hash": wanted.policy_hash, "wanted_hash": wanted.policy_hash, "nas": nas}
+        more: Any = hashed | {"service": service, "session_id": name, "calling": calling}
+        write(database, record(kind, after, session_time=max(0, after - int(name)), most=1, **more))
+
+    def excess() -> list[bytes]:
+        held = [session_of(row) for row in stored(database) if row.state == "open"]
+        return [one.session.acct_session_id for one in corrections(held, known, lambda _nas: "generic")]
+
+    told(START, "ap1", b"1", 1)
+    told(START, "bng1", b"9", 9)
+    told(INTERIM, "ap1", b"1", 60)
+    assert len([row for row in stored(database) if row.state == "open"]) == 2
+    assert excess() == []
+    told(START, "bng1", b"70", 70, calling="")
+    assert excess() == [b"9" if over == "replace" else b"70"]

@@ -1,5 +1,7 @@
 """Simultaneous use: a full service refuses elsewhere, the same place replaces its ghost, what proves alive is ended."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from aaa.radius.exchange import circuit_attribute
 from aaa.radius.packet import pair
 from aaa.vendors.policy import Policy
 from aaa.view.records import Wanted
+from core import clock
 from core.db import Database
 from tests.aaa.limited import Limited
 from tests.aaa.test_accounting import record, write
@@ -102,7 +105,28 @@ def test_a_bng_that_restarted_fills_nobody(limited):
     limited.settle()
     assert limited.access().status == "ok"
     with limited.recorded.write() as conn:
-        assert crowd.relieve(conn) == 0
+        assert (crowd.relievable(conn), crowd.relieve(conn, ["S-1"])) == ([], 0)
+
+
+def test_a_slow_pass_looks_before_it_writes(limited, monkeypatch):
+    """While nothing is due, services that are full and vouchers that are fresh keep nobody from writing."""
+    start(limited, b"1")
+    asked: list[str] = []
+    written: list[str] = []
+    write_to = limited.recorded.write
+
+    @contextmanager
+    def writing() -> Iterator[Any]:
+        with write_to() as conn:
+            before = len(asked)
+            yield conn
+            written.extend(asked[before:])
+
+    sa.event.listen(limited.recorded.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    monkeypatch.setattr(limited.recorded, "write", writing)
+    limited.keeper._slowly(clock.now())
+    assert len(asked) > len(written) > 0
+    assert all("service_limit_change" in one for one in written)
 
 
 def test_a_batch_of_interims_asks_nothing(limited):

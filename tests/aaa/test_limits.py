@@ -359,6 +359,35 @@ def test_prepaid_is_open_while_there_is_credit_and_closes_by_counters_time_or_da
         assert limited.rows() == limited.cold()
 
 
+def test_two_grants_of_one_moment_are_each_used_up(limited):
+    """Octets are taken once, whether or not the second grant begins with the first."""
+    with clock.frozen(PERTH_NOON):
+        limited.settle(more(limited.network, "fibre-500", "prepaid: {exhausted: walled-garden}\n"))
+        with limited.recorded.write() as conn:
+            for reference in ("R-1", "R-2"):
+                given: Any = {"octets": 10**9, "start": PERTH_NOON, "reference": reference, "actor": "shop"}
+                assert quota.grant(conn, "S-1", **given)
+        use(limited, 60, down=1_500_000_000)
+        use(limited, 120, down=1_900_000_000)
+        assert not limited.wanted().policy.garden
+        use(limited, 180, down=2_500_000_000)
+        use(limited, 240, down=2_500_001_000)
+        assert limited.wanted().policy.garden
+
+
+def test_a_count_reads_no_period_that_is_over(limited):
+    """A year of daily periods costs the next interim nothing."""
+    limited.settle(more(limited.network, "fibre-500", FAIR % ("1G", "total", "day")))
+    for day in range(5):
+        with clock.frozen(PERTH_NOON + timedelta(days=day)):
+            use(limited, 60 + day * 86400, down=(day + 1) * 1000)
+    with limited.recorded.read() as conn:
+        assert len(conn.execute(sa.select(quota_use)).all()) == 5
+        since = PERTH_NOON + timedelta(days=4)
+        ((_key, found),) = quota.uses(conn, ["S-1"], "fair-use", since).items()
+        assert (found.down, len(quota.uses(conn, ["S-1"], "fair-use", PERTH_NOON))) == (1000, 5)
+
+
 def test_seconds_left_are_told_to_the_next_login_when_a_session_ends(limited):
     """A session used 600 of 3,600 seconds: the next login gets a Session-Timeout of 3,000."""
     limited.settle(more(limited.network, "fibre-500", "prepaid: {}\n"))

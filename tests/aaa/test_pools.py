@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from aaa.accounting.record import START
+from aaa.accounting.store import apply
 from aaa.models import address_block, session
 from aaa.pools import blocks, keeping, ledger, nodes, report
 from aaa.pools.blocks import Owner
@@ -28,6 +29,7 @@ from core.db import Database
 from tests.aaa.conftest import client_of
 from tests.aaa.farm import INTERIM_SECONDS, POOL, REST, Farm
 from tests.aaa.network import Network
+from tests.aaa.test_accounting import record
 from tests.aaa.test_view import SEAL
 from tests.support import eventually, trunkline
 
@@ -411,6 +413,26 @@ def test_a_node_that_was_heard_is_not_forgotten_by_mistake(narrow, rng):
     given = everything(farm)
     assert address not in given
     assert len(given) > 15
+
+
+def test_blocks_with_sessions_that_last_do_not_hide_those_that_are_over(narrow, monkeypatch):
+    """However many of a forgotten node's blocks stay in use, the others come back."""
+    farm = narrow
+    monkeypatch.setattr(blocks, "_RECLAIMED", 2)
+    owner = Owner("gone", "gone-0", "home")
+    now = datetime.fromtimestamp(farm.now(), UTC)
+    with farm.db.write() as conn:
+        leases = blocks.lease(conn, "west", POOL, owner, 4, now)
+        assert blocks.give_back(conn, owner, leases, now, timedelta(0)) == len(leases) >= 3
+        for number, one in enumerate(leases[:-1]):
+            address = list(one.span.values())[-1]
+            told = record(START, service=f"S-{number}", session_id=address.encode(), framed_address=address)
+            apply(conn, [told])
+        freed = [
+            blocks.reclaim(conn, "west", POOL, now + timedelta(hours=1), now + timedelta(seconds=turn))
+            for turn in range(1, 4)
+        ]
+    assert sum(freed) == 1
 
 
 def test_a_cut_off_nodes_journal_keeps_silent_sessions_addresses(farm, rng):

@@ -30,6 +30,7 @@ from tests.aaa.network import Network, open_secret, reading
 from tests.support import eventually
 
 SEAL = Seal(bytes(range(64)))
+EAST = "bngs: [{device: bng3, port: eth1, priority: 100}]\npools: {%s}\nmethods: [pppoe]\n"
 
 
 class Built:
@@ -128,6 +129,26 @@ def test_after_random_changes_the_view_equals_a_cold_build_byte_for_byte(built, 
     for _ in range(50):
         built.changed(*mutate(built.network, rng))
         assert built.rows() == cold(built.network)
+
+
+def test_a_pool_that_an_edge_no_longer_names_forgets_its_bngs(built):
+    """How patient a pool is follows the interims of the BNGs that serve it now, not of those that did."""
+    cgn = "family: ipv4\nuse: cgnat\nallocate: node\nprefixes: [100.64.0.0/20]\n"
+    built.network.put("pool", "west-cgn", cgn)
+    built.network.bng("bng3", "mikrotik", "127.0.0.3")
+    slow = built.network.texts["device", "bng3"].rstrip() + "\n  interim: 1800\n"
+    built.network.put("device", "bng3", slow)
+    built.network.put("edge", "east", EAST % "cgnat: west-cgn")
+    built.changed(("pool", "west-cgn"), ("device", "bng3"), ("edge", "east"))
+    assert built.rows() == cold(built.network)
+    built.network.put("edge", "east", EAST % "cgnat: west-public")
+    built.changed(("edge", "east"))
+    assert built.rows() == cold(built.network)
+    built.network.put("edge", "east", EAST % "cgnat: west-cgn")
+    built.changed(("edge", "east"))
+    built.network.drop("edge", "east")
+    built.changed(("edge", "east"))
+    assert built.rows() == cold(built.network)
 
 
 def test_both_databases_give_the_same_view(database_url, tmp_path, network):

@@ -1,11 +1,14 @@
 """Lane 1: a hold commit reaches RADIUS and every live session, with a NAS that answers like a real one."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from aaa import enforcement
 from aaa.radius.client import NasStandIn
 from aaa.radius.exchange import RadiusClient
+from core import clock
 from reconciler import receipts
 from reconciler.receipts import Receipt
 from tests.support import eventually
@@ -66,3 +69,23 @@ def test_a_service_without_a_session_is_settled_at_once(world: World, nas: NasSt
     assert (only.target, only.step, only.outcome) == ("S-2", "policy", "acked")
     nas.login("s2@example.net", PASSWORD)
     assert "garden" in _pool(nas, "s2@example.net")
+
+
+def test_many_marked_sessions_are_not_read_at_every_step(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few are looked at at once; thousands that wait for a silent NAS are read twice a second."""
+    world.one.settle()
+    lane = world.one.reconciler.sessions
+    read: list[int] = []
+
+    def marked(_db: object, many: int) -> dict[str, str]:
+        read.append(many)
+        lane._patience["S-9"] = 1, clock.monotonic() + 60
+        return {f"ses_{number}": "S-9" for number in range(many)}
+
+    for many in (1, 1000):
+        monkeypatch.setattr(enforcement, "marked_sessions", partial(marked, many=many))
+        for _ in range(3):
+            lane.step()
+    assert read == [1, 1, 1, 1000]
