@@ -98,15 +98,24 @@ _USAGE = Statement(
     "down_octets = usage_day.down_octets + excluded.down_octets",
     (ARRAY_OF[TEXT], ARRAY_OF[DATE], ARRAY_OF[INT8], ARRAY_OF[INT8]),
 )
+# `|| ''` again: while statistics are old, a partial index of all open sessions looks as good as the one by service.
 _CROWDED = Statement(
     "acct_crowded",
     "SELECT k.service FROM unnest($1) AS k(service) WHERE "
-    "(SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) FROM (SELECT multi_session_id, session_ref FROM session WHERE state = 'open' "
-    "AND session.service = k.service OFFSET 0) AS s) > 1",
+    "(SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) FROM "
+    "(SELECT multi_session_id, session_ref FROM session WHERE session.service = k.service "
+    "AND state || '' = 'open' OFFSET 0) AS s) > 1",
     (ARRAY_OF[TEXT],),
 )
 
 _COMMIT = Statement("acct_commit", "COMMIT", ())
+
+# One plan for batches of any size: only one index can do each of these look-ups. Nothing is ever read through.
+_ONE_PLAN = Statement(
+    "acct_one_plan",
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)",
+    (),
+)
 
 # A plan is kept as long as nothing analyses the table: one made for an empty table must not outlive it.
 _FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
@@ -122,7 +131,8 @@ def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[Accounti
     if not asked:
         return rest
     statements = [(one.statement, one.values) for one in asked]
-    _locked, *answers = _exchange(conn, [_locking({record.nas for record in records}), *statements])
+    nases = {record.nas for record in records}
+    _set, _locked, *answers = _exchange(conn, [(_ONE_PLAN, []), _locking(nases), *statements])
     for one, answer in zip(asked, answers, strict=True):
         rest += left(one, answer.get_value(0, 0))
     return rest
@@ -131,7 +141,8 @@ def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[Accounti
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     """Lock the NASes of these keys until the transaction ends, then read the sessions."""
     nases, ids = [nas for nas, _session_id in keys], [session_id for _nas, session_id in keys]
-    _locked, rows = _exchange(conn, [_locking(set(nases)), (_LOAD, [array(TEXT, nases), array(BYTEA, ids)])])
+    looked_up = _LOAD, [array(TEXT, nases), array(BYTEA, ids)]
+    _set, _locked, rows = _exchange(conn, [(_ONE_PLAN, []), _locking(set(nases)), looked_up])
     # psycopg's own loaders, in C: reading value by value took a third of a batch.
     reading = Transformer(conn.connection.driver_connection)
     reading.set_pgresult(rows, format=pq.Format.BINARY)
@@ -163,7 +174,7 @@ def commit(conn: Connection) -> None:
 
 def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
-    (rows,) = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
+    _set, rows = _exchange(conn, [(_ONE_PLAN, []), (_CROWDED, [array(TEXT, services)])])
     return [rows.get_value(row, 0).decode() for row in range(rows.ntuples)]
 
 
