@@ -21,7 +21,8 @@ _MOST = 1000
 _BUSY = 16
 _LINGER = 0.01
 """Seconds that the kernel gathers under load, beside the commit that runs meanwhile."""
-Key = tuple[Source, bytes, bytes]
+Key = tuple[Source, bytes]
+"""Source address and port, and the header: its identifier and Request Authenticator (RFC 5080 section 2.2.2)."""
 
 
 class Accounts:
@@ -58,7 +59,7 @@ class Accounts:
 
     def _read(self, datagram: bytes, source: Source, begun: int) -> tuple[AccountingRecord, Reply] | None:
         """The record to make durable, and what then answers it; None when there is nothing to wait for."""
-        key = (source, datagram[1:2], datagram[4:20])
+        key = source, datagram[:20]
         known = self._duplicates.get(key)
         if known is not None:
             self._watched.repeated += 1

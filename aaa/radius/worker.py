@@ -46,6 +46,7 @@ from core.settings import Settings
 _log = structlog.get_logger()
 _Source = tuple[str, int]
 _SWITCH = 0.0005
+_COLLECT = 20_000, 20, 50
 
 
 class Worker:
@@ -307,6 +308,8 @@ def serve_worker(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
     worker = Worker(settings, index, stop, sockets, limits, stream)
+    # Remembered replies are many and no garbage: looking through them again and again cost as much as reading a packet.
+    gc.set_threshold(*_COLLECT)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
