@@ -110,13 +110,6 @@ _CROWDED = Statement(
 
 _COMMIT = Statement("acct_commit", "COMMIT", ())
 
-# One plan for batches of any size: only one index can do each of these look-ups. Nothing is ever read through.
-_ONE_PLAN = Statement(
-    "acct_one_plan",
-    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)",
-    (),
-)
-
 # A plan is kept as long as nothing analyses the table: one made for an empty table must not outlive it.
 _FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
 _REPLAN = 2000
@@ -132,7 +125,7 @@ def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[Accounti
         return rest
     statements = [(one.statement, one.values) for one in asked]
     nases = {record.nas for record in records}
-    _set, _locked, *answers = _exchange(conn, [(_ONE_PLAN, []), _locking(nases), *statements])
+    _locked, *answers = _exchange(conn, [_locking(nases), *statements])
     for one, answer in zip(asked, answers, strict=True):
         rest += left(one, answer.get_value(0, 0))
     return rest
@@ -142,7 +135,7 @@ def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     """Lock the NASes of these keys until the transaction ends, then read the sessions."""
     nases, ids = [nas for nas, _session_id in keys], [session_id for _nas, session_id in keys]
     looked_up = _LOAD, [array(TEXT, nases), array(BYTEA, ids)]
-    _set, _locked, rows = _exchange(conn, [(_ONE_PLAN, []), _locking(set(nases)), looked_up])
+    _locked, rows = _exchange(conn, [_locking(set(nases)), looked_up])
     # psycopg's own loaders, in C: reading value by value took a third of a batch.
     reading = Transformer(conn.connection.driver_connection)
     reading.set_pgresult(rows, format=pq.Format.BINARY)
@@ -174,7 +167,7 @@ def commit(conn: Connection) -> None:
 
 def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
-    _set, rows = _exchange(conn, [(_ONE_PLAN, []), (_CROWDED, [array(TEXT, services)])])
+    (rows,) = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
     return [rows.get_value(row, 0).decode() for row in range(rows.ntuples)]
 
 

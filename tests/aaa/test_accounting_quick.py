@@ -13,6 +13,7 @@ from aaa.accounting import postgres
 from aaa.accounting.arrays import MOMENT, array, moments
 from aaa.accounting.record import INTERIM, OFF, ON, START, STOP
 from aaa.radius import packet as wire
+from aaa.radius.digests import md5_of
 from aaa.radius.packet import pair
 from aaa.view.records import class_of
 from tests.aaa.differential import SOURCES, Three
@@ -36,7 +37,7 @@ def told(kind: int, service: str = "S-1") -> bytes:
 def bare(body: bytes, secret: bytes = SECRET) -> bytes:
     """Signed by its Request Authenticator alone, as most NASes do."""
     head = struct.pack(">BBH", 4, 7, 20 + len(body))
-    return head + wire.md5_of(head + bytes(16) + body + secret) + body
+    return head + md5_of(head + bytes(16) + body + secret) + body
 
 
 def signed(body: bytes, secret: bytes = SECRET) -> bytes:
