@@ -13,7 +13,8 @@ from bench.radius_ours import node
 from core.settings import Settings
 
 START, STOP, INTERIM = 1, 2, 3
-EVERY = 300
+EVERY = 30
+"""Seconds between reports, as the NAS says: a run is short, and Acct-Session-Time must fit the moment of the Start."""
 GIGA = 1 << 32
 
 

@@ -13,6 +13,7 @@ BOOL, BYTEA, INT8, INT4, TEXT, DATE, MOMENT = 16, 17, 20, 23, 25, 1082, 1184
 ARRAY_OF = {BOOL: 1000, BYTEA: 1001, INT8: 1016, INT4: 1007, TEXT: 1009, DATE: 1182, MOMENT: 1185}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(2000, 1, 1)
+_EPOCH_SECONDS = int(_EPOCH.timestamp())
 _MICROSECOND = timedelta(microseconds=1)
 _NULL = b"\xff\xff\xff\xff"
 _FIXED = {BOOL: "i?", INT8: "iq", INT4: "ii"}
@@ -26,19 +27,29 @@ def array(kind: int, values: Sequence[Any]) -> bytes:
     has_null = None in values
     head = struct.pack(">iiiii", 1, has_null, kind, len(values), 1)
     if kind in _FIXED and not has_null:
-        size = _SIZE[kind]
-        flat = [part for value in values for part in (size, value)]
-        return head + struct.pack(">" + _FIXED[kind] * len(values), *flat)
+        return _fixed(kind, _FIXED[kind], _SIZE[kind], values)
     encode = _ENCODE[kind]
-    parts = [head]
-    for value in values:
-        if value is None:
-            parts.append(_NULL)
-        else:
+    cells: dict[Any, bytes] = {None: _NULL}
+    for value in set(values):  # most columns have few values
+        if value is not None:
             octets = encode(value)
-            parts.append(len(octets).to_bytes(4))
-            parts.append(octets)
-    return b"".join(parts)
+            cells[value] = len(octets).to_bytes(4) + octets
+    return head + b"".join([cells[value] for value in values])
+
+
+def moments(seconds: Sequence[float]) -> bytes:
+    """Moments since 1970 as an array, rounded to microseconds like `datetime.fromtimestamp`."""
+    return _fixed(MOMENT, "iq", 8, [_microseconds(one) for one in seconds])
+
+
+def _fixed(kind: int, cell: str, size: int, values: Sequence[int]) -> bytes:
+    flat = [part for value in values for part in (size, value)]
+    return struct.pack(f">iiiii{cell * len(values)}", 1, 0, kind, len(values), 1, *flat)
+
+
+def _microseconds(moment: float) -> int:
+    whole = int(moment)
+    return (whole - _EPOCH_SECONDS) * 1_000_000 + round((moment - whole) * 1e6)
 
 
 def _moment(value: datetime) -> bytes:

@@ -22,7 +22,7 @@ class Batch:
         self._changed: dict[str, Session] = {}
         self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
         self.noted = Noted()
-        # The newest first: an Acct-Session-Id may come back after a reboot.
+        # Always the newest first: an Acct-Session-Id may come back after a reboot.
         for one in sorted(loaded, key=_started, reverse=True):
             self._loaded[one.session_ref] = one
             self._sessions[one.nas, one.acct_session_id].append(one)
@@ -36,6 +36,7 @@ class Batch:
         if before is None:
             after = self._superseded(held, after)
             held.append(after)
+            held.sort(key=_started, reverse=True)
             self._changed[after.session_ref] = after
         elif after != before:
             held[held.index(before)] = after

@@ -44,10 +44,12 @@ class GroupCommit(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._db = db
         self._journal = journal
-        self._queue: SimpleQueue[tuple[AccountingRecord, Reply] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Sequence[tuple[AccountingRecord, Reply]] | None] = SimpleQueue()
         self._away_until = 0.0
         self._pause = 0.0
         self._last = 0
+        self._came = self._taken = 0
+        self._counting = threading.Lock()
         self._ends = threading.Event()
         self._drainer = threading.Thread(target=self._keep_draining, name=f"{name} journal", daemon=True)
         self._new: SimpleQueue[Noted] = SimpleQueue()
@@ -55,12 +57,18 @@ class GroupCommit(threading.Thread):
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
-        self._queue.put((record, reply))
+        self.submit_all([(record, reply)])
+
+    def submit_all(self, some: Sequence[tuple[AccountingRecord, Reply]]) -> None:
+        """Queue records that came together."""
+        with self._counting:
+            self._came += len(some)
+        self._queue.put(some)
 
     @property
     def waiting(self) -> int:
         """How many records wait for their commit."""
-        return self._queue.qsize()
+        return max(0, self._came - self._taken)
 
     def stop(self) -> None:
         """Commit what is queued and end."""
@@ -157,19 +165,20 @@ class GroupCommit(threading.Thread):
             item = self._queue.get(timeout=0.25)
         except Empty:
             return [], True
-        if self._last >= _BUSY:
+        if item is not None and len(item) < _BUSY <= self._last:
             time.sleep(_LINGER)  # under load a commit of many costs little more than one of a few
         batch: list[tuple[AccountingRecord, Reply]] = []
         while item is not None:
-            batch.append(item)
+            batch += item
             self._last = len(batch)
             if self._last >= _BATCH:
-                return batch, True
+                break
             try:
                 item = self._queue.get_nowait()
             except Empty:
-                return batch, True
-        return batch, False
+                break
+        self._taken += len(batch)
+        return batch, item is not None
 
     def _durable(self, records: Sequence[AccountingRecord]) -> bool:
         """While the database is known to be away, only draining asks it again: no NAS waits for its time-out."""

@@ -5,7 +5,7 @@ Writers of one NAS take turns by an advisory lock; writers of different NASes ne
 
 # ruff: noqa: S608 (the only names put into SQL here are our own columns')
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -18,6 +18,8 @@ from aaa.accounting.arrays import ARRAY_OF, BOOL, BYTEA, DATE, INT4, INT8, MOMEN
 from aaa.accounting.batch import Batch, Key
 from aaa.accounting.exchange import Statement, exchange
 from aaa.accounting.merge import Session
+from aaa.accounting.record import AccountingRecord
+from aaa.accounting.usual import left, usual
 
 _LOCKS = 5176
 _KINDS = {
@@ -96,10 +98,13 @@ _USAGE = Statement(
     "down_octets = usage_day.down_octets + excluded.down_octets",
     (ARRAY_OF[TEXT], ARRAY_OF[DATE], ARRAY_OF[INT8], ARRAY_OF[INT8]),
 )
+# `|| ''` again: while statistics are old, a partial index of all open sessions looks as good as the one by service.
 _CROWDED = Statement(
     "acct_crowded",
-    "SELECT service FROM session WHERE state = 'open' AND service = ANY($1) GROUP BY service "
-    "HAVING count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) > 1",
+    "SELECT k.service FROM unnest($1) AS k(service) WHERE "
+    "(SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) FROM "
+    "(SELECT multi_session_id, session_ref FROM session WHERE session.service = k.service "
+    "AND state || '' = 'open' OFFSET 0) AS s) > 1",
     (ARRAY_OF[TEXT],),
 )
 
@@ -110,13 +115,27 @@ _FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
 _REPLAN = 2000
 
 
+def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[AccountingRecord]:
+    """Lock the NASes of these records until the transaction ends, and let the database take the usual ones itself.
+
+    Returns the others, in their order: load their sessions, merge, save.
+    """
+    asked, rest = usual(records)
+    if not asked:
+        return rest
+    statements = [(one.statement, one.values) for one in asked]
+    nases = {record.nas for record in records}
+    _locked, *answers = _exchange(conn, [_locking(nases), *statements])
+    for one, answer in zip(asked, answers, strict=True):
+        rest += left(one, answer.get_value(0, 0))
+    return rest
+
+
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:
     """Lock the NASes of these keys until the transaction ends, then read the sessions."""
     nases, ids = [nas for nas, _session_id in keys], [session_id for _nas, session_id in keys]
-    numbers = sorted({crc32(nas.encode()) - (1 << 31) for nas in set(nases)})
-    _locked, rows = _exchange(
-        conn, [(_LOCK, [array(INT4, numbers)]), (_LOAD, [array(TEXT, nases), array(BYTEA, ids)])]
-    )
+    looked_up = _LOAD, [array(TEXT, nases), array(BYTEA, ids)]
+    _locked, rows = _exchange(conn, [_locking(set(nases)), looked_up])
     # psycopg's own loaders, in C: reading value by value took a third of a batch.
     reading = Transformer(conn.connection.driver_connection)
     reading.set_pgresult(rows, format=pq.Format.BINARY)
@@ -150,6 +169,11 @@ def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
     """Those of the services that have more than one open session; a bundle is one."""
     (rows,) = _exchange(conn, [(_CROWDED, [array(TEXT, services)])])
     return [rows.get_value(row, 0).decode() for row in range(rows.ntuples)]
+
+
+def _locking(nases: Iterable[str]) -> tuple[Statement, list[bytes]]:
+    """In one order, whoever writes."""
+    return _LOCK, [array(INT4, sorted({crc32(nas.encode()) - (1 << 31) for nas in nases}))]
 
 
 def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> list[Any]:

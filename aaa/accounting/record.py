@@ -1,6 +1,7 @@
 """AccountingRecord: what an Accounting-Request says, with its event moved back by Acct-Delay-Time."""
 
 import socket
+from collections.abc import Mapping
 
 import msgspec
 
@@ -72,7 +73,19 @@ def read_record(
     `whose`: service, policy hash, wanted hash, as far as the caller knows. `interim` in seconds.
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
-    get = dict(reversed(packet.pairs)).get
+    return record_of(dict(reversed(packet.pairs)), nas, source, received, whose, interim)
+
+
+def record_of(
+    found: Mapping[int, bytes],
+    nas: str,
+    source: str,
+    received: float,
+    whose: tuple[str, str, str] = ("", "", ""),
+    interim: int = 600,
+) -> AccountingRecord | None:
+    """The same from the first value of each attribute."""
+    get = found.get
     kind = _integer(get(40))
     if kind not in KIND_NAMES:
         return None

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.batch import Batch, Key
 from aaa.accounting.merge import Session
+from aaa.accounting.record import AccountingRecord
 
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
 _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigawords")
@@ -39,6 +40,11 @@ _CROWDED = (
     "SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) > 1 FROM session "
     "WHERE state = 'open' AND service = ?"
 )
+
+
+def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[AccountingRecord]:  # noqa: ARG001
+    """SQLite is in this process: it gains nothing by merging itself, and takes none."""
+    return list(records)
 
 
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:

@@ -46,13 +46,14 @@ def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
 
 
 def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
-    keys = sorted({(record.nas, record.session_id) for record in records})
-
     def merged(database: Any) -> Batch:
-        batch = Batch(database.load(conn, keys))
-        for record in records:
+        rest = database.take(conn, records)
+        keys = sorted({(record.nas, record.session_id) for record in rest})
+        batch = Batch(database.load(conn, keys) if keys else ())
+        for record in rest:
             batch.take(record)
-        database.save(conn, batch)
+        if keys:
+            database.save(conn, batch)
         return batch
 
     return _past(conn, merged)

@@ -69,6 +69,13 @@ class Elsewhere:
             return None
         return Forwarder(route, self.errands, self._proxy_state, self._beside)
 
+    def concerns(self, login: str, nas: NasEntry) -> bool:
+        """Whether another server is to know of this login's accounting."""
+        if self.routes.of(login, nas) is not None:
+            return True
+        old = self.routes.named(OLD)
+        return old is not None and old.copy
+
     def account(
         self, packet: Packet, nas: NasEntry, record: AccountingRecord
     ) -> tuple[AccountingRecord, Callable[[Settle], Settle] | None]:

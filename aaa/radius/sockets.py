@@ -63,21 +63,12 @@ def bind_shared(host: str, port: int, count: int) -> list[socket.socket]:
     return [first, *(bind(host, taken) for _ in range(count - 1))]
 
 
-def receive(port: socket.socket) -> tuple[bytes, Source] | None:
-    """The next datagram, or None after a quarter second of silence."""
-    try:
-        datagram, source = port.recvfrom(MAX_LENGTH)  # what is longer is padding
-    except (BlockingIOError, ConnectionError):
-        return None
-    return datagram, source
-
-
-def receive_burst(port: socket.socket) -> list[tuple[bytes, Source]]:
-    """What has come, at most a burst of it. Waits for the first; nothing after a quarter second of silence."""
+def receive_burst(port: socket.socket, most: int = _BURST) -> list[tuple[bytes, Source]]:
+    """What has come, at most `most` of it. Waits for the first; nothing after a quarter second of silence."""
     found: list[tuple[bytes, Source]] = []
     with suppress(BlockingIOError, ConnectionError):
         found.append(port.recvfrom(MAX_LENGTH))
-        while len(found) < _BURST:
+        while len(found) < most:
             found.append(port.recvfrom(MAX_LENGTH, socket.MSG_DONTWAIT))
     return found
 

@@ -24,6 +24,7 @@ from aaa.limits.codes import Codes
 from aaa.limits.overrides import Overrides
 from aaa.observe.worker import Watched
 from aaa.pools.start import Addresses
+from aaa.radius.accounts import Accounts
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
 from aaa.radius.chores import Chores
@@ -35,7 +36,7 @@ from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
 from aaa.radius.packet import MAX_LENGTH
 from aaa.radius.refusals import Refusals
-from aaa.radius.sockets import receive, receive_burst, send
+from aaa.radius.sockets import receive_burst, send
 from aaa.radsec.server import radsec_server
 from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
@@ -49,6 +50,7 @@ _SWITCH = 0.0005
 _BREATH = 0.05
 _MOST_DEFERRED = 2000
 """Requests that wait for a handler: the last of them would be answered after its NAS has asked again."""
+_COLLECT = 20_000, 20, 50
 
 
 class Worker:
@@ -65,7 +67,7 @@ class Worker:
     ) -> None:
         self.name = f"{settings.node}-{index}"
         self._stop, self._limits = stop, limits or Limits()
-        self._auth, self._acct = sockets
+        self._auth, acct = sockets
         seal = Seal.of(settings.home)
         self.view = load_view(settings, seal.fingerprint)
         self.refusals = Refusals()
@@ -100,6 +102,7 @@ class Worker:
         stock = giver.stock if giver is not None else list
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges, stock)
         self._took = self.watched.latency["access"].add
+        self._accounts = Accounts(acct, self.answers, self.commit, self.watched, self._limits)
         self._chores = Chores(
             settings.home, self._db, self._journal, self.answers, self.watched, keeper=index == 0
         )
@@ -260,56 +263,14 @@ class Worker:
             settled(True)
 
     def _serve_accounting(self) -> None:
-        duplicates, acct = Duplicates(self._limits), self._acct
-        while not self._stop.is_set():
-            received = receive(acct)
-            if received is None:
-                continue
-            begun = time.perf_counter_ns()
-            datagram, source = received
-            key = (source, datagram[1:2], datagram[4:20])
-            known = duplicates.get(key)
-            if known is not None:
-                self.watched.repeated += 1
-                send(acct, known, source)
-                continue
-            read = self.answers.accounting(datagram, source[0])
-            if read is None:
-                continue
-            record, answer = read
-            if record is None:
-                send(acct, answer.reply, source)
-                continue
-            duplicates.put(key, Duplicates.PENDING)
-            settle = _after(duplicates, key, acct, answer.reply, source)
-            self._submit(record, answer, self._recorded(settle, record, begun))
+        self._accounts.serve(self._stop)
 
     def _by_stream(self, read: Deferred | tuple[AccountingRecord, Answer], settle: Respond) -> None:
         """What came by RadSec and is answered later: by a handler, or when its record is durable."""
-        begun = time.perf_counter_ns()
         if isinstance(read, Deferred):
-            self._defer(read, self._timed(read, settle, begun))
-            return
-        record, answer = read
-        settled = self._recorded(lambda durable: settle(answer if durable else None), record, begun)
-        self._submit(record, answer, settled)
-
-    def _submit(self, record: AccountingRecord, answer: Answer, settle: Callable[[bool], None]) -> None:
-        """Make a record durable here and, where another server is to know of it, in its spool; then settle it."""
-        self.commit.submit(record, answer.through(settle) if answer.through else settle)
-
-    def _recorded(
-        self, settle: Callable[[bool], None], record: AccountingRecord, begun: int
-    ) -> Callable[[bool], None]:
-        def settled(durable: bool) -> None:
-            settle(durable)
-            took = time.perf_counter_ns() - begun
-            if durable:
-                self.watched.latency["accounting"].add(took)
-                if self.watched.is_tailed:
-                    self.watched.recorded(record, took)
-
-        return settled
+            self._defer(read, self._timed(read, settle, time.perf_counter_ns()))
+        else:
+            self._accounts.by_stream(*read, settle)
 
     def _do_chores(self) -> None:
         self._chores.run(self._stop, (self.refusals.flush, self.elsewhere.flush))
@@ -371,6 +332,8 @@ def serve_worker(
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
     worker = Worker(settings, index, stop, sockets, limits, stream)
+    # Remembered replies are many and no garbage: looking through them again and again cost as much as reading a packet.
+    gc.set_threshold(*_COLLECT)
     gc.collect()
     gc.freeze()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

@@ -18,8 +18,12 @@ _IMPATIENT = {
     "keepalives_interval": "2",
     "keepalives_count": "2",
 }
-# Every statement of accounting is a few look-ups by key: a plan that reads a table through is never right.
-_BY_KEY = {"options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"}
+# Every statement of accounting is a few look-ups by key: a plan that reads a table through is never right, and one plan
+# is right for batches of any size.
+_BY_KEY = {
+    "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
+    "-c plan_cache_mode=force_generic_plan"
+}
 
 
 def open_derived(settings: Settings) -> Database:

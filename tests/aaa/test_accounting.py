@@ -25,7 +25,7 @@ GIGA = 1 << 32
 
 def record(kind: int, after: int = 0, up: int = 0, down: int = 0, **more: Any) -> AccountingRecord:
     """A record of session 0001 of S-1 on bng1, `after` seconds into the session; octets as one number each."""
-    octets = {"up_giga": up >> 32, "down_giga": down >> 32}
+    octets: dict[str, Any] = {"up_giga": up >> 32, "down_giga": down >> 32}
     given: dict[str, Any] = octets | {"session_id": b"0001", "service": "S-1"} | more
     return AccountingRecord(
         kind=kind,

@@ -122,7 +122,13 @@ def histories(draw: Any) -> list[Any]:
             more = {} if giga else {"up_giga": None, "down_giga": None}
             kind = START if step == 0 else draw(kinds)
             address = draw(st.sampled_from(["", "100.64.0.1", "100.64.0.2"]))
-            given_ = {"session_id": name, "service": f"S-{name.hex()}", "framed_address": address, "nas": nas}
+            given_: dict[str, Any] = {"wanted_hash": draw(st.sampled_from(["p1", "p1", "p2"]))}
+            given_ |= {
+                "session_id": name,
+                "service": f"S-{name.hex()}",
+                "framed_address": address,
+                "nas": nas,
+            }
             records.append(record(kind, 100 * step, octets, octets // 2, **given_, **more))
     twice = records + draw(st.lists(st.sampled_from(records), max_size=5))
     shuffled = draw(st.permutations(twice))

@@ -1,0 +1,144 @@
+"""The short ways of accounting end like the long ones: reading a packet, and merging it in the database."""
+
+import struct
+from collections import Counter
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aaa.accounting import postgres
+from aaa.accounting.arrays import MOMENT, array, moments
+from aaa.accounting.record import INTERIM, OFF, ON, START, STOP
+from aaa.radius import packet as wire
+from aaa.radius.digests import md5_of
+from aaa.radius.packet import pair
+from aaa.view.records import class_of
+from tests.aaa.differential import SOURCES, Three
+from tests.aaa.network import SECRET
+from tests.aaa.test_accounting import NOON, record, stored, usage, write
+
+ANSWERS = Three().answers
+
+
+def told(kind: int, service: str = "S-1") -> bytes:
+    """The attributes of a usual record."""
+    counters = {41: 3, 42: 7, 43: 8, 46: 60, 52: 1, 53: 2, 5: 9, 49: 2}
+    return (
+        pair(40, struct.pack(">I", kind)) + pair(44, b"00a1") + pair(1, b"s1@example.net")
+        + pair(8, bytes((100, 64, 0, 1))) + class_of(service, "abc") + pair(31, b"02:00:5e:10:00:01")
+        + pair(87, b"bond1.101") + pair(123, b"\x00\x38" + bytes.fromhex("20010db8000100"))
+        + b"".join(pair(key, struct.pack(">I", value)) for key, value in counters.items())
+    )  # fmt: skip
+
+
+def bare(body: bytes, secret: bytes = SECRET) -> bytes:
+    """Signed by its Request Authenticator alone, as most NASes do."""
+    head = struct.pack(">BBH", 4, 7, 20 + len(body))
+    return head + md5_of(head + bytes(16) + body + secret) + body
+
+
+def signed(body: bytes, secret: bytes = SECRET) -> bytes:
+    """With Message-Authenticator too."""
+    return wire.request(4, 7, secret, body)
+
+
+def same(datagram: bytes, source: str) -> bool:
+    """Whether both ways give one record, one reply and one count; True when there is a record."""
+    with patch("time.time", return_value=NOON):
+        ANSWERS.records, ANSWERS.dropped = Counter(), Counter()
+        quick = ANSWERS.accounting(datagram, source)
+        counted = ANSWERS.records, ANSWERS.dropped
+        ANSWERS.records, ANSWERS.dropped = Counter(), Counter()
+        assert ANSWERS.accounting_carefully(datagram, source) == quick
+        assert (ANSWERS.records, ANSWERS.dropped) == counted
+    return quick is not None
+
+
+kinds = st.sampled_from([START, INTERIM, STOP, ON, OFF, 9])
+forms = st.sampled_from(
+    [bare, signed, lambda body: signed(body) + b"\0\0", lambda body: bare(body, b"other")]
+)
+strange = st.lists(
+    st.tuples(st.sampled_from([1, 8, 25, 26, 33, 40, 42, 44, 46, 80, 123, 241, 99]), st.binary(max_size=20)),
+    max_size=4,
+).map(lambda pairs: b"".join(pair(*one) for one in pairs))
+
+
+@pytest.mark.parametrize("kind", [START, INTERIM, STOP])
+@pytest.mark.parametrize("form", [bare, signed])
+def test_a_usual_record_takes_the_short_way(kind, form):
+    """Both forms of signing, from NASes of every rule."""
+    for source in SOURCES:
+        nas = ANSWERS._nases.at(source)
+        assert nas is not None
+        datagram = form(told(kind), nas.secrets[-1])
+        assert ANSWERS._account_quickly(datagram, nas) is not None
+        assert same(datagram, source)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kinds,
+    forms,
+    strange,
+    st.booleans(),
+    st.sampled_from(["S-1", "S-3", "S-99", "v-1"]),
+    st.sampled_from(SOURCES),
+)
+def test_strange_records_are_read_alike(kind, form, extra, before, service, source):
+    """Repeated, short and unknown attributes, other Classes, vendors' attributes, Proxy-State, wrong signatures."""
+    body = told(kind, service)
+    same(form(extra + body if before else body + extra), source)
+
+
+@settings(max_examples=300, deadline=None)
+@given(kinds, forms, st.integers(0, 300), st.integers(0, 255))
+def test_a_damaged_record_is_dropped_for_the_same_reason(kind, form, at, octet):
+    """Any octet changed."""
+    datagram = form(told(kind))
+    at %= len(datagram)
+    same(datagram[:at] + bytes((octet,)) + datagram[at + 1 :], SOURCES[0])
+
+
+@given(st.lists(st.floats(0, 4e9), min_size=1, max_size=5))
+def test_moments_are_rounded_like_datetimes(seconds):
+    """To the microsecond, in the same direction."""
+    assert moments(seconds) == array(MOMENT, [datetime.fromtimestamp(one, UTC) for one in seconds])
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", [INTERIM, STOP])
+def test_postgresql_takes_the_usual_record_itself(database, kind):
+    """Counters, state and the day's octets are right, and nothing is left for the careful way."""
+    write(database, record(START, wanted_hash="p2"), record(START, session_id=b"2", service="S-2"))
+    some = [record(kind, 60, 5, 6, wanted_hash="p2"), record(kind, 60, 1, 0, session_id=b"2", service="S-2")]
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        assert postgres.take(conn, some) == []
+    rows = [(row.state, row.stale, row.up_octets, row.session_time) for row in stored(database)]
+    ends = "closed" if kind == STOP else "open"
+    assert rows == [(ends, kind == INTERIM, 5, 60), (ends, False, 1, 60)]
+    assert usage(database) == {("S-1", "2025-11-20"): (5, 6), ("S-2", "2025-11-20"): (1, 0)}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"service": "S-2"}, {"session_time": 2000}, {"wanted_hash": "p2"}, {"framed_address": "100.64.0.9"},
+        {"metered": True}, {"multi_session_id": "M"}, {"port_first": 1024}, {"up_giga": None}, {"nas": "bng2"},
+        {"up_giga": 1 << 24}, {"at": NOON - 5, "session_time": 0}, {"session_id": b"9"},
+    ],
+)  # fmt: skip
+def test_postgresql_leaves_what_changes_more(database, other):
+    """Another service, start, policy, address, a quota, a bundle, ports, no gigawords: the careful way has to look."""
+    write(database, record(START, framed_address="100.64.0.1"))
+    before = stored(database)
+    one = record(INTERIM, 60, 5, 6, **({"up_giga": 0} | other))
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        assert postgres.take(conn, [one]) == [one]
+    assert stored(database) == before
