@@ -52,6 +52,13 @@ def bng(lab: BngLab, operator: Operator) -> Iterator[BngLab]:
     eventually(lambda: lab.sessions() == (), cap=15)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A guest's every system call costs its host two: on a slow machine the first test waits minutes for the boot."""
+    for item in items:
+        if "linux_pppd" in item.path.parts and item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
     """A failure on the guests is read in their consoles."""
