@@ -30,14 +30,35 @@ class Silent(psycopg.OperationalError):
     """The server did not answer in time; the connection is closed."""
 
 
+class Forgotten(psycopg.OperationalError):
+    """Somebody deallocated the connection's statements in the middle of a transaction; the connection is closed."""
+
+
 def exchange(
     raw: Any, known: MutableMapping[str, Any], asked: Sequence[tuple[Statement, Sequence[bytes]]]
 ) -> list[Any]:
     """Run statements in order in the connection's transaction (begun if need be); returns their PGresults.
 
-    `known` lives as long as the connection: the statements that it has prepared. Values are binary, and so are
-    results. Raises psycopg's errors.
+    `known` lives as long as the connection: the statements that it has prepared. psycopg deallocates all of them when
+    it thinks that its own are stale (after a DROP, say): at the beginning of a transaction that is mended here.
+    Values are binary, and so are results. Raises psycopg's errors.
     """
+    begins = raw.pgconn.transaction_status == _IDLE
+    try:
+        return _exchanged(raw, known, asked)
+    except psycopg.errors.InvalidSqlStatementName as error:
+        known.clear()
+        if not begins:
+            raw.pgconn.finish()
+            raise Forgotten(str(error)) from error
+        raw.rollback()
+        raw.pgconn.exec_(b"DEALLOCATE ALL")  # what this very exchange prepared is there, whatever else is not
+        return _exchanged(raw, known, asked)
+
+
+def _exchanged(
+    raw: Any, known: MutableMapping[str, Any], asked: Sequence[tuple[Statement, Sequence[bytes]]]
+) -> list[Any]:
     pgconn: pq.abc.PGconn = raw.pgconn
     fresh = {one.name: one for one, _values in asked if one.name not in known}
     begins = pgconn.transaction_status == _IDLE

@@ -179,7 +179,12 @@ def _locking(nases: Iterable[str]) -> tuple[Statement, list[bytes]]:
 def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> list[Any]:
     link = conn.connection
     raw: Any = link.driver_connection
-    known = link.info.setdefault("trunkline_prepared", {})
+    known = link.info.get("trunkline_prepared")
+    if known is None:
+        known = link.info["trunkline_prepared"] = {}
+        raw.prepare_threshold = (
+            None  # psycopg prepares nothing of its own here, and so deallocates nothing of ours
+        )
     uses = known["uses"] = known.get("uses", 0) + 1
     if uses % _REPLAN == 0 or uses.bit_count() == 1:
         asked = [(_FORGET_PLANS, []), *asked]

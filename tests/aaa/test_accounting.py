@@ -61,6 +61,21 @@ def write(database, *records) -> None:
         apply(conn, records)
 
 
+def test_statements_that_were_deallocated_are_prepared_again(database):
+    """psycopg deallocates all prepared statements of a connection when it thinks its own are stale: nothing is lost."""
+    write(database, record(START))
+    with database.write() as conn:
+        if not database.is_sqlite:
+            conn.exec_driver_sql("DEALLOCATE ALL")
+    write(database, record(INTERIM, 60, up=7, down=9))
+    with database.write() as conn:
+        if not database.is_sqlite:
+            conn.exec_driver_sql("DEALLOCATE ALL")
+    write(database, record(STOP, 120, up=8, down=9))
+    (row,) = stored(database)
+    assert (row.state, row.up_octets, row.down_octets) == ("closed", 8, 9)
+
+
 def test_a_session_from_start_to_stop(database):
     """Start, interims and Stop make one closed session, and its octets are the day's usage."""
     write(database, record(START))

@@ -29,8 +29,8 @@ class Leased:
     def __init__(self, left: bool = True) -> None:
         self.left, self.asked = left, []  # type: ignore[var-annotated]
 
-    def give(self, pools: tuple[str, ...], service: str, place: bytes) -> bytes | None:
-        self.asked.append((pools, service, place))
+    def give(self, pools: tuple[str, ...], service: str, place: bytes, vendor: str) -> bytes | None:
+        self.asked.append((pools, service, place, vendor))
         return pair(8, bytes((100, 64, 0, 7))) if self.left else None
 
 
@@ -152,7 +152,7 @@ def test_the_node_gives_an_address_or_says_that_none_is_left():
     one = One(addresses=leased, pools=("west", "east"))
     reply = one.login(pair(31, b"02:00:5e:10:00:01"))
     assert reply.pairs[1] == (8, bytes((100, 64, 0, 7)))
-    assert set(leased.asked) == {(("west", "east"), "S-1", b"bng1 02005e100001")}
+    assert set(leased.asked) == {(("west", "east"), "S-1", b"bng1 02005e100001", "mikrotik")}
     for nothing in (Leased(left=False), None):
         without = One(addresses=nothing, pools=("west",))
         assert without.login().code == 3
