@@ -48,7 +48,9 @@ class Engine:
         return self
 
     def stop(self) -> None:
-        """End the thread and close the sockets; what is under way gets no outcome, like in a crash."""
+        """End the thread and close the sockets; what is under way gets no outcome, like in a crash. Again: nothing."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._wake()
         if self._thread is not None:
@@ -105,6 +107,9 @@ class Engine:
             self._wakes.send(b"\0")
         except BlockingIOError:
             return  # it has enough to wake up for
+        except OSError:
+            if not self._stop.is_set():
+                raise  # a correction that was on its way when everything ended is looked at again after the start
 
     def _drain_wakes(self) -> None:
         try:
