@@ -2,12 +2,16 @@
 
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 from cli.lab import namespaces
 
 LOGIN = "root"
 """The account of the routers; its one key may run the forced command and nothing else."""
+
+_LISTENS_WITHIN = 20.0
+"""Seconds."""
 
 _CONFIG = """\
 ListenAddress {address}
@@ -56,7 +60,12 @@ def prepare(folder: Path, address: str, client_key: Path, pathspace: str) -> str
 
 
 def start(namespace: str, folder: Path) -> None:
-    """Start it; it detaches once it listens."""
+    """Start it; returns when it listens: it detaches before that, and writes its process number after."""
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     command = ["/usr/sbin/sshd", "-f", f"{folder}/sshd_config", "-E", f"{folder}/sshd.log"]
     namespaces.run(["ip", "netns", "exec", namespace, *command])
+    deadline = time.monotonic() + _LISTENS_WITHIN
+    while not (folder / "sshd.pid").exists():
+        if time.monotonic() > deadline:
+            raise namespaces.LabFailed(f"start sshd in {namespace}", (folder / "sshd.log").read_text())
+        time.sleep(0.01)
