@@ -13,18 +13,21 @@ BUCKETS = tuple((1 << power) / 1e9 for power in range(_FIRST, _FIRST + 20))
 
 
 class Latency(msgspec.Struct):
-    """A count for each bucket (the last one holds what is above all), and the sum in nanoseconds."""
+    """How many answers took how long: `powers[n]` took at most 2**n nanoseconds and more than half of that.
 
-    counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    `nanoseconds` is the sum.
+    """
+
+    powers: list[int] = msgspec.field(default_factory=lambda: [0] * 64)
     nanoseconds: int = 0
 
     def add(self, nanoseconds: int) -> None:
         """Count one answer."""
-        self.counts[bucket_of(nanoseconds)] += 1
+        self.powers[(nanoseconds - 1).bit_length()] += 1
         self.nanoseconds += nanoseconds
 
-
-def bucket_of(nanoseconds: int) -> int:
-    """Index of the first bucket whose bound is not below; `len(BUCKETS)` above all."""
-    power = (nanoseconds - 1).bit_length() if nanoseconds > 1 else 0
-    return min(max(power - _FIRST, 0), len(BUCKETS))
+    @property
+    def counts(self) -> list[int]:
+        """A count for each bucket; the last one holds what is above all."""
+        last = _FIRST + len(BUCKETS)
+        return [sum(self.powers[: _FIRST + 1]), *self.powers[_FIRST + 1 : last], sum(self.powers[last:])]

@@ -32,6 +32,7 @@ class Routes:
     def __init__(self, view: View, seal: Seal) -> None:
         self._view, self._seal = view, seal
         self._known: dict[str, Route | None] = {}
+        self._without: dict[bytes, bool] = {}
         view.on_change(self._changed)
 
     def of(self, login: str, nas: NasEntry) -> Route | None:
@@ -41,6 +42,17 @@ class Routes:
             return None if route is None else msgspec.structs.replace(route, shadow=nas.moving == "shadow")
         _user, at, realm = login.rpartition("@")
         return self.named(realm.lower()) if at else None
+
+    def has_none(self, realm: bytes) -> bool:
+        """Whether the realm, as it is written in a login, has no route."""
+        try:
+            return self._without[realm]
+        except KeyError:
+            if len(self._without) > _KNOWN:
+                self._without.clear()
+            none = self.named(realm.decode("utf-8", "replace").lower()) is None
+            self._without[realm] = none
+            return none
 
     def named(self, name: str) -> Route | None:
         """The route of a realm, or of the old server (`@`)."""
@@ -66,6 +78,7 @@ class Routes:
     def _changed(self, key: bytes, _record: bytes | None) -> None:
         if key[:2] == b"r:":
             self._known.clear()
+            self._without.clear()
 
 
 def _route(name: str, record: Realm, secret: bytes) -> Route:

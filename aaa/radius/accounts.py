@@ -21,8 +21,6 @@ _MOST = 1000
 _BUSY = 16
 _LINGER = 0.01
 """Seconds that the kernel gathers under load, beside the commit that runs meanwhile."""
-Key = tuple[Source, bytes]
-"""Source address and port, and the header: its identifier and Request Authenticator (RFC 5080 section 2.2.2)."""
 
 
 class Accounts:
@@ -59,8 +57,8 @@ class Accounts:
 
     def _read(self, datagram: bytes, source: Source, begun: int) -> tuple[AccountingRecord, Reply] | None:
         """The record to make durable, and what then answers it; None when there is nothing to wait for."""
-        key = source, datagram[:20]
-        known = self._duplicates.get(key)
+        header = datagram[1:2] + datagram[4:20]
+        known = self._duplicates.get(header, source)
         if known is not None:
             self._watched.repeated += 1
             send(self._port, known, source)
@@ -72,16 +70,18 @@ class Accounts:
         if record is None:
             send(self._port, answer.reply, source)
             return None
-        self._duplicates.put(key, Duplicates.PENDING)
-        return record, _through(answer, partial(self._settle, key, record, answer.reply, begun))
+        self._duplicates.put(header, source, Duplicates.PENDING)
+        return record, _through(answer, partial(self._settle, header, source, record, answer.reply, begun))
 
-    def _settle(self, key: Key, record: AccountingRecord, reply: bytes, begun: int, durable: bool) -> None:
+    def _settle(
+        self, header: bytes, source: Source, record: AccountingRecord, reply: bytes, begun: int, durable: bool
+    ) -> None:
         """Answer a durable record; forget one that is not, so that its retransmission is a new chance."""
         if not durable:
-            self._duplicates.forget(key)
+            self._duplicates.forget(header, source)
             return
-        self._duplicates.put(key, reply)
-        send(self._port, reply, key[0])
+        self._duplicates.put(header, source, reply)
+        send(self._port, reply, source)
         self._tell(record, begun)
 
     def _tell(self, record: AccountingRecord, begun: int) -> None:

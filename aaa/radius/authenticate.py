@@ -15,9 +15,10 @@ from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
 from aaa.radius.place import is_in, place_of, stranger
+from aaa.radius.plain import CHALLENGE, CHAP, PASSWORD
 from aaa.radius.request import Asked
 from aaa.view.lookup import View
-from aaa.view.records import Access, circuit_key, decode, login_key, mac_key, voucher_key
+from aaa.view.records import Access, circuit_key, decode, login_key, mac_key, read_access, voucher_key
 from aaa.view.seal import Seal
 
 Reason = Literal[
@@ -117,6 +118,37 @@ class Authenticator:
         if access.status == "ok" and not (access.until or access.pools or access.free):
             return Verdict(access.blocks[index], "", access.service)
         return self._entitled(asked, nas, access, index)
+
+    def plainly(
+        self, login: bytes, found: Mapping[int, bytes], secret: bytes, authenticator: bytes, device: str
+    ) -> bytes | None:
+        """The reply attributes of a login whose PAP or CHAP password is right and whose record says yes without any
+        condition; None: `judge` decides. `found` are the attributes of `read_plainly`.
+        """
+        if self._attempts.has_failed(login, device):
+            return None
+        key = b"u:" + login
+        raw = self._view.lookup(key)
+        if raw is None:
+            return None
+        access = read_access(raw)
+        index = access.nas.get(device)
+        if index is None or access.status != "ok" or not access.credential:
+            return None
+        if access.circuits or access.macs or access.ports or access.until or access.pools or access.free:
+            return None
+        try:
+            password = self._seal.open(access.credential, key)
+        except SecretNotOpenable:
+            return None
+        hidden = found.get(PASSWORD)
+        if hidden is not None and CHAP not in found:
+            given = reveal(hidden, secret, authenticator)
+            right = given is not None and hmac.compare_digest(given, password)
+        else:
+            answer = found.get(CHAP, b"")
+            right = chap_is_right(answer, found.get(CHALLENGE) or authenticator, password)
+        return access.blocks[index] if right else None
 
     def _find(self, asked: Asked, by_login: bool) -> tuple[bytes, Access | None]:
         """By login; by a voucher's code; by circuit-id or MAC where the record is meant for that (an IPoE line never

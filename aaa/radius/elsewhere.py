@@ -69,6 +69,11 @@ class Elsewhere:
             return None
         return Forwarder(route, self.errands, self._proxy_state, self._beside)
 
+    def is_ours(self, login: bytes, nas: NasEntry) -> bool:
+        """Whether it is beyond doubt that nobody else answers this login."""
+        _user, at, realm = login.rpartition(b"@")
+        return not nas.moving and (not at or self.routes.has_none(realm))
+
     def concerns(self, login: str, nas: NasEntry) -> bool:
         """Whether another server is to know of this login's accounting."""
         if self.routes.of(login, nas) is not None:

@@ -40,6 +40,10 @@ class Attempts:
         if self._failed:
             self._failed.pop((login, nas), None)
 
+    def has_failed(self, login: bytes, nas: str) -> bool:
+        """Whether the login failed here lately."""
+        return bool(self._failed) and (login.decode("utf-8", "replace"), nas) in self._failed
+
     def exhausted(self, login: str, nas: str) -> bool:
         """Whether the login failed too often here; then nothing is checked until the oldest leaves the window."""
         moments = self._failed.get((login, nas)) if self._failed else None
@@ -49,7 +53,8 @@ class Attempts:
 
 
 class Duplicates:
-    """Replies by (source, port, id, authenticator): a retransmission gets the same bytes (RFC 5080 section 2.2.2).
+    """Replies by header (identifier and authenticator) and source (address and port): a retransmission gets the
+    same bytes (RFC 5080 section 2.2.2). Octets remember their hash: the header is the key, the source is compared.
 
     `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap.
     """
@@ -58,29 +63,33 @@ class Duplicates:
 
     def __init__(self, limits: Limits) -> None:
         self._span, self._most = limits.remember, limits.most
-        self._young: dict[object, bytes] = {}
-        self._old: dict[object, bytes] = {}
+        self._young: dict[bytes, tuple[object, bytes]] = {}
+        self._old: dict[bytes, tuple[object, bytes]] = {}
         self._turned = clock.monotonic()
 
-    def get(self, key: object) -> bytes | None:
+    def get(self, header: bytes, source: object) -> bytes | None:
         """The remembered reply, PENDING, or None for a new request.
 
         A request that is under way is remembered while its NAS asks for it: another server may take longer than a
         generation, and nobody is to be asked twice.
         """
-        found = self._young.get(key)
-        if found is None and (found := self._old.get(key)) == self.PENDING:
-            found = self._young.setdefault(key, found)  # its answer may have come at this very moment
-        return found
+        held = self._young.get(header) or self._old.get(header)
+        if held is None or held[0] != source:
+            return None
+        if not held[1]:
+            held = self._young.setdefault(header, held)  # its answer may have come at this very moment
+        return held[1]
 
-    def put(self, key: object, reply: bytes) -> None:
+    def put(self, header: bytes, source: object, reply: bytes) -> None:
         """Remember a reply for at least `remember` seconds."""
         now = monotonic()
         if now - self._turned > self._span or len(self._young) >= self._most:
             self._old, self._young, self._turned = self._young, {}, now
-        self._young[key] = reply
+        self._young[header] = source, reply
 
-    def forget(self, key: object) -> None:
+    def forget(self, header: bytes, source: object) -> None:
         """The request was not answered: its retransmission is a new chance."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        for generation in (self._young, self._old):
+            held = generation.get(header)
+            if held is not None and held[0] == source:
+                generation.pop(header, None)

@@ -121,6 +121,8 @@ class Realm(msgspec.Struct, frozen=True, array_like=True):
     require_ma: bool = False
 
 
+read_access = msgspec.msgpack.Decoder(Access).decode
+"""An Access of its bytes."""
 OLD = "@"
 """Name of the old server's entry (`r:@`): no realm can have it."""
 

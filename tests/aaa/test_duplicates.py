@@ -14,6 +14,8 @@ from tests.aaa.corpus import ASKED, SHAPES, bare, pap, signed
 from tests.aaa.differential import AUTO, REQUIRE, Three
 from tests.aaa.network import SECRET, Network
 
+NAS = ("127.0.0.1", 1)
+
 
 @pytest.fixture
 def ports(server):
@@ -63,14 +65,25 @@ def test_the_newest_replies_are_remembered_and_memory_has_an_end():
     """As many as `most` are always there, never more than twice that."""
     duplicates = Duplicates(Limits(remember=3600.0, most=100))
     for number in range(1000):
-        duplicates.put(number, b"reply")
-        assert all(duplicates.get(old) == b"reply" for old in range(max(0, number - 99), number + 1))
-    assert sum(duplicates.get(number) is not None for number in range(1000)) <= 200
-    assert duplicates.get("new") is None
-    duplicates.put("late", Duplicates.PENDING)
-    assert duplicates.get("late") == Duplicates.PENDING
-    duplicates.forget("late")
-    assert duplicates.get("late") is None
+        duplicates.put(b"%d" % number, NAS, b"reply")
+        assert all(
+            duplicates.get(b"%d" % old, NAS) == b"reply" for old in range(max(0, number - 99), number + 1)
+        )
+    assert sum(duplicates.get(b"%d" % number, NAS) is not None for number in range(1000)) <= 200
+    assert duplicates.get(b"new", NAS) is None
+    duplicates.put(b"late", NAS, Duplicates.PENDING)
+    assert duplicates.get(b"late", NAS) == Duplicates.PENDING
+    duplicates.forget(b"late", NAS)
+    assert duplicates.get(b"late", NAS) is None
+
+
+def test_a_header_is_remembered_for_its_source_alone():
+    """The same octets from another port are another request, and its end does not forget the first."""
+    duplicates, other = Duplicates(Limits()), ("127.0.0.1", 2)
+    duplicates.put(b"header", NAS, b"reply")
+    assert duplicates.get(b"header", other) is None
+    duplicates.forget(b"header", other)
+    assert duplicates.get(b"header", NAS) == b"reply"
 
 
 def test_failures_count_for_one_login_at_one_nas():
@@ -148,13 +161,13 @@ def test_eap_needs_a_signature_whatever_the_nas_says(shape):
 def test_a_request_under_way_is_remembered_while_its_nas_asks():
     """However many others come meanwhile: it is PENDING until it is answered, and forgotten when nobody asks."""
     duplicates = Duplicates(Limits(most=2))
-    duplicates.put("k", Duplicates.PENDING)
+    duplicates.put(b"k", NAS, Duplicates.PENDING)
     for number in range(10):
-        duplicates.put(number, b"other")
-        assert duplicates.get("k") == Duplicates.PENDING
-    duplicates.put("k", b"reply")
-    assert duplicates.get("k") == b"reply"
-    duplicates.put("j", Duplicates.PENDING)
+        duplicates.put(b"%d" % number, NAS, b"other")
+        assert duplicates.get(b"k", NAS) == Duplicates.PENDING
+    duplicates.put(b"k", NAS, b"reply")
+    assert duplicates.get(b"k", NAS) == b"reply"
+    duplicates.put(b"j", NAS, Duplicates.PENDING)
     for number in range(10, 20):
-        duplicates.put(number, b"other")
-    assert duplicates.get("j") is None
+        duplicates.put(b"%d" % number, NAS, b"other")
+    assert duplicates.get(b"j", NAS) is None

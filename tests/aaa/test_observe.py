@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aaa.errors import MetricsPortNotFree
 from aaa.observe import tail
 from aaa.observe.exposition import exposition, serve
-from aaa.observe.latency import BUCKETS, Latency, bucket_of
+from aaa.observe.latency import BUCKETS, Latency
 from aaa.observe.publish import MOST_NASES, OTHER, Published, bounded, folder, publish, published
 from aaa.observe.tail import Event, Tail, listening
 from aaa.radius.packet import pair
@@ -53,6 +53,13 @@ def test_a_latency_falls_into_the_bucket_that_holds_it():
         assert bucket_of(nanoseconds + 1) == index + 1
     assert bucket_of(0) == bucket_of(1) == 0
     assert bucket_of(10**18) == len(BUCKETS)
+
+
+def bucket_of(nanoseconds: int) -> int:
+    latency = Latency()
+    latency.add(nanoseconds)
+    assert (len(latency.counts), sum(latency.counts)) == (len(BUCKETS) + 1, 1)
+    return latency.counts.index(1)
 
 
 def said(**given):
