@@ -43,7 +43,7 @@ class Batch:
             self._changed[after.session_ref] = after
         if after != before:
             self.noted.take(record, before, after, merged.up, merged.down)
-        if (merged.up or merged.down) and after.service:
+        if (merged.up or merged.down) and after.service and record.counts:
             octets = self.usage[after.service, datetime.fromtimestamp(record.at, UTC).date()]
             octets[0] += merged.up
             octets[1] += merged.down

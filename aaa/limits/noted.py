@@ -40,7 +40,7 @@ class Noted:
             self._rules[after.service] = Rule(record.most, record.reject)
             if after.service.startswith(VOUCHER_ID) and after.state == "open":
                 self._vouchers.setdefault(after.service, (after.started_at, mac_of(after.calling).decode()))
-        if record.metered:
+        if record.metered and record.counts:
             self._meter(before, after, up, down)
 
     def __bool__(self) -> bool:

@@ -84,7 +84,7 @@ def compile_service(
         access, circuits=_bound_circuits(service, place), macs=_bound_macs(service, place),
         ports=(session.port.encode(),) if "port" in session.bind and session.port else (),
     )  # fmt: skip
-    door = cpe.door_of(reader, service)
+    door = cpe.door_of(reader, service, place.nas)
     records = [_wanted(service_id, found, session.limit, session.over, _metered(plan), door)]
     for key in _keys(service, place):
         credential = _credential(service_id, service, secrets, key)

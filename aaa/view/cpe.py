@@ -4,7 +4,7 @@ The reply is that of the line's internet service over IPoE. Over PPPoE the BNG h
 AP only lets the radio in, into the sector's VLAN; so it does for a line without a service.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -64,10 +64,14 @@ def of_service(
         return []
 
 
-def door_of(reader: Reader, service: Any) -> str:
-    """The AP of an IPoE service's radio line: its CPE has a session there, and one at the BNG."""
+def door_of(reader: Reader, service: Any, nases: Iterable[tuple[str, Any]]) -> str:
+    """The AP of a service's radio line, where its CPE has a session beside that at a BNG; "" where either of them is
+    no NAS: then there is one session, and its octets are the service's.
+    """
     line = _radio(reader, service.line) if service.line else None
-    return str(line.ap) if line is not None and service.session.method == "ipoe" else ""
+    ap = str(line.ap) if line is not None else ""
+    there = {device for device, _nas in nases}
+    return ap if ap in there and len(there) > 1 else ""
 
 
 def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
