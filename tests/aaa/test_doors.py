@@ -1,4 +1,4 @@
-"""A radio line with a session at its AP and one at its BNG: what is counted, and whose."""
+"""A radio line with a session at its AP and one at its BNG: what is counted, and how many there may be."""
 
 import struct
 from typing import Any
@@ -7,12 +7,15 @@ import pytest
 import sqlalchemy as sa
 
 from aaa.accounting import postgres, store
-from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
+from aaa.accounting.record import INTERIM, ON, START, STOP, AccountingRecord
+from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, Limits
 from aaa.models import usage_change
 from aaa.radius.packet import pair
-from aaa.view.records import class_of
+from aaa.view.records import Access, class_of, mac_key
+from core.db import Database
 from tests.aaa.differential import Three
-from tests.aaa.network import PLAN, Network
+from tests.aaa.limited import Limited
+from tests.aaa.network import PLAN, SECRET, Network
 from tests.aaa.test_accounting import record, stored, usage, write
 from tests.aaa.test_accounting_quick import bare
 
@@ -87,3 +90,85 @@ def test_postgresql_takes_an_aps_usual_record_itself(database, kind):
         assert postgres.take(conn, [record(kind, 60, 5, 6, nas=nas, **known) for nas in AT]) == []
     assert [row.up_octets for row in stored(database)] == [5, 5]
     assert usage(database) == {("S-7", DAY): (5, 6)}
+
+
+CPE, ROUTER = "02-00-5E-10-00-07", "00:11:22:33:44:0a"
+REJECT = "method: ipoe, over: reject"
+
+
+@pytest.fixture
+def limited(database, tmp_path, network):
+    """S-7 over a radio line, one session, refused beyond that."""
+    network.radio(7, session=REJECT)
+    made = Limited(database, Database(f"sqlite:///{tmp_path / 'index.db'}"), network)
+    yield made
+    made.derived.close()
+
+
+def dialled(
+    limited: Limited, nas: str, kind: int, after: int, calling: str = CPE, name: bytes = b"1"
+) -> None:
+    """A record of S-7's session at a NAS, as a worker reads it."""
+    known: dict[str, Any] = {"service": "S-7", "door": "ap1", "reject": True, "calling": calling, "nas": nas}
+    write(limited.recorded, record(kind, after, session_id=name, session_time=0, **known))
+    limited.settle()
+
+
+def held(limited: Limited) -> list[tuple[str, str, bool]]:
+    return [(row.nas, row.state, row.stale) for row in stored(limited.recorded)]
+
+
+def statuses(limited: Limited) -> tuple[str, str]:
+    """For a login at the AP, and for one at a BNG."""
+    at_bng: Access = limited.record(mac_key(CPE) or b"", Access)
+    return limited.access("L-7").status, at_bng.status
+
+
+@pytest.mark.parametrize("first", ["ap1", "bng1"])
+@pytest.mark.parametrize("calling", [CPE, ROUTER])
+def test_a_session_at_the_ap_is_no_ghost_of_that_at_the_bng_and_fills_nothing_there(limited, first, calling):
+    """In either order, with one MAC or two: both live, none is marked; and each side is full by its own."""
+    at = {"ap1": CPE, "bng1": calling}
+    second = next(nas for nas in at if nas != first)
+    dialled(limited, first, START, 0, at[first])
+    assert statuses(limited) == (("full", "ok") if first == "ap1" else ("ok", "full"))
+    dialled(limited, second, START, 10, at[second])
+    assert sorted(held(limited)) == [("ap1", "open", False), ("bng1", "open", False)]
+    assert statuses(limited) == ("full", "full")
+    assert limited.rows() == limited.cold()
+    dialled(limited, second, STOP, 20, at[second])
+    assert statuses(limited) == (("full", "ok") if first == "ap1" else ("ok", "full"))
+
+
+def test_a_ghost_at_either_side_is_replaced_there(limited):
+    """The CPE comes back at the AP while its session there is open, and so does the router at the BNG."""
+    for after in (0, 10, 20):
+        for nas, calling in (("ap1", CPE), ("bng1", ROUTER)):
+            dialled(limited, nas, START, 600 * after, calling, b"%d" % after)
+    for nas in AT:
+        states = [(state, stale) for one, state, stale in held(limited) if one == nas]
+        assert states == [("closed", False), ("closed", False), ("open", False)]
+
+
+def test_a_bng_that_restarts_frees_its_side_alone(limited):
+    """Its Accounting-On ends the BNG's session without a record: a slow pass lifts that side, the AP's stays."""
+    dialled(limited, "ap1", START, 0)
+    dialled(limited, "bng1", START, 10, ROUTER)
+    write(limited.recorded, record(ON, 900, service="", nas="bng1"))
+    limited.settle()
+    assert statuses(limited) == ("full", "ok")
+    assert [limit.data["sides"] for limit in limited.limits().of("S-7") if limit.cause == FULL] == [[AT_DOOR]]
+    write(limited.recorded, record(ON, 900, service="", nas="ap1"))
+    limited.settle()
+    assert statuses(limited) == ("ok", "ok")
+    assert BEHIND not in str(limited.limits())
+
+
+def test_a_cpe_logs_in_at_its_ap_by_mac_while_its_router_is_at_the_bng(anew, network):
+    """One record for both sides where the AP asks by MAC: the BNG is full, its AP is not."""
+    network.radio(7, auth="mac", session=REJECT)
+    limit = Limit("S-7", FULL, "full", data={"live": [], "most": 1, "door": "ap1", "sides": [BEHIND]})
+    server, client = anew(network, Limits({"S-7": (limit,)}))
+    at_ap = type(client)("127.0.0.1", server.auth_port, server.acct_port, SECRET, AT["ap1"])
+    assert at_ap.login("02005e100007", "02005e100007", attributes=pair(31, CPE.encode()), ppp=False).accepted
+    at_ap.close()
