@@ -43,7 +43,7 @@ class Batch:
             self._changed[after.session_ref] = after
         if after != before:
             self.noted.take(record, before, after, merged.up, merged.down)
-        if (merged.up or merged.down) and after.service:
+        if (merged.up or merged.down) and after.service and record.counts:
             octets = self.usage[after.service, datetime.fromtimestamp(record.at, UTC).date()]
             octets[0] += merged.up
             octets[1] += merged.down
@@ -86,14 +86,14 @@ def only_counted(before: Session, after: Session) -> bool:
         and before.source == after.source
         and before.stopped_at == after.stopped_at
         and before.inferred == after.inferred
-        and _addresses(before) == _addresses(after)
+        and _places(before) == _places(after)
     )
 
 
-def _addresses(one: Session) -> tuple[object, ...]:
+def _places(one: Session) -> tuple[object, ...]:
     return (
         one.framed_address, one.framed_prefix, one.delegated_prefix, one.framed_address6,
-        one.multi_session_id, one.public_address, one.port_first, one.port_last,
+        one.multi_session_id, one.public_address, one.port_first, one.port_last, one.circuit,
     )  # fmt: skip
 
 

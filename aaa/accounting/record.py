@@ -19,7 +19,8 @@ _LONGEST_DELAY = 86400 * 7
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
     subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
-    `most`, `reject`, `metered` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id octets.
+    `most`, `reject`, `metered`, `door` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id
+    octets.
     """
 
     kind: int
@@ -53,6 +54,12 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     most: int = 1
     reject: bool = False
     metered: bool = False
+    door: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether its octets are its service's usage: what passes an AP's door is counted at the BNG behind it."""
+        return self.nas != self.door
 
     @property
     def started(self) -> float:

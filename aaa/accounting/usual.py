@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aaa.accounting.arrays import ARRAY_OF, INT8, MOMENT, TEXT, array, moments
+from aaa.accounting.arrays import ARRAY_OF, BOOL, INT8, MOMENT, TEXT, array, moments
 from aaa.accounting.arrays import BYTEA as OCTETS
 from aaa.accounting.exchange import Statement
 from aaa.accounting.record import INTERIM, STOP, AccountingRecord
@@ -21,7 +21,7 @@ _GIGA_MOST = 1 << 24
 _COLUMNS = {
     "nas": TEXT, "id": OCTETS, "began": MOMENT, "moment": MOMENT, "lasted": INT8, "up": INT8, "down": INT8,
     "service": TEXT, "wanted": TEXT, "source": TEXT, "cause": TEXT,
-    "framed_address": TEXT, "framed_prefix": TEXT, "delegated_prefix": TEXT, "framed_address6": TEXT,
+    "framed_address": TEXT, "framed_prefix": TEXT, "delegated_prefix": TEXT, "framed_address6": TEXT, "counts": BOOL,
 }  # fmt: skip
 _ADDRESSES = ("framed_address", "framed_prefix", "delegated_prefix", "framed_address6")
 _HELD = (
@@ -56,12 +56,12 @@ def _statement(name: str, only: str, sets: str) -> Statement:
       UPDATE session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true
       FROM held AS h WHERE s.ctid = h.had_ctid
-      RETURNING h.i, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
+      RETURNING h.i, h.counts, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
         s.up_octets - h.had_up_octets AS up, s.down_octets - h.had_down_octets AS down
     ), used AS MATERIALIZED (
       SELECT t.*, d.known FROM (
-        SELECT service, day, sum(up)::bigint AS up, sum(down)::bigint AS down FROM taken WHERE up > 0 OR down > 0
-        GROUP BY service, day ORDER BY service, day
+        SELECT service, day, sum(up)::bigint AS up, sum(down)::bigint AS down FROM taken
+        WHERE counts AND (up > 0 OR down > 0) GROUP BY service, day ORDER BY service, day
       ) AS t LEFT JOIN LATERAL (
         SELECT true AS known FROM usage_day AS d WHERE d.service = t.service AND d.day = t.day OFFSET 0
       ) AS d ON true
@@ -158,4 +158,5 @@ def _values(some: Sequence[AccountingRecord]) -> list[bytes]:
         array(TEXT, [one.framed_prefix for one in some]),
         array(TEXT, [one.delegated_prefix for one in some]),
         array(TEXT, [one.framed_address6 for one in some]),
+        array(BOOL, [one.counts for one in some]),
     ]

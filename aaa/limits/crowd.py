@@ -5,14 +5,14 @@ questions a batch, however large.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aaa.limits import store
-from aaa.limits.limit import FULL, Limit
+from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, full_sides
 from aaa.models import is_open, service_limit, session
 from core.db import lock_row
 
@@ -23,10 +23,13 @@ _CHUNK = 300
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A service's limit: `most` sessions at once; one more is refused (`reject`) or ends the oldest."""
+    """A service's limit: `most` sessions at once; one more is refused (`reject`) or ends the oldest. It holds for each
+    of two sides: at the AP that is the radio line's `door`, and behind it.
+    """
 
     most: int
     reject: bool
+    door: str = ""
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -39,6 +42,7 @@ class Open(msgspec.Struct, frozen=True):
     mac: bytes
     bundle: str = ""
     """The same for the links of one bundle, which are one session."""
+    nas: str = ""
 
     @property
     def places(self) -> frozenset[bytes]:
@@ -47,7 +51,7 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What follows for one service: sessions that are ghosts, sessions to be looked at, and where it is live."""
+    """What follows for one side of a service: sessions that are ghosts, sessions to be looked at, where it is live."""
 
     ghosts: tuple[Open, ...]
     crowded: tuple[Open, ...]
@@ -93,12 +97,14 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
     crowded: list[str] = []
     full, free = [], []
     for name, rule in sorted(rules.items()):
-        judged = judge(by_service[name], rule, fresh)
-        newest = max((one.started for one in judged.live), default=0.0)
-        ghosts += [(one, newest) for one in judged.ghosts]
-        crowded += [one.ref for one in judged.crowded]
-        if rule.reject and _count(judged.live) >= rule.most:
-            full.append(_full(name, rule, judged.live))
+        sides = {side: judge(some, rule, fresh) for side, some in _apart(by_service[name], rule.door).items()}
+        for judged in sides.values():
+            newest = max((one.started for one in judged.live), default=0.0)
+            ghosts += [(one, newest) for one in judged.ghosts]
+            crowded += [one.ref for one in judged.crowded]
+        live = {side: judged.live for side, judged in sides.items()}
+        if rule.reject and (taken := [side for side in sides if _count(live[side]) >= rule.most]):
+            full.append(_full(name, rule, [one for some in live.values() for one in some], taken))
         elif rule.reject:
             free.append((name, FULL))
     _lock(conn, [*crowded, *(one.ref for one, _newest in ghosts)])
@@ -110,33 +116,57 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
 
 
 def relieve(conn: Connection, services: Iterable[str] = ()) -> int:
-    """Lift `full` of those of the services that are not."""
-    return len(store.lift(conn, [(one, FULL) for one in relievable(conn, services)]))
+    """Lift `full` of those of the services that are not, or not on both sides; returns how many those are."""
+    rules = _relievable(conn, services)
+    settle(conn, rules, ())
+    return len(rules)
 
 
 def relievable(conn: Connection, services: Iterable[str] | None = None) -> list[str]:
     """Services, of these or of all, that count as full although sessions ended without a record: a BNG that restarted,
     silence, a correction. Reads only.
     """
+    return list(_relievable(conn, services))
+
+
+def _relievable(conn: Connection, services: Iterable[str] | None) -> dict[str, Rule]:
     link = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
     mine = service_limit.c.cause == FULL
     if services is not None:
         mine = sa.and_(mine, service_limit.c.service.in_(sorted(set(services))))
     full = sa.select(service_limit.c.service).where(mine)
-    live = sa.select(session.c.service, sa.func.count(link.distinct()).label("open"))
-    live = live.where(is_open, session.c.service.in_(full))
-    counted = live.group_by(session.c.service).subquery()
-    chosen = sa.select(service_limit, sa.func.coalesce(counted.c.open, 0).label("open"))
-    joined = chosen.select_from(
-        service_limit.outerjoin(counted, counted.c.service == service_limit.c.service)
-    )
-    rows = conn.execute(joined.where(mine))
-    return [row.service for row in rows if row.open < row.data["most"]]
+    live = sa.select(session.c.service, session.c.nas, link).where(is_open, session.c.service.in_(full))
+    links: dict[str, list[tuple[str, str]]] = {}
+    for service, nas, bundle in conn.execute(live.distinct()):
+        links.setdefault(service, []).append((nas, bundle))
+    found = {}
+    for row in conn.execute(sa.select(service_limit.c.service, service_limit.c.data).where(mine)):
+        rule = Rule(row.data["most"], True, row.data.get("door", ""))
+        open_ = {BEHIND: set[str](), AT_DOOR: set[str]()}
+        for nas, bundle in links.get(row.service, ()):
+            open_[_side(nas, rule.door)].add(bundle)
+        if any(len(open_[side]) < rule.most for side in full_sides(row.data)):
+            found[row.service] = rule
+    return found
 
 
-def _full(service: str, rule: Rule, live: Sequence[Open]) -> Limit:
+def _full(service: str, rule: Rule, live: Sequence[Open], sides: list[str]) -> Limit:
     places = sorted({place.hex() for one in live for place in one.places})
-    return Limit(service, FULL, "full", data={"live": places, "most": rule.most})
+    data: dict[str, Any] = {"live": places, "most": rule.most}
+    if rule.door:
+        data |= {"door": rule.door, "sides": sides}
+    return Limit(service, FULL, "full", data=data)
+
+
+def _apart(sessions: Iterable[Open], door: str) -> dict[str, list[Open]]:
+    found: dict[str, list[Open]] = {BEHIND: [], AT_DOOR: []}
+    for one in sessions:
+        found[_side(one.nas, door)].append(one)
+    return found
+
+
+def _side(nas: str, door: str) -> str:
+    return AT_DOOR if door and nas == door else BEHIND
 
 
 def _there(conn: Connection, keys: list[store.Key]) -> list[store.Key]:
@@ -150,15 +180,15 @@ def _there(conn: Connection, keys: list[store.Key]) -> list[store.Key]:
 def _open(conn: Connection, services: list[str]) -> list[Open]:
     columns = sa.select(
         session.c.session_ref, session.c.service, session.c.started_at, session.c.circuit, session.c.calling,
-        session.c.multi_session_id,
+        session.c.multi_session_id, session.c.nas,
     )  # fmt: skip
     found: list[Open] = []
     for start in range(0, len(services), _CHUNK):
         which = session.c.service.in_(services[start : start + _CHUNK])
         rows = conn.execute(columns.where(is_open, which))
         found += [
-            Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref)
-            for ref, service, began, circuit, calling, bundle in rows
+            Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref, nas)
+            for ref, service, began, circuit, calling, bundle, nas in rows
         ]
     return found
 

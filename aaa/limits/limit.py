@@ -15,6 +15,8 @@ PLAN = "plan:"
 """Before a plan's id: the limit is the slot of its schedule, and the cause is the time zone."""
 OPERATOR = "operator"
 """Instead of a time zone: the operator's, where a site does not say its own."""
+BEHIND, AT_DOOR = "behind", "door"
+"""The sides of a radio line's AP on which a service may be full; one without an AP has all its sessions behind."""
 VOUCHER_ID = "voucher-"
 """How the id of a voucher begins, where a service's would stand."""
 
@@ -50,6 +52,16 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 NONE = Limits()
+
+
+def full_sides(full: Mapping[str, Any]) -> tuple[str, ...]:
+    """BEHIND, AT_DOOR or both: where a service is full, by the data of its limit `full`."""
+    return tuple(full.get("sides", (BEHIND,)))
+
+
+def live_places(full: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """The circuit-ids and MACs of its sessions, by the same."""
+    return tuple(bytes.fromhex(place) for place in full.get("live", ()))
 
 
 def packed(limit: Limit) -> bytes:

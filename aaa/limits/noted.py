@@ -33,14 +33,16 @@ class Noted:
         """One record was merged and newly brought these octets; `before` None: its session is new."""
         if not after.service:
             return
-        if before is None:
+        # A Start that comes behind the first interim says only then from which circuit the session is.
+        shows = before is None or bool(after.circuit and not before.circuit)
+        if shows:
             self._new.append(after.session_ref)
-        turned = before is None or before.state != after.state
+        turned = before is None or before.state != after.state or shows
         if turned and (after.state == "open" or record.reject):
-            self._rules[after.service] = Rule(record.most, record.reject)
+            self._rules[after.service] = Rule(record.most, record.reject, record.door)
             if after.service.startswith(VOUCHER_ID) and after.state == "open":
                 self._vouchers.setdefault(after.service, (after.started_at, mac_of(after.calling).decode()))
-        if record.metered:
+        if record.metered and record.counts:
             self._meter(before, after, up, down)
 
     def __bool__(self) -> bool:

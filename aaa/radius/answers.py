@@ -318,7 +318,9 @@ def _noting(
     record: AccountingRecord, circuit: bytes, service: str, wanted: Wanted | None
 ) -> AccountingRecord:
     """The record with what only some need: the service of a NAS that loses Class, where a session begins, limits."""
-    usual = wanted is None or (wanted.limit == 1 and wanted.over == "replace" and not wanted.metered)
+    usual = wanted is None or (
+        wanted.limit == 1 and wanted.over == "replace" and not (wanted.metered or wanted.door)
+    )
     if service == record.service and not circuit and usual and not service.startswith(VOUCHER_ID):
         return record
     return msgspec.structs.replace(
@@ -331,6 +333,7 @@ def _noting(
         most=wanted.limit if wanted else 1,
         reject=wanted is not None and wanted.over == "reject",
         metered=wanted is not None and wanted.metered,
+        door=wanted.door if wanted else "",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aaa.limits.limit import FULL, NONE, VOUCHER, VOUCHER_ID, Limits
+from aaa.limits.limit import FULL, NONE, VOUCHER, VOUCHER_ID, Limits, live_places
 from aaa.vendors.policy import Policy, hash_of
 from aaa.vendors.registry import reply_block
 from aaa.view import cpe
@@ -84,13 +84,17 @@ def compile_service(
         access, circuits=_bound_circuits(service, place), macs=_bound_macs(service, place),
         ports=(session.port.encode(),) if "port" in session.bind and session.port else (),
     )  # fmt: skip
-    door = cpe.door_of(reader, service)
+    door = cpe.door_of(reader, service, place.nas)
+    if door and access.status == "full" and found.live_at_door is None and (mac := mac_key(place.cpe_mac)):
+        # One record for both sides: who is not full at the AP comes in there by the CPE.
+        access = msgspec.structs.replace(access, live=(*access.live, mac[2:]))
     records = [_wanted(service_id, found, session.limit, session.over, _metered(plan), door)]
     for key in _keys(service, place):
         credential = _credential(service_id, service, secrets, key)
         sealed = msgspec.structs.replace(access, credential=credential)
         records.append(ViewRecord(key, f"service:{service_id}", encode(sealed)))
-    return sorted([*records, *cpe.of_service(reader, service_id, service, records, secrets.moved)])
+    live = found.live_at_door if door else found.live if found.status == "full" else None
+    return sorted([*records, *cpe.of_service(reader, service_id, service, records, live, secrets.moved)])
 
 
 def restriction_of(reader: Reader, service_id: str, service: Any) -> Restriction:
@@ -204,7 +208,7 @@ def compile_voucher(
     full = limits.one(voucher_id, FULL)
     found = Entitled(
         policy, "held" if spent else "full" if full is not None else "ok", UNRESTRICTED, until=limit.until,
-        live=tuple(bytes.fromhex(place) for place in full.data.get("live", ())) if full is not None else (),
+        live=live_places(full.data) if full is not None else (),
     )  # fmt: skip
     access = _access(voucher_id, found, nases, ppp=False)
     devices, macs = int(told.get("devices", 1)), tuple(mac.encode() for mac in told.get("macs", ()))

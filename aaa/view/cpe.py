@@ -4,7 +4,7 @@ The reply is that of the line's internet service over IPoE. Over PPPoE the BNG h
 AP only lets the radio in, into the sector's VLAN; so it does for a line without a service.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -44,9 +44,16 @@ def compile_line(reader: Reader, line_id: str, moved: Moved) -> list[ViewRecord]
 
 
 def of_service(
-    reader: Reader, service_id: str, service: Any, records: Sequence[ViewRecord], moved: Moved
+    reader: Reader,
+    service_id: str,
+    service: Any,
+    records: Sequence[ViewRecord],
+    live: tuple[bytes, ...] | None,
+    moved: Moved,
 ) -> list[ViewRecord]:
-    """The CPE's login with the reply of an internet service over IPoE; `records` are the service's own."""
+    """The CPE's login with the reply of an internet service over IPoE; `records` are the service's own, `live` are the
+    places of its sessions when the AP is full of them, else None.
+    """
     line = _radio(reader, service.line) if service.line else None
     nas, sector = _access_point(reader, line)
     own = next((decode(one.record, Access) for one in records if one.key[:2] != b"s:"), None)
@@ -56,7 +63,7 @@ def of_service(
         return []
     svlan = service.attach.svlan if service.attach else None
     vlan = vlan_block(nas.vendor, svlan or (sector.svlan if sector else None))
-    access = _at_ap(own, line.ap, vlan)
+    access = _at_ap(own, line.ap, vlan, live)
     try:
         return list(_login(service.line, line, access, moved, f"service:{service_id}"))
     except Terminal:
@@ -64,18 +71,27 @@ def of_service(
         return []
 
 
-def door_of(reader: Reader, service: Any) -> str:
-    """The AP of an IPoE service's radio line: its CPE has a session there, and one at the BNG."""
+def door_of(reader: Reader, service: Any, nases: Iterable[tuple[str, Any]]) -> str:
+    """The AP of a service's radio line, where its CPE has a session beside that at a BNG; "" where either of them is
+    no NAS: then there is one session, and its octets are the service's.
+    """
     line = _radio(reader, service.line) if service.line else None
-    return str(line.ap) if line is not None and service.session.method == "ipoe" else ""
+    ap = str(line.ap) if line is not None else ""
+    there = {device for device, _nas in nases}
+    return ap if ap in there and len(there) > 1 else ""
 
 
-def _at_ap(own: Access, ap: str, vlan: bytes) -> Access:
-    """The service's record at the AP alone: where it is bound to, and addresses, are the BNG's matter."""
+def _at_ap(own: Access, ap: str, vlan: bytes, live: tuple[bytes, ...] | None) -> Access:
+    """The service's record at the AP alone: where it is bound to, and addresses, are the BNG's matter; and it is the
+    AP's sessions that fill it.
+    """
     index = own.nas[ap]
+    counted = own.status in ("ok", "full")
     free = own.free and msgspec.structs.replace(own.free, blocks=(own.free.blocks[index] + vlan,))
     return msgspec.structs.replace(
         own,
+        status=own.status if not counted else "ok" if live is None else "full",
+        live=live or (),
         circuits=(),
         ports=(),
         pools=(),

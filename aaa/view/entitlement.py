@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from aaa.limits.limit import FAIR_USE, FULL, PREPAID, Limit
+from aaa.limits.limit import AT_DOOR, BEHIND, FAIR_USE, FULL, PREPAID, Limit, full_sides, live_places
 from aaa.vendors.policy import Policy
 from aaa.view.records import Status
 from intents.reader import Reader
@@ -28,7 +28,8 @@ UNRESTRICTED = Restriction()
 
 class Entitled(msgspec.Struct, frozen=True):
     """What a service gets. `policy` None: nothing. `free` is what it would get without holds and limits, where that
-    is something else. `released`, `until`: epoch seconds until which an override frees it, its credit lasts.
+    is something else. `released`, `until`: epoch seconds until which an override frees it, its credit lasts. `live`:
+    with status "full", where its sessions are; `live_at_door`: the same when its AP's side is full, else None.
     """
 
     policy: Policy | None
@@ -38,6 +39,7 @@ class Entitled(msgspec.Struct, frozen=True):
     released: int = 0
     until: int = 0
     live: tuple[bytes, ...] = ()
+    live_at_door: tuple[bytes, ...] | None = None
     limits: tuple[str, ...] = ()
 
     @property
@@ -59,17 +61,20 @@ def entitled(
     policy = policy_of(service, _rate(plan, slot, by_cause.get(FAIR_USE)), pools, restriction)
     full = by_cause.get(FULL)
     status: Status = "held" if policy is None else "no-address" if lacks_address(service, policy) else "ok"
-    if full is not None and status == "ok":
+    taken = full_sides(full.data) if full is not None and status == "ok" else ()
+    live = live_places(full.data) if full is not None else ()
+    if BEHIND in taken:
         status = "full"
     seconds = int(credit.data.get("seconds", 0)) if credit is not None and policy is not None else 0
     return Entitled(
         policy=msgspec.structs.replace(policy, timeout=seconds) if policy and seconds else policy,
         status=status,
         restriction=restriction,
-        free=free if free != policy or status not in ("ok", "no-address") else None,
+        free=free if free != policy or taken or status not in ("ok", "no-address") else None,
         released=max((one.until for one in limits if one.effect == "release"), default=0),
         until=credit.until if credit is not None and policy is not None else 0,
-        live=tuple(bytes.fromhex(place) for place in full.data.get("live", ())) if full is not None else (),
+        live=live if status == "full" else (),
+        live_at_door=live if AT_DOOR in taken else None,
         limits=tuple(one.cause for one in limits if one.cause != FULL),
     )
 

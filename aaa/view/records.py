@@ -16,7 +16,7 @@ from aaa.vendors.policy import Policy
 from intents.device.radsec import radsec_name
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 3
+LAYOUT = 4
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]
@@ -74,7 +74,8 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
     """Behind `s:`: what every session of the service should have. `policy` is None while it is blocked. `limits` are
     causes of recorded limits; `metered`: its octets are counted against a quota; `released` is an override's end.
-    `door`: the AP at which a radio line has a session beside that at its BNG; the limit holds for each of the two.
+    `door`: the AP at which a radio line has a session beside that at its BNG; the limit holds for each of the two, and
+    the octets of the BNG's are the service's usage.
     """
 
     policy_hash: str

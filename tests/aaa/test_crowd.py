@@ -91,6 +91,53 @@ def test_a_ghost_that_lives_after_all_is_ended_and_not_its_successor(limited):
     assert [one.session.acct_session_id for one in ended] == [b"1"]
 
 
+LINE = b"olt1 xpon 0/1/0:1"
+
+
+def test_a_line_that_redials_with_another_router_is_let_in_and_replaces_its_ghost(limited):
+    """The same login from the same circuit, the ghost is open yet: the login's place is known, and nobody is marked."""
+    start(limited, b"1", circuit=LINE)
+    assert limited.access().status == "full"
+    assert LINE in limited.access().live
+    start(limited, b"2", calling=B, circuit=LINE, after=60)
+    assert states(limited) == {b"1": ("closed", "replaced", False), b"2": ("open", "", False)}
+    assert set(limited.access().live) == {LINE, B.replace(":", "").encode()}
+
+
+@pytest.mark.parametrize("again", [START, INTERIM])
+def test_a_session_that_is_reported_twice_is_one(limited, again):
+    """Sent again with another Acct-Delay-Time, or to two nodes at once: one session, one place, no crowd."""
+    start(limited, b"1", circuit=LINE)
+    start(limited, b"2", circuit=LINE, after=60)
+    start(limited, b"2", circuit=LINE, after=60)
+    start(limited, b"2", kind=again, circuit=LINE, after=90, lasted=30 if again == INTERIM else 0)
+    assert states(limited) == {b"1": ("closed", "replaced", False), b"2": ("open", "", False)}
+
+
+def test_an_id_that_is_used_again_is_no_crowd(limited):
+    """The NAS gives the same Acct-Session-Id to the line's next session, and lost the Stop: the older one is over."""
+    start(limited, b"1", circuit=LINE)
+    start(limited, b"1", calling=B, after=3600)
+    with limited.recorded.read() as conn:
+        rows = conn.execute(sa.select(session).order_by(session.c.started_at)).all()
+    assert [(row.state, row.cause, row.stale) for row in rows] == [
+        ("closed", "superseded", False),
+        ("open", "", False),
+    ]
+
+
+def test_a_start_behind_its_first_interim_says_whose_ghost_there_is(limited):
+    """Without the Start nobody knew the circuit: two sessions are one too many. The Start tells, and they are not."""
+    start(limited, b"1", circuit=LINE)
+    start(limited, b"2", calling=B, kind=INTERIM, after=900, lasted=300)
+    assert {stale for _state, _cause, stale in states(limited).values()} == {True}
+    start(limited, b"2", calling=B, after=600, circuit=LINE)
+    assert states(limited)[b"1"][:2] == ("closed", "replaced")
+    assert states(limited)[b"2"][0] == "open"
+    with limited.recorded.read() as conn:
+        assert bytes(conn.scalar(sa.select(session.c.circuit).where(session.c.state == "open"))) == LINE
+
+
 def test_two_sessions_of_one_circuit_are_no_ghosts_where_two_may_be(limited):
     """A household with two PPPoE sessions on one circuit, limit 2: both stay."""
     start(limited, b"1", service="S-2", most=2, circuit=b"x")

@@ -117,6 +117,7 @@ def histories(draw: Any) -> list[Any]:
     ):
         giga = draw(st.booleans())
         nas = draw(st.sampled_from(["bng1", "bng2"]))
+        door = draw(st.sampled_from(["", "bng1"]))
         for step in range(draw(st.integers(1, 5))):
             octets = step * (GIGA // 2 if giga else 100)
             more = {} if giga else {"up_giga": None, "down_giga": None}
@@ -128,6 +129,7 @@ def histories(draw: Any) -> list[Any]:
                 "service": f"S-{name.hex()}",
                 "framed_address": address,
                 "nas": nas,
+                "door": door,
             }
             records.append(record(kind, 100 * step, octets, octets // 2, **given_, **more))
     twice = records + draw(st.lists(st.sampled_from(records), max_size=5))
