@@ -10,9 +10,19 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters that sort by creation time (48 bits of ms, 80 random bits; ULID layout)."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    text = "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
-    return f"{prefix}_{text}"
+    return new_ids(prefix, 1)[0]
+
+
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Several of one moment."""
+    moment = f"{prefix}_{_text(time.time_ns() // 1_000_000, 40)}"
+    random = os.urandom(10 * count)
+    return [moment + _text(int.from_bytes(random[at : at + 10]), 70) for at in range(0, len(random), 10)]
+
+
+def _text(value: int, top: int) -> str:
+    """Five bits a character, from the bit `top` down."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(top, -1, -10)])
 
 
 def shard(identifier: str) -> str:

@@ -19,7 +19,7 @@ from aaa.accounting.batch import Batch, Key
 from aaa.accounting.exchange import Statement, exchange
 from aaa.accounting.merge import Session
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.usual import left, usual
+from aaa.accounting.usual import sorted_out, usual
 
 _LOCKS = 5176
 _KINDS = {
@@ -115,20 +115,26 @@ _FORGET_PLANS = Statement("acct_replan", "DISCARD PLANS", ())
 _REPLAN = 2000
 
 
-def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[AccountingRecord]:
+def take(
+    conn: Connection, records: Sequence[AccountingRecord]
+) -> tuple[list[AccountingRecord], list[tuple[AccountingRecord, str]]]:
     """Lock the NASes of these records until the transaction ends, and let the database take the usual ones itself.
 
-    Returns the others, in their order: load their sessions, merge, save.
+    Returns the others, in their order (load their sessions, merge, save), and the Starts that were taken, each with the
+    session_ref that was made for it.
     """
     asked, rest = usual(records)
     if not asked:
-        return rest
+        return rest, []
     statements = [(one.statement, one.values) for one in asked]
     nases = {record.nas for record in records}
     _locked, *answers = _exchange(conn, [_locking(nases), *statements])
+    begun: list[tuple[AccountingRecord, str]] = []
     for one, answer in zip(asked, answers, strict=True):
-        rest += left(one, answer.get_value(0, 0))
-    return rest
+        made, left = sorted_out(one, answer.get_value(0, 0))
+        begun += made
+        rest += left
+    return rest, begun
 
 
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:

@@ -42,9 +42,12 @@ _CROWDED = (
 )
 
 
-def take(conn: Connection, records: Sequence[AccountingRecord]) -> list[AccountingRecord]:  # noqa: ARG001
+def take(
+    conn: Connection,  # noqa: ARG001
+    records: Sequence[AccountingRecord],
+) -> tuple[list[AccountingRecord], list[tuple[AccountingRecord, str]]]:
     """SQLite is in this process: it gains nothing by merging itself, and takes none."""
-    return list(records)
+    return list(records), []
 
 
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:

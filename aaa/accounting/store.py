@@ -47,9 +47,11 @@ def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
 
 def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
     def merged(database: Any) -> Batch:
-        rest = database.take(conn, records)
+        rest, begun = database.take(conn, records)
         keys = sorted({(record.nas, record.session_id) for record in rest})
         batch = Batch(database.load(conn, keys) if keys else ())
+        for record, ref in begun:
+            batch.noted.begun(record, ref)
         for record in rest:
             batch.take(record)
         if keys:

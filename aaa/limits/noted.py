@@ -45,6 +45,11 @@ class Noted:
         if record.metered and record.counts:
             self._meter(before, after, up, down)
 
+    def begun(self, record: "AccountingRecord", ref: str) -> None:
+        """A Start made this session, of a service that is no voucher."""
+        self._new.append(ref)
+        self._rules[record.service] = Rule(record.most, record.reject, record.door)
+
     def __bool__(self) -> bool:
         """Whether there is anything to settle."""
         return bool(self._rules or self._vouchers)

@@ -5,13 +5,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aaa.accounting import postgres
 from aaa.accounting.arrays import MOMENT, array, moments
+from aaa.accounting.merge import merge
 from aaa.accounting.record import INTERIM, OFF, ON, START, STOP
+from aaa.accounting.store import session_of
 from aaa.radius import packet as wire
 from aaa.radius.digests import md5_of
 from aaa.radius.packet import pair
@@ -117,7 +120,7 @@ def test_postgresql_takes_the_usual_record_itself(database, kind):
     some = [record(kind, 60, 5, 6, wanted_hash="p2"), record(kind, 60, 1, 0, session_id=b"2", service="S-2")]
     with database.write() as conn:
         conn.begin() if not conn.in_transaction() else None
-        assert postgres.take(conn, some) == []
+        assert postgres.take(conn, some) == ([], [])
     rows = [(row.state, row.stale, row.up_octets, row.session_time) for row in stored(database)]
     ends = "closed" if kind == STOP else "open"
     assert rows == [(ends, kind == INTERIM, 5, 60), (ends, False, 1, 60)]
@@ -140,5 +143,46 @@ def test_postgresql_leaves_what_changes_more(database, other):
     one = record(INTERIM, 60, 5, 6, **({"up_giga": 0} | other))
     with database.write() as conn:
         conn.begin() if not conn.in_transaction() else None
-        assert postgres.take(conn, [one]) == [one]
+        assert postgres.take(conn, [one]) == ([one], [])
     assert stored(database) == before
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"wanted_hash": "p2"}, {"policy_hash": "", "wanted_hash": "p2"}, {"up_giga": 0}, {"circuit": b"olt 1/1"},
+        {"multi_session_id": "M"}, {"delegated_prefix": "2001:db8::/56", "framed_address6": "2001:db8::1"},
+        {"nas_port": 2**32 - 1, "nas_port_id": "bond1.101", "interim": 30}, {"metered": True},
+        {"reject": True, "most": 2}, {"session_id": b"\xff\x00", "login": "s1@example.net", "calling": "02"},
+    ],
+)  # fmt: skip
+def test_postgresql_begins_the_session_that_merge_makes(database, given):
+    """Every column; and what limits have to know of it."""
+    one = record(START, **given)
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        rest, [(taken, ref)] = postgres.take(conn, [one])
+    assert (rest, taken) == ([], one)
+    [row] = stored(database)
+    wanted = msgspec.structs.replace(merge(None, one).session, session_ref=ref)
+    assert session_of(row) == wanted
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        assert postgres.take(conn, [one]) == ([one], [])
+    assert len(stored(database)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_says_which_starts_it_left(database):
+    """Of three, one is of an id that the NAS has used; counters at a Start are for the careful way."""
+    write(database, record(START, session_id=b"2", at=NOON - 4000))
+    some = [record(START, session_id=b"%d" % number, service=f"S-{number}") for number in (1, 2, 3)]
+    counted = record(START, 0, 5, 6, session_id=b"4")
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        rest, begun = postgres.take(conn, [*some, counted])
+    assert rest == [counted, some[1]]
+    assert [one for one, _ref in begun] == [some[0], some[2]]
+    refs = {ref for _one, ref in begun}
+    assert refs == {row.session_ref for row in stored(database) if row.acct_session_id != b"2"}

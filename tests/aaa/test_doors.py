@@ -87,7 +87,7 @@ def test_postgresql_takes_an_aps_usual_record_itself(database, kind):
         store.write(conn, [record(START, nas=nas, **known) for nas in AT])
     with database.write() as conn:
         conn.begin() if not conn.in_transaction() else None
-        assert postgres.take(conn, [record(kind, 60, 5, 6, nas=nas, **known) for nas in AT]) == []
+        assert postgres.take(conn, [record(kind, 60, 5, 6, nas=nas, **known) for nas in AT]) == ([], [])
     assert [row.up_octets for row in stored(database)] == [5, 5]
     assert usage(database) == {("S-7", DAY): (5, 6)}
 
