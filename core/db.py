@@ -32,6 +32,13 @@ _TURNS: dict[str, FairLock] = {}
 _METADATA: dict[str, sa.MetaData] = {}
 
 
+def place_of(url: sa.URL) -> str:
+    """A database's URL for people: without its password, and of its options only where the server is."""
+    return url.set(
+        query={name: value for name, value in url.query.items() if name == "host"}
+    ).render_as_string()
+
+
 class DatabaseAway(Retryable):
     """The database does not answer or is locked for longer than we wait."""
 
@@ -165,7 +172,7 @@ class Database:
             return
         lock = _TURNS.setdefault(str(self.url.database), FairLock())
         if not lock.acquire(_PATIENCE):
-            raise DatabaseAway(self.url.render_as_string(), f"writers have queued for {_PATIENCE:g} s")
+            raise DatabaseAway(place_of(self.url), f"writers have queued for {_PATIENCE:g} s")
         try:
             yield
         finally:
@@ -175,22 +182,22 @@ class Database:
         try:
             conn.exec_driver_sql("BEGIN IMMEDIATE")
         except sa.exc.OperationalError as error:
-            raise DatabaseAway(self.url.render_as_string(), str(error.orig)) from error
+            raise DatabaseAway(place_of(self.url), str(error.orig)) from error
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
         try:
             conn = self.engine.connect()
         except sa.exc.OperationalError as error:
-            raise DatabaseAway(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+            raise DatabaseAway(place_of(self.url), str(error.orig).splitlines()[0]) from error
         except sa.exc.DatabaseError as error:
-            raise DatabaseDamaged(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+            raise DatabaseDamaged(place_of(self.url), str(error.orig).splitlines()[0]) from error
         try:
             with conn:
                 yield conn
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
             if _lacks_table(error):
-                raise TablesNotThere(self.url.render_as_string(), str(error.orig).splitlines()[0]) from error
+                raise TablesNotThere(place_of(self.url), str(error.orig).splitlines()[0]) from error
             raise
 
 

@@ -15,7 +15,7 @@ from aaa.accounting.merge import Session
 from aaa.accounting.record import OFF, ON, AccountingRecord
 from aaa.limits.noted import Noted
 from aaa.models import is_open, session
-from core.db import Database, DatabaseAway
+from core.db import Database, DatabaseAway, place_of
 
 _T = TypeVar("_T")
 _MISSED = 3
@@ -166,4 +166,4 @@ def _past(conn: Connection, work: Callable[[Any], _T]) -> _T:
     except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if getattr(conn.connection.driver_connection, "closed", False):
             conn.invalidate(error)
-        raise DatabaseAway(conn.engine.url.render_as_string(), str(error)) from error
+        raise DatabaseAway(place_of(conn.engine.url), str(error)) from error

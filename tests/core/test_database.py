@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core import clock, migrate
-from core.db import Database, DatabaseAway, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, upsert
+from core.db import Database, DatabaseAway, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, place_of, upsert
 from core.models import event, lease
 from core.settings import SettingNotUsable, Settings
 
@@ -123,3 +123,12 @@ def test_a_database_without_our_tables_is_told_as_such(database: Database) -> No
         conn.execute(sa.text("SELECT * FROM not_there_at_all"))
     with pytest.raises(sa.exc.DBAPIError), database.read() as conn:
         conn.execute(sa.text("SELECT no sense"))
+
+
+def test_a_database_that_is_away_is_named_without_password_and_options():
+    """Who reads a log wants to know which one it is; how we connect to it is not for them."""
+    url = sa.make_url(
+        "postgresql+psycopg://tl:hidden@/ours?host=%2Frun%2Fpg&connect_timeout=2&options=-c%20x%3Don"
+    )
+    assert place_of(url) == "postgresql+psycopg://tl:***@/ours?host=%2Frun%2Fpg"
+    assert place_of(sa.make_url("sqlite:////home/x.db")) == "sqlite:////home/x.db"
