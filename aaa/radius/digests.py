@@ -3,13 +3,14 @@
 Python's own `_md5` takes two thirds of OpenSSL's time for so few octets, and a copied state half of `hmac.digest`'s.
 """
 
-from functools import lru_cache
+import hashlib
+from functools import lru_cache, partial
 from typing import Protocol
 
 try:
-    from _md5 import md5  # type: ignore[import-not-found]
+    from _md5 import md5 as _begin  # type: ignore[import-not-found]
 except ImportError:  # a Python that was built without it
-    from hashlib import md5
+    _begin = partial(hashlib.md5, usedforsecurity=False)
 
 _BLOCK = 64
 _INNER = bytes(octet ^ 0x36 for octet in range(256))
@@ -31,7 +32,7 @@ class State(Protocol):
 
 def md5_of(octets: bytes) -> bytes:
     """MD5 of these octets."""
-    digest: bytes = md5(octets, usedforsecurity=False).digest()
+    digest: bytes = _begin(octets).digest()
     return digest
 
 
@@ -48,7 +49,4 @@ def hmac_md5(secret: bytes, octets: bytes) -> bytes:
 def _states(secret: bytes) -> tuple[State, State]:
     """The states after the secret's two pads: the same for every packet of a NAS."""
     key = (md5_of(secret) if len(secret) > _BLOCK else secret).ljust(_BLOCK, b"\0")
-    return (
-        md5(key.translate(_INNER), usedforsecurity=False),
-        md5(key.translate(_OUTER), usedforsecurity=False),
-    )
+    return _begin(key.translate(_INNER)), _begin(key.translate(_OUTER))
