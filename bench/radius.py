@@ -37,7 +37,7 @@ def _number(name: str, default: int) -> int:
 
 
 SUBSCRIBERS, USERS = _number("SUBSCRIBERS", 500_000), _number("USERS", 100_000)
-REQUESTS, ROUNDS, WORKERS = _number("REQUESTS", 20_000), _number("ROUNDS", 3), _number("WORKERS", 2)
+REQUESTS, ROUNDS, WORKERS = _number("REQUESTS", 60_000), _number("ROUNDS", 3), _number("WORKERS", 2)
 RATE = _number("RATE", 500)
 RANDOM, CHANGES = _number("RANDOM", 100_000), _number("CHANGES", 5_000)
 

@@ -22,7 +22,7 @@ from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
 from aaa.radius.packet import pair
 
-NASES = 200
+NASES = 400
 _SILENCE = 2.0
 
 
