@@ -318,9 +318,10 @@ class BngLab:
         self._done("delegated prefix", started, f"{address or 'no'} address of one")
         return address
 
-    def ping6(self, source: str) -> bool:
-        """Whether the Internet answers a source address of the subscriber's."""
-        return self.on_cpe(f"ping -6 -c 1 -W 2 -I {shlex.quote(source)} {INTERNET6}").status == 0
+    def ping6(self, source: str, unit: int = 0) -> bool:
+        """Whether the Internet answers a source address of the subscriber's through the session."""
+        ping = f"ping -6 -c 1 -W 2 -I ppp{unit} -I {shlex.quote(source)} {INTERNET6}"
+        return self.on_cpe(ping).status == 0
 
     def fetch(self, url: str = f"http://{INTERNET}/", unit: int = 0, cap: int = 8) -> Fetched:
         """Fetch a page through the session."""
