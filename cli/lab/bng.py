@@ -23,7 +23,7 @@ from typing import Self
 import msgspec
 
 from cli.lab import namespaces
-from cli.lab.uml import Guest
+from cli.lab.uml import Guest, GuestFailed
 from core.errors import Terminal
 from drivers import registry
 from drivers.contract import DeviceUnreachable, LiveSession, Target
@@ -278,7 +278,9 @@ class BngLab:
     access_port_of_cpe = "eth1"
 
     def _dialled(self, unit: int, seconds: float) -> Dialled:
-        shown = self.on_cpe(f"ip -4 -o address show dev ppp{unit}").output
+        # pppd detaches with the first protocol that is up: IPv6 may come before IPv4.
+        look = f"ip -4 -o address show dev ppp{unit}"
+        shown = self.on_cpe(f"for _ in $(seq 100); do {look} | grep peer && break; sleep 0.1; done").output
         found = re.search(r"inet (\S+) peer ([0-9.]+)", shown)
         if found is None:
             raise DialFailed("the subscriber", 0, f"ppp{unit} has no address: {shown}")
@@ -300,9 +302,15 @@ class BngLab:
         return tuple(re.findall(r"inet6 (\S+)/64", shown))
 
     def delegate(self, unit: int = 0, cap: float = 15) -> str:
-        """Ask for a prefix with a real DHCPv6 client, which gives lo an address of it; "" for none in time."""
+        """Ask for a prefix with a real DHCPv6 client, which gives lo an address of it; "" for none in time.
+
+        Raises GuestFailed where the client does not even start: then nobody was asked.
+        """
         started = time.monotonic()
-        self.on_cpe(DELEGATED.read_text().replace("PORT", f"ppp{unit}"))
+        asked = self.on_cpe(DELEGATED.read_text().replace("PORT", f"ppp{unit}"))
+        if asked.status:
+            why = f"could not start its DHCPv6 client: {asked.output}{asked.error}"
+            raise GuestFailed(self.cpe.name, why, self.cpe.last_lines())
         address = ""
         while not address and time.monotonic() - started < cap:
             shown = self.on_cpe("ip -6 -o address show dev lo scope global").output
@@ -310,9 +318,10 @@ class BngLab:
         self._done("delegated prefix", started, f"{address or 'no'} address of one")
         return address
 
-    def ping6(self, source: str) -> bool:
-        """Whether the Internet answers a source address of the subscriber's."""
-        return self.on_cpe(f"ping -6 -c 1 -W 2 -I {shlex.quote(source)} {INTERNET6}").status == 0
+    def ping6(self, source: str, unit: int = 0) -> bool:
+        """Whether the Internet answers a source address of the subscriber's through the session."""
+        ping = f"ping -6 -c 1 -W 2 -I ppp{unit} -I {shlex.quote(source)} {INTERNET6}"
+        return self.on_cpe(ping).status == 0
 
     def fetch(self, url: str = f"http://{INTERNET}/", unit: int = 0, cap: int = 8) -> Fetched:
         """Fetch a page through the session."""

@@ -80,3 +80,5 @@ def test_a_dual_stack_session_is_accounted_from_start_to_stop_and_loses_ipv6_whi
     eventually(lambda: not bng.connected(), cap=PATIENCE)
     bng.dial(*S1, ipv6=True)
     assert bng.ping6(advertised(bng))
+    assert bng.delegate(cap=PATIENCE) == DELEGATED
+    assert bng.ping6(DELEGATED)

@@ -9,13 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.resolve import resolve_device
-from renderers.linux_pppd.renderer import render
-from tests.linux_pppd.network import Opened, reader
+from tests.linux_pppd.dhcp6 import SOLICIT, ask, message, note, option, program
 
-SOLICIT, ADVERTISE, REQUEST, RENEW, REPLY, RELEASE = 1, 2, 3, 5, 7, 8
+ADVERTISE, REQUEST, RENEW, REPLY, RELEASE = 2, 3, 5, 7, 8
 PREFIX = bytes.fromhex("20010db8400111000000000000000000")
-NOTE = "pid=1\ngarden={}\nwan6=perth-wan6\npd={}\nlogin=s1\n"
 NOW = settings(max_examples=200, deadline=None)
 
 
@@ -23,44 +20,13 @@ NOW = settings(max_examples=200, deadline=None)
 def server(tmp_path_factory) -> ModuleType:
     """The program as the BNG gets it, with its files in a folder; ppp0 free, ppp1 held, ppp2 without a prefix."""
     folder: Path = tmp_path_factory.mktemp("ipv6")
-    files = render(resolve_device(reader(), "bng1"), Opened()).files
-    (folder / "conf.json").write_text(files["/etc/trunkline/ipv6/conf.json"])
-    (folder / "machine-id").write_text("00112233445566778899aabbccddeeff\n")
-    sessions = folder / "sessions"
-    sessions.mkdir()
-    for name, garden, delegated in (
-        ("ppp0", "leave", "2001:db8:4001:1100::/56"),
-        ("ppp1", "join", "2001:db8:4001:1200::/56"),
-        ("ppp2", "leave", ""),
-    ):
-        (sessions / name).write_text(NOTE.format(garden, delegated))
-    text = files["/etc/trunkline/ipv6/server.py"]
-    for old, new in (
-        ("/etc/trunkline/ipv6/conf.json", folder / "conf.json"),
-        ("/etc/machine-id", folder / "machine-id"),
-        ("/run/trunkline/sessions", sessions),
-    ):
-        assert old in text
-        text = text.replace(old, str(new))
+    text = program(folder)
+    note(folder, "ppp0", pd="2001:db8:4001:1100::/56")
+    note(folder, "ppp1", pd="2001:db8:4001:1200::/56", garden="join")
+    note(folder, "ppp2")
     made = ModuleType("ipv6_server")
     exec(compile(text, "ipv6_server", "exec"), made.__dict__)
     return made
-
-
-def option(code: int, value: bytes) -> bytes:
-    """A DHCPv6 option."""
-    return struct.pack("!HH", code, len(value)) + value
-
-
-def message(kind: int, *parts: bytes) -> bytes:
-    """A message of transaction 0x010203 from a client."""
-    return bytes([kind, 1, 2, 3]) + option(1, b"client") + b"".join(parts)
-
-
-def ask(prefix: bytes = b"") -> bytes:
-    """IA_PD 7, with a prefix that the client would like to have."""
-    wish = option(26, struct.pack("!IIB", 0, 0, 56) + prefix) if prefix else b""
-    return option(25, struct.pack("!III", 7, 0, 0) + wish)
 
 
 def told(server: ModuleType, answer: bytes) -> dict[int, bytes]:

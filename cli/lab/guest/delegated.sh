@@ -1,12 +1,9 @@
 # What the subscriber's router does to get a prefix by DHCPv6: it asks on PORT and numbers lo (its LAN) from what it gets.
 mountpoint -q /var/lib/dhcpv6 || mount -t tmpfs duid /var/lib/dhcpv6
-# One that still runs holds the client's port: it may take its leave, and then it goes.
-if [ -s /run/dhcp6c.pid ] && kill "$(cat /run/dhcp6c.pid)" 2>/dev/null; then
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    kill -0 "$(cat /run/dhcp6c.pid)" 2>/dev/null || break
-    sleep 0.3
-  done
-  kill -9 "$(cat /run/dhcp6c.pid)" 2>/dev/null
+# The client of the session before ends with it. Asked to end, it would take its pid file away, tell a server that is gone
+# for half a minute that it leaves, and hold its ports meanwhile: the next one would not start.
+if old=$(cat /run/dhcp6c.pid 2>/dev/null) && kill -9 "$old" 2>/dev/null; then
+  while kill -0 "$old" 2>/dev/null; do sleep 0.1; done
 fi
 rm -f /run/dhcp6c.pid
 ip -6 address flush dev lo scope global
