@@ -27,11 +27,15 @@ class Attempts:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._failed: dict[tuple[str, str], deque[float]] = {}
+        self._names: set[bytes] = set()
+        """Logins that failed anywhere, as they stand in a packet: to be sure of all others costs one look."""
 
     def failed(self, login: str, nas: str) -> None:
         """Count a failure."""
-        if len(self._failed) > 50_000:
+        if len(self._failed) > 50_000 or len(self._names) > 50_000:
             self._failed.clear()
+            self._names.clear()
+        self._names.add(login.encode())
         moments = self._failed.setdefault((login, nas), deque(maxlen=self._limits.attempts))
         moments.append(clock.monotonic())
 
@@ -42,7 +46,7 @@ class Attempts:
 
     def has_failed(self, login: bytes, nas: str) -> bool:
         """Whether the login failed here lately."""
-        return bool(self._failed) and (login.decode("utf-8", "replace"), nas) in self._failed
+        return login in self._names and (login.decode("utf-8", "replace"), nas) in self._failed
 
     def exhausted(self, login: str, nas: str) -> bool:
         """Whether the login failed too often here; then nothing is checked until the oldest leaves the window."""
