@@ -169,7 +169,7 @@ def _alone() -> Table:
         with radius_ours.running(settings) as ours:
             first = _first_answer(ours)
             table.add_row("start to first answer", f"{time.perf_counter() - begun:.2f} s ({first})")
-            table.add_row("PSS at start", f"{pss_of(ours.pid):.0f} MiB")
+            table.add_row("PSS at start", _memory(ours.pid))
             time.sleep(3)
             before = cpu_of(ours.pid)
             time.sleep(5)
@@ -184,10 +184,14 @@ def _alone() -> Table:
                     f"{seconds:.0f} s, {seen.wrong} wrong, {seen.resent} sent again",
                 )
                 table.add_row(
-                    "PSS then", f"{pss_of(ours.pid):.0f} MiB; the highest meanwhile {max(highest):.0f} MiB"
+                    "PSS then", f"{_memory(ours.pid)}; the highest meanwhile {max(highest):.0f} MiB"
                 )
                 table.add_row("one change to every worker", _followed(settings, db))
     return table
+
+
+def _memory(root: int) -> str:
+    return f"{pss_of(root, workers=True):.0f} MiB the workers, {pss_of(root):.0f} with what starts and watches them"
 
 
 @contextmanager

@@ -39,14 +39,23 @@ def cpu_of(root: int) -> Cpu:
     return Cpu(user / _TICK, kernel / _TICK)
 
 
-def pss_of(root: int) -> float:
-    """MiB of the whole tree; a page that several processes share is counted once."""
+def pss_of(root: int, workers: bool = False) -> float:
+    """MiB of the whole tree; a page that several processes share is counted once. `workers`: without the root and its
+    own children, which start and watch them.
+    """
     kib = 0
     for pid in tree(root):
+        if workers and root in (pid, _parent(pid)):
+            continue
         for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines():
             if line.startswith("Pss:"):
                 kib += int(line.split()[1])
     return kib / 1024
+
+
+def _parent(pid: int) -> int:
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _text(path: Path) -> str:

@@ -1,7 +1,11 @@
 """Our RADIUS server for a measurement: a node that starts from a snapshot with many subscribers and NASes."""
 
 import multiprocessing
+import os
+import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
@@ -147,10 +151,37 @@ class Unsigned(RadiusServer):
 
 @contextmanager
 def running(settings: Settings, signed: bool = True) -> Iterator[Ours]:
-    """The node's server, as production runs it. `signed=False`: replies without Message-Authenticator, to compare."""
+    """The node's server, as production runs it: `trunkline serve --roles radius`. `signed=False`: replies without
+    Message-Authenticator, to compare.
+    """
+    with _by_command(settings) if signed else _unsigned(settings) as ours:
+        yield ours
+
+
+@contextmanager
+def _by_command(settings: Settings) -> Iterator[Ours]:
+    told = ("database_url", "node", "radius_host", "radius_auth_port", "radius_acct_port", "radius_workers")
+    given = {f"TRUNKLINE_{name.upper()}": str(getattr(settings, name)) for name in told}
+    command = [sys.executable, "-c", "from cli.main import main; main()"]
+    with subprocess.Popen(
+        [*command, "serve", "--roles", "radius", "--home", str(settings.home)],
+        env={**os.environ, **given}, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            found = re.search(r"ports (\d+) and (\d+)", process.stdout.readline())
+            if found is None:
+                raise RuntimeError("our server did not start")
+            yield Ours(process.pid, int(found[1]), int(found[2]))
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _unsigned(settings: Settings) -> Iterator[Ours]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(settings, signed, theirs))
+    process = context.Process(target=_serve, args=(settings, theirs))
     process.start()
     try:
         if not ours.poll(120):
@@ -163,8 +194,7 @@ def running(settings: Settings, signed: bool = True) -> Iterator[Ours]:
         process.kill()
 
 
-def _serve(settings: Settings, signed: bool, parent: Connection) -> None:
-    made = RadiusServer if signed else Unsigned
-    with made(settings, limits=Limits()) as server:
+def _serve(settings: Settings, parent: Connection) -> None:
+    with Unsigned(settings, limits=Limits()) as server:
         parent.send((server.auth_port, server.acct_port))
         parent.recv()

@@ -69,6 +69,8 @@ class Duplicates:
         self._span, self._most = limits.remember, limits.most
         self._young: dict[bytes, tuple[object, bytes]] = {}
         self._old: dict[bytes, tuple[object, bytes]] = {}
+        self._sources: dict[object, object] = {}
+        """One object for each: a reply that remembers its own takes half as much again."""
         self._turned = clock.monotonic()
 
     def get(self, header: bytes, source: object) -> bytes | None:
@@ -88,8 +90,8 @@ class Duplicates:
         """Remember a reply for at least `remember` seconds."""
         now = monotonic()
         if now - self._turned > self._span or len(self._young) >= self._most:
-            self._old, self._young, self._turned = self._young, {}, now
-        self._young[header] = source, reply
+            self._old, self._young, self._turned, self._sources = self._young, {}, now, {}
+        self._young[header] = self._sources.setdefault(source, source), reply
 
     def forget(self, header: bytes, source: object) -> None:
         """The request was not answered: its retransmission is a new chance."""

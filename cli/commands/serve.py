@@ -20,8 +20,6 @@ def command(
     home: Annotated[Path | None, typer.Option(help="The folder of this installation.")] = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; says where the console and RADIUS listen."""
-    from cli.installation import Installation
-    from cli.serving import Serving
     from core import logs
     from core.settings import Settings
 
@@ -32,6 +30,9 @@ def command(
     if set(settings.roles) == {"radius"}:
         _serve_node(settings, stop)
         return
+    from cli.installation import Installation
+    from cli.serving import Serving
+
     installation = Installation(settings)
     with Serving(installation) as serving:
         if "api" in settings.roles:
