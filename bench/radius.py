@@ -103,10 +103,11 @@ def _servers(with_peers: bool) -> Iterator[list[Server]]:
         if with_peers:
             files = stack.enter_context(radius_freeradius.with_files(radius_ours.same_users(USERS)))
             found.append(Server("FreeRADIUS files", (files.pid,), files.auth_port, USERS))
-            base = stack.enter_context(radius_postgres.postgres())
-            users = radius_ours.same_users(USERS)
-            sql = stack.enter_context(radius_freeradius.with_sql(users, base))
-            found.append(Server("FreeRADIUS + SQL", (sql.pid, base.pid), sql.auth_port, USERS))
+            for name, accepts in (("FreeRADIUS + SQL", False), ("the same, accepts logged", True)):
+                base = stack.enter_context(radius_postgres.postgres())
+                users = radius_ours.same_users(USERS)
+                sql = stack.enter_context(radius_freeradius.with_sql(users, base, accepts=accepts))
+                found.append(Server(name, (sql.pid, base.pid), sql.auth_port, USERS))
         yield found
 
 

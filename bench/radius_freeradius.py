@@ -94,6 +94,7 @@ server bench {{
         {accounting}
     }}
     post-auth {{
+        {accepted}
         Post-Auth-Type REJECT {{
             {rejected}
         }}
@@ -180,24 +181,29 @@ def with_files(users: Iterable[User], nases: int = NASES, also: str = "") -> Ite
 
 @contextmanager
 def with_sql(
-    users: Iterable[User], base: Postgres, nases: int = NASES, groups: bool = True
+    users: Iterable[User], base: Postgres, nases: int = NASES, groups: bool = True, accepts: bool = False
 ) -> Iterator[FreeRadius]:
     """FreeRADIUS with rlm_sql on PostgreSQL: radcheck, radreply, accounting into radacct, rejects into radpostauth.
 
-    `groups` (the module's default) asks for the groups of a user too.
+    `groups` (the module's default) asks for the groups of a user too; `accepts` writes accepted logins into radpostauth
+    as well, which Debian's example site does.
     """
-    base.create("radius")
-    base.psql("radius", file=_SCHEMA)
-    _copy(users, base)
-    modules = _SQL.format(conninfo=base.conninfo("radius"), groups="yes" if groups else "no")
+    name = "radius_accepts" if accepts else "radius"
+    base.create(name)
+    base.psql(name, file=_SCHEMA)
+    _copy(users, base, name)
+    modules = _SQL.format(conninfo=base.conninfo(name), groups="yes" if groups else "no")
+    accepted = "sql" if accepts else "ok"
     with (
         _folder() as folder,
-        _running(folder, modules, "        sql", nases, preacct=_UNIQUE, sql="sql") as server,
+        _running(
+            folder, modules, "        sql", nases, preacct=_UNIQUE, sql="sql", accepted=accepted
+        ) as server,
     ):
         yield server
 
 
-def _copy(users: Iterable[User], base: Postgres) -> None:
+def _copy(users: Iterable[User], base: Postgres, database: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         check, reply = Path(place) / "check", Path(place) / "reply"
         Path(place).chmod(0o755)
@@ -206,8 +212,8 @@ def _copy(users: Iterable[User], base: Postgres) -> None:
                 checks.write(f"{login}\tCleartext-Password\t:=\t{password}\n")
                 replies.writelines(f"{login}\t{name}\t+=\t{value}\n" for name, value in attributes)
         for table, file in (("radcheck", check), ("radreply", reply)):
-            base.psql("radius", f"\\copy {table} (username, attribute, op, value) from '{file}'")
-    base.psql("radius", "ANALYZE")
+            base.psql(database, f"\\copy {table} (username, attribute, op, value) from '{file}'")
+    base.psql(database, "ANALYZE")
 
 
 @contextmanager
@@ -228,6 +234,7 @@ def _running(
     preacct: str = "ok",
     sql: str = "ok",
     also: str = "",
+    accepted: str = "ok",
 ) -> Iterator[FreeRadius]:
     auth, acct = _free_port(), _free_port()
     clients = "".join(
@@ -240,6 +247,7 @@ def _running(
         _RADIUSD.format(
             folder=folder, queries=_QUERIES, clients=clients + also, modules=modules, authorize=authorize,
             auth=auth, acct=acct, preacct=preacct, accounting=sql, rejected=sql,
+            accepted=accepted,
         )
     )  # fmt: skip
     (folder / "radiusd.conf").chmod(0o600)

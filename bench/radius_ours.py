@@ -6,11 +6,14 @@ import re
 import secrets
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import socket
+from typing import IO
 
 import sqlalchemy as sa
 
@@ -163,18 +166,26 @@ def _by_command(settings: Settings) -> Iterator[Ours]:
     told = ("database_url", "node", "radius_host", "radius_auth_port", "radius_acct_port", "radius_workers")
     given = {f"TRUNKLINE_{name.upper()}": str(getattr(settings, name)) for name in told}
     command = [sys.executable, "-c", "from cli.main import main; main()"]
-    with subprocess.Popen(
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(
         [*command, "serve", "--roles", "radius", "--home", str(settings.home)],
-        env={**os.environ, **given}, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **given}, stdout=said, text=True,
     ) as process:  # fmt: skip
         try:
-            assert process.stdout is not None
-            found = re.search(r"ports (\d+) and (\d+)", process.stdout.readline())
-            if found is None:
-                raise RuntimeError("our server did not start")
-            yield Ours(process.pid, int(found[1]), int(found[2]))
+            yield Ours(process.pid, *_ports(process, said))
         finally:
             process.terminate()
+
+
+def _ports(process: "subprocess.Popen[str]", said: IO[str]) -> tuple[int, int]:
+    for _attempt in range(6000):
+        said.seek(0)
+        found = re.search(r"ports (\d+) and (\d+)\n", said.read())
+        if found is not None:
+            return int(found[1]), int(found[2])
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise RuntimeError("our server did not start")
 
 
 @contextmanager
