@@ -1,4 +1,4 @@
-"""A dual-stack session from Start to Stop: IPv6CP, advertised and delegated prefix, accounting, held and released."""
+"""Two dual-stack sessions: one accounted from Start to Stop, and while its interim is due, one held and released."""
 
 import ipaddress
 
@@ -11,24 +11,24 @@ from tests.support import eventually, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-S1 = ("s1@example.net", "password-1")
-WAN, DELEGATED = ipaddress.IPv6Network("2001:db8:3000::/64"), "2001:db8:4001:1101::1"
+# One each for unit 0 and unit 1 of the subscriber's router; the BNG's interfaces have the same numbers.
+SERVICES = ("S-1", "S-2")
+LOGINS = (("s1@example.net", "password-1"), ("s2@example.net", "password-2"))
+WAN = (ipaddress.IPv6Network("2001:db8:3000::/64"), ipaddress.IPv6Network("2001:db8:3000:1::/64"))
+DELEGATED = ("2001:db8:4001:1101::1", "2001:db8:4001:1201::1")
 INTERIM = 160
 """Seconds in which an interim update comes that was begun after now: pppd sends one every 60, on a slow guest later."""
 PATIENCE = 60
 """Seconds for what a guest does at once: on a slow machine each of its programs takes a while to start."""
 
 
-def advertised(bng: BngLab) -> str:
-    """The address that the subscriber's router made of the advertisement."""
-    [address] = eventually(bng.addresses6, cap=PATIENCE)
-    assert ipaddress.IPv6Address(address) in WAN
-    return address
-
-
-def the_session(operator: Operator, state: str = "open") -> Session:
-    """The newest session in the database."""
-    return eventually(lambda: operator.sessions(state), cap=PATIENCE)[-1]
+def live(operator: Operator, unit: int) -> Session:
+    """The unit's session in the database."""
+    service = SERVICES[unit]
+    [found] = eventually(
+        lambda: [each for each in operator.sessions() if each.service == service], cap=PATIENCE
+    )
+    return found
 
 
 def the_same(sessions: list[Session], one: Session) -> list[Session]:
@@ -36,49 +36,71 @@ def the_same(sessions: list[Session], one: Session) -> list[Session]:
     return [each for each in sessions if each.session_ref == one.session_ref]
 
 
+def both_prefixes_carry_traffic(bng: BngLab, unit: int) -> None:
+    """The advertised and the delegated one, and IPv4 beside them."""
+    [wan] = eventually(lambda: bng.addresses6(unit), cap=PATIENCE)
+    assert ipaddress.IPv6Address(wan) in WAN[unit]
+    assert bng.delegate(unit, cap=PATIENCE) == DELEGATED[unit]
+    # They are said as soon as the session is noted; its routes come with the hook, a moment later.
+    eventually(lambda: bng.ping6(wan, unit), cap=PATIENCE)
+    eventually(lambda: bng.ping6(DELEGATED[unit], unit), cap=PATIENCE)
+    eventually(lambda: INTERNET_SAYS in bng.fetch(unit=unit).body, cap=PATIENCE)
+
+
+def enforced(bng: BngLab, operator: Operator, unit: int, *held: str) -> Session:
+    """Exactly these services are held from now on; that ends the unit's session and no other. Returns it, stopped."""
+    one = live(operator, unit)
+    operator.hold(*held)
+    assert operator.enforce(bng) == ["acked"]
+    [stopped] = eventually(lambda: the_same(operator.sessions("closed"), one), cap=PATIENCE)
+    assert (stopped.cause, stopped.inferred) == ("user-request", False)
+    eventually(lambda: not bng.connected(unit), cap=PATIENCE)
+    return stopped
+
+
+def is_held_and_released(bng: BngLab, operator: Operator, unit: int) -> None:
+    """A subscriber has both prefixes, no IPv6 at all while held, and both prefixes again once released."""
+    bng.dial(*LOGINS[unit], unit, ipv6=True)
+    both_prefixes_carry_traffic(bng, unit)
+
+    enforced(bng, operator, unit, SERVICES[unit])
+    bng.dial(*LOGINS[unit], unit, ipv6=True)
+    eventually(lambda: bng.fetch(unit=unit).status == 511, cap=PATIENCE)
+    assert bng.delegate(unit, cap=6) == ""
+    assert bng.addresses6(unit) == ()
+    # Nor does it help to go on with what there was.
+    bng.on_cpe(f"ip -6 address add {DELEGATED[unit]}/128 dev lo; ip -6 route add {INTERNET6} dev ppp{unit}")
+    assert not bng.ping6(DELEGATED[unit], unit)
+
+    enforced(bng, operator, unit)
+    bng.dial(*LOGINS[unit], unit, ipv6=True)
+    both_prefixes_carry_traffic(bng, unit)
+
+
 def test_a_dual_stack_session_is_accounted_from_start_to_stop_and_loses_ipv6_while_it_is_held(
     bng: BngLab, operator: Operator
 ):
     """Start, Interim, Stop in the database with their octets; both prefixes carry traffic; held: IPv6 is gone too."""
     need("dhcp6c", apt="wide-dhcpv6-client")
-    bng.dial(*S1, ipv6=True)
-    started = the_session(operator)  # before its first interim, however slow the rest is
-    assert (started.service, started.session_time, started.down_octets) == ("S-1", 0, 0)
-    wan = advertised(bng)
-    assert bng.delegate(cap=PATIENCE) == DELEGATED
-    assert bng.ping6(wan)
-    assert bng.ping6(DELEGATED)
-    assert INTERNET_SAYS in bng.fetch().body
+    bng.dial(*LOGINS[0], ipv6=True)
+    started = live(operator, 0)  # before its first interim, however slow the rest is
+    assert (started.session_time, started.down_octets) == (0, 0)
+    both_prefixes_carry_traffic(bng, 0)
     # Nobody speaks for another's prefix.
     bng.on_cpe("ip -6 address add 2001:db8:4001:1200::1/128 dev lo")
     assert not bng.ping6("2001:db8:4001:1200::1")
-
     bng.on_cpe(f"ping -q -c 40 -i 0.05 -s 1000 {INTERNET6}")
-    [interim] = eventually(lambda: [s for s in operator.sessions() if s.down_octets > 40_000], cap=INTERIM)
-    assert interim.session_ref == started.session_ref
+
+    is_held_and_released(bng, operator, 1)
+
+    [interim] = eventually(
+        lambda: [each for each in the_same(operator.sessions(), started) if each.down_octets > 40_000],
+        cap=INTERIM,
+    )
     assert interim.session_time >= 60
     assert interim.up_octets > 40_000
-    assert interim.down_octets > 40_000
 
-    operator.hold("S-1")
-    assert operator.enforce(bng) == ["acked"]
-    [stopped] = eventually(lambda: the_same(operator.sessions("closed"), started), cap=PATIENCE)
-    assert (stopped.cause, stopped.inferred) == ("user-request", False)
+    stopped = enforced(bng, operator, 0, SERVICES[0])
+    assert stopped.session_ref == started.session_ref
     assert stopped.up_octets >= interim.up_octets
     assert stopped.session_time >= interim.session_time
-    eventually(lambda: not bng.connected(), cap=PATIENCE)
-
-    bng.dial(*S1, ipv6=True)
-    eventually(bng.sessions, cap=PATIENCE)
-    eventually(lambda: bng.fetch().status == 511, cap=PATIENCE)
-    assert bng.delegate(cap=6) == ""
-    assert bng.addresses6() == ()
-    assert not bng.ping6(DELEGATED)
-
-    operator.hold()
-    assert operator.enforce(bng) == ["acked"]
-    eventually(lambda: not bng.connected(), cap=PATIENCE)
-    bng.dial(*S1, ipv6=True)
-    assert bng.ping6(advertised(bng))
-    assert bng.delegate(cap=PATIENCE) == DELEGATED
-    assert bng.ping6(DELEGATED)
