@@ -20,6 +20,25 @@ _FIXED = {BOOL: "i?", INT8: "iq", INT4: "ii"}
 _SIZE = {BOOL: 1, INT8: 8, INT4: 4}
 
 
+EMPTY, FALSE, TRUE = bytes(4), b"\0\0\0\1\0", b"\0\0\0\1\1"
+"""Cells of an empty text and of the two flags."""
+
+
+def cell(octets: bytes) -> bytes:
+    """An element of an array, by its octets in binary format."""
+    return len(octets).to_bytes(4) + octets
+
+
+def moment_cell(seconds: float) -> bytes:
+    """A moment since 1970, rounded to microseconds like `datetime.fromtimestamp`."""
+    return cell(_microseconds(seconds).to_bytes(8, signed=True))
+
+
+def column(kind: int, cells: Sequence[bytes]) -> bytes:
+    """An array of these cells, none of them NULL."""
+    return struct.pack(">iiiii", 1, 0, kind, len(cells), 1) + b"".join(cells)
+
+
 def array(kind: int, values: Sequence[Any]) -> bytes:
     """A one-dimensional array of `kind`; None is NULL. Shapes: bool, bytes, int, str, date, aware datetime."""
     if not values:
@@ -32,14 +51,8 @@ def array(kind: int, values: Sequence[Any]) -> bytes:
     cells: dict[Any, bytes] = {None: _NULL}
     for value in set(values):  # most columns have few values
         if value is not None:
-            octets = encode(value)
-            cells[value] = len(octets).to_bytes(4) + octets
+            cells[value] = cell(encode(value))
     return head + b"".join([cells[value] for value in values])
-
-
-def moments(seconds: Sequence[float]) -> bytes:
-    """Moments since 1970 as an array, rounded to microseconds like `datetime.fromtimestamp`."""
-    return _fixed(MOMENT, "iq", 8, [_microseconds(one) for one in seconds])
 
 
 def _fixed(kind: int, cell: str, size: int, values: Sequence[int]) -> bytes:

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import psycopg
 import sqlalchemy as sa
 import structlog
 
 from aaa.accounting.journal import Journal
+from aaa.accounting.light import AnyRecord
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import commit, settle_crowds, write
 from aaa.limits.noted import Noted
@@ -37,6 +39,15 @@ Reply = Callable[[bool], None]
 """Called once for a record: True when it is durable (answer it), False when it is not (forget it, stay silent)."""
 
 
+class Submitted(NamedTuple):
+    """Records that came together. `settle(numbers, durable)` is called with the numbers of those that are settled: all
+    of them, or one after another.
+    """
+
+    records: Sequence[AnyRecord]
+    settle: Callable[[Sequence[int], bool], None]
+
+
 class GroupCommit(threading.Thread):
     """The thread that makes records durable. `submit` from any thread; `stop` finishes what is queued."""
 
@@ -44,7 +55,7 @@ class GroupCommit(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._db = db
         self._journal = journal
-        self._queue: SimpleQueue[Sequence[tuple[AccountingRecord, Reply]] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Submitted | None] = SimpleQueue()
         self._away_until = 0.0
         self._pause = 0.0
         self._last = 0
@@ -57,12 +68,12 @@ class GroupCommit(threading.Thread):
 
     def submit(self, record: AccountingRecord, reply: Reply) -> None:
         """Queue a record; `reply` is called from this thread."""
-        self.submit_all([(record, reply)])
+        self.submit_all(Submitted([record], lambda _numbers, durable: reply(durable)))
 
-    def submit_all(self, some: Sequence[tuple[AccountingRecord, Reply]]) -> None:
-        """Queue records that came together."""
+    def submit_all(self, some: Submitted) -> None:
+        """Queue records that came together; they are settled from this thread."""
         with self._counting:
-            self._came += len(some)
+            self._came += len(some.records)
         self._queue.put(some)
 
     @property
@@ -89,9 +100,9 @@ class GroupCommit(threading.Thread):
             if not self._pause and not self._new.empty():
                 self._look_for_crowds()
 
-    def settle(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
+    def settle(self, batch: Sequence[Submitted]) -> None:
         """Make a batch durable and answer it."""
-        records = [record for record, _reply in batch]
+        records = [record for some in batch for record in some.records]
         faults.point(BEFORE_COMMIT)
         try:
             durable = self._durable(records)
@@ -100,8 +111,8 @@ class GroupCommit(threading.Thread):
         except Exception:  # a bug for one record must not end the thread that answers all others
             self._one_by_one(batch)
             return
-        for record, reply in batch:
-            _answer(record, reply, durable)
+        for some in batch:
+            _answer(some, range(len(some.records)), durable)
         faults.point(AFTER_REPLY)
 
     def _keep_draining(self) -> None:
@@ -160,33 +171,34 @@ class GroupCommit(threading.Thread):
         except Exception as error:
             _log.error("services with a session more could not be marked", error=first_line(error))
 
-    def _collect(self) -> tuple[list[tuple[AccountingRecord, Reply]], bool]:
+    def _collect(self) -> tuple[list[Submitted], bool]:
         try:
             item = self._queue.get(timeout=0.25)
         except Empty:
             return [], True
-        if item is not None and len(item) < _BUSY <= self._last:
+        if item is not None and len(item.records) < _BUSY <= self._last:
             time.sleep(_LINGER)  # under load a commit of many costs little more than one of a few
-        batch: list[tuple[AccountingRecord, Reply]] = []
+        batch: list[Submitted] = []
+        count = 0
         while item is not None:
-            batch += item
-            self._last = len(batch)
-            if self._last >= _BATCH:
+            batch.append(item)
+            self._last = count = count + len(item.records)
+            if count >= _BATCH:
                 break
             try:
                 item = self._queue.get_nowait()
             except Empty:
                 break
-        self._taken += len(batch)
+        self._taken += count
         return batch, item is not None
 
-    def _durable(self, records: Sequence[AccountingRecord]) -> bool:
+    def _durable(self, records: Sequence[AnyRecord]) -> bool:
         """While the database is known to be away, only draining asks it again: no NAS waits for its time-out."""
         if self._pause and self._journalled(records):
             return True
         return self._committed(records) or self._journalled(records)
 
-    def _committed(self, records: Sequence[AccountingRecord]) -> bool:
+    def _committed(self, records: Sequence[AnyRecord]) -> bool:
         try:
             self._apply(records)
         except _AWAY as error:
@@ -196,7 +208,7 @@ class GroupCommit(threading.Thread):
         faults.point(AFTER_COMMIT)
         return True
 
-    def _apply(self, records: Sequence[AccountingRecord]) -> None:
+    def _apply(self, records: Sequence[AnyRecord]) -> None:
         with self._db.write() as conn:
             noted = write(conn, records)
             faults.point(IN_TRANSACTION)
@@ -204,23 +216,24 @@ class GroupCommit(threading.Thread):
         if noted:
             self._new.put(noted)
 
-    def _journalled(self, records: Sequence[AccountingRecord]) -> bool:
+    def _journalled(self, records: Sequence[AnyRecord]) -> bool:
         try:
-            self._journal.append(records)
+            self._journal.append([record.whole() for record in records])
         except OSError as error:
             _log.error("accounting is not durable: no answers are sent", error=str(error))
             return False
         return True
 
-    def _one_by_one(self, batch: Sequence[tuple[AccountingRecord, Reply]]) -> None:
+    def _one_by_one(self, batch: Sequence[Submitted]) -> None:
         """One record that the database refuses must not silence the others."""
-        for record, reply in batch:
-            try:
-                durable = self._durable([record])
-            except Exception as error:
-                _log.error("an accounting record is refused", nas=record.nas, error=first_line(error))
-                durable = False
-            _answer(record, reply, durable)
+        for some in batch:
+            for number, record in enumerate(some.records):
+                try:
+                    durable = self._durable([record])
+                except Exception as error:
+                    _log.error("an accounting record is refused", nas=record.nas, error=first_line(error))
+                    durable = False
+                _answer(some, [number], durable)
 
     def _mark_away(self, error: Exception) -> None:
         self._pause = min(max(_RETRY, self._pause * 2), _RETRY_MOST)
@@ -228,12 +241,13 @@ class GroupCommit(threading.Thread):
         _log.warning("the database is away: accounting goes to the journal", error=first_line(error))
 
 
-def _answer(record: AccountingRecord, reply: Reply, durable: bool) -> None:
+def _answer(some: Submitted, numbers: Sequence[int], durable: bool) -> None:
     """An answer that cannot be given costs its NAS a retransmission, and never the thread."""
     try:
-        reply(durable)
+        some.settle(numbers, durable)
     except Exception as error:
-        _log.error("accounting could not be answered", nas=record.nas, error=first_line(error))
+        nas = some.records[numbers[0]].nas
+        _log.error("accounting could not be answered", nas=nas, error=first_line(error))
 
 
 _AWAY = (

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from aaa.accounting.arrays import ARRAY_OF, BOOL, BYTEA, DATE, INT4, INT8, MOMENT, TEXT, array
 from aaa.accounting.batch import Batch, Key
 from aaa.accounting.exchange import Statement, exchange
+from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import Session
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.usual import sorted_out, usual
@@ -116,8 +117,8 @@ _REPLAN = 2000
 
 
 def take(
-    conn: Connection, records: Sequence[AccountingRecord]
-) -> tuple[list[AccountingRecord], list[tuple[AccountingRecord, str]]]:
+    conn: Connection, records: Sequence[AnyRecord]
+) -> tuple[list[AccountingRecord], list[tuple[AnyRecord, str]]]:
     """Lock the NASes of these records until the transaction ends, and let the database take the usual ones itself.
 
     Returns the others, in their order (load their sessions, merge, save), and the Starts that were taken, each with the
@@ -129,7 +130,7 @@ def take(
     statements = [(one.statement, one.values) for one in asked]
     nases = {record.nas for record in records}
     _locked, *answers = _exchange(conn, [_locking(nases), *statements])
-    begun: list[tuple[AccountingRecord, str]] = []
+    begun: list[tuple[AnyRecord, str]] = []
     for one, answer in zip(asked, answers, strict=True):
         made, left = sorted_out(one, answer.get_value(0, 0))
         begun += made

@@ -9,11 +9,13 @@ from aaa.radius.packet import Packet
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
 KIND_NAMES = {START: "start", STOP: "stop", INTERIM: "interim", ON: "on", OFF: "off"}
-_CAUSES = {
+CAUSES = {
     1: "user-request", 2: "lost-carrier", 4: "idle-timeout", 5: "session-timeout", 6: "admin-reset",
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
 }  # fmt: skip
-_LONGEST_DELAY = 86400 * 7
+"""Acct-Terminate-Cause (RFC 2866 section 5.10) in our words."""
+LONGEST_DELAY = 86400 * 7
+"""Seconds of Acct-Delay-Time: more is a NAS's mistake."""
 
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,6 +63,10 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Whether its octets are its service's usage: what passes an AP's door is counted at the BNG behind it."""
         return self.nas != self.door
 
+    def whole(self) -> "AccountingRecord":
+        """The record itself: see `aaa.accounting.light`."""
+        return self
+
     @property
     def started(self) -> float:
         """When its session began, as far as this record tells."""
@@ -104,7 +110,7 @@ def record_of(
         nas,
         source,
         get(44, b""),
-        received - min(_integer(get(41)), _LONGEST_DELAY),
+        received - min(_integer(get(41)), LONGEST_DELAY),
         _integer(get(46)),
         _integer(get(42)),
         _integer(get(43)),
@@ -114,11 +120,11 @@ def record_of(
         clean(get(1)),
         clean(get(31)),
         _address4(get(8)),
-        _prefix(get(97)),
-        _prefix(get(123)),
+        prefix_of(get(97)),
+        prefix_of(get(123)),
         _integer(get(5)),
         clean(get(87)),
-        _CAUSES.get(_integer(get(49)), ""),
+        CAUSES.get(_integer(get(49)), ""),
         interim,
         _address6(get(168)),
         clean(get(50)),
@@ -138,8 +144,9 @@ def clean(value: bytes | None) -> str:
 
 def prefix_text(address: bytes, length: int) -> str:
     """An IPv6 prefix as we write it everywhere: bits beyond its length are zero (RFC 3162 section 2.3)."""
-    bits = int.from_bytes(address) >> 128 - length << 128 - length
-    return f"{socket.inet_ntop(socket.AF_INET6, bits.to_bytes(16))}/{length}"
+    if address[length >> 3 :].strip(b"\0"):
+        address = (int.from_bytes(address) >> 128 - length << 128 - length).to_bytes(16)
+    return f"{socket.inet_ntop(socket.AF_INET6, address)}/{length}"
 
 
 def _integer(value: bytes | None) -> int:
@@ -154,7 +161,8 @@ def _address6(value: bytes | None) -> str:
     return socket.inet_ntop(socket.AF_INET6, value) if value is not None and len(value) == 16 else ""
 
 
-def _prefix(value: bytes | None) -> str:
+def prefix_of(value: bytes | None) -> str:
+    """An attribute of RFC 3162 section 2.3 as text; "" for none, or a damaged one."""
     if value is None or not 2 <= len(value) <= 18 or value[1] > 128:
         return ""
     return prefix_text(value[2:].ljust(16, bytes(1)), value[1])

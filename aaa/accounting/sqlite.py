@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from aaa.accounting.batch import Batch, Key
+from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import Session
 from aaa.accounting.record import AccountingRecord
 
@@ -44,10 +45,10 @@ _CROWDED = (
 
 def take(
     conn: Connection,  # noqa: ARG001
-    records: Sequence[AccountingRecord],
-) -> tuple[list[AccountingRecord], list[tuple[AccountingRecord, str]]]:
+    records: Sequence[AnyRecord],
+) -> tuple[list[AccountingRecord], list[tuple[AnyRecord, str]]]:
     """SQLite is in this process: it gains nothing by merging itself, and takes none."""
-    return list(records), []
+    return [record.whole() for record in records], []
 
 
 def load(conn: Connection, keys: Sequence[Key]) -> list[Session]:

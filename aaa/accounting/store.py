@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting import postgres, sqlite
 from aaa.accounting.batch import Batch
+from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import Session
-from aaa.accounting.record import OFF, ON, AccountingRecord
+from aaa.accounting.record import OFF, ON
 from aaa.limits.noted import Noted
 from aaa.models import is_open, session
 from core.db import Database, DatabaseAway, place_of
@@ -25,12 +26,12 @@ _Place = tuple[datetime, str]
 _FIRST: _Place = (datetime.min.replace(tzinfo=UTC), "")
 
 
-def apply(conn: Connection, records: Sequence[AccountingRecord]) -> None:
+def apply(conn: Connection, records: Sequence[AnyRecord]) -> None:
     """Write the records in the caller's transaction, and settle who has one session more, or one less, now."""
     settle_crowds(conn, write(conn, records))
 
 
-def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
+def write(conn: Connection, records: Sequence[AnyRecord]) -> Noted:
     """Write the records in the caller's transaction; those of one session are taken in their order.
 
     Returns what limits have to know of it: `settle_crowds` with it, best after the commit, so that of two nodes that
@@ -40,12 +41,12 @@ def write(conn: Connection, records: Sequence[AccountingRecord]) -> Noted:
     batch = _written(conn, plain) if plain else Batch([])
     for record in records:
         if record.kind in (ON, OFF):
-            close_all(conn, record.nas, datetime.fromtimestamp(record.at, UTC))
+            close_all(conn, record.nas, datetime.fromtimestamp(record.whole().at, UTC))
     batch.noted.count(conn)
     return batch.noted
 
 
-def _written(conn: Connection, records: Sequence[AccountingRecord]) -> Batch:
+def _written(conn: Connection, records: Sequence[AnyRecord]) -> Batch:
     def merged(database: Any) -> Batch:
         rest, begun = database.take(conn, records)
         keys = sorted({(record.nas, record.session_id) for record in rest})

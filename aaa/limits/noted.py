@@ -12,6 +12,7 @@ from aaa.limits.limit import VOUCHER_ID
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from aaa.accounting.light import AnyRecord
     from aaa.accounting.merge import Session
     from aaa.accounting.record import AccountingRecord
 
@@ -45,7 +46,7 @@ class Noted:
         if record.metered and record.counts:
             self._meter(before, after, up, down)
 
-    def begun(self, record: "AccountingRecord", ref: str) -> None:
+    def begun(self, record: "AnyRecord", ref: str) -> None:
         """A Start made this session, of a service that is no voucher."""
         self._new.append(ref)
         self._rules[record.service] = Rule(record.most, record.reject, record.door)

@@ -21,10 +21,10 @@ class Latency(msgspec.Struct):
     powers: list[int] = msgspec.field(default_factory=lambda: [0] * 64)
     nanoseconds: int = 0
 
-    def add(self, nanoseconds: int) -> None:
-        """Count one answer."""
-        self.powers[(nanoseconds - 1).bit_length()] += 1
-        self.nanoseconds += nanoseconds
+    def add(self, nanoseconds: int, answers: int = 1) -> None:
+        """Count an answer, or several that took equally long."""
+        self.powers[(nanoseconds - 1).bit_length()] += answers
+        self.nanoseconds += nanoseconds * answers
 
     @property
     def counts(self) -> list[int]:

@@ -6,21 +6,24 @@ What came together goes the whole way together: a thread that wakes for every da
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
-from aaa.accounting.commit import GroupCommit, Reply
+from aaa.accounting.commit import GroupCommit, Submitted
+from aaa.accounting.light import AnyRecord
 from aaa.accounting.record import AccountingRecord
 from aaa.observe.worker import Watched
 from aaa.radius.answers import Answers
 from aaa.radius.deferred import Answer, Respond
 from aaa.radius.limits import Duplicates, Limits
-from aaa.radius.sockets import Source, receive_burst, send
+from aaa.radius.sockets import Source, receive_burst, send, send_all
 
 _MOST = 1000
 _BUSY = 16
 _LINGER = 0.01
 """Seconds that the kernel gathers under load, beside the commit that runs meanwhile."""
+_Waiting = tuple[bytes, tuple[Source, bytes]]
+"""Header of a request whose record is on its way, and (source, reply)."""
 
 
 class Accounts:
@@ -37,10 +40,8 @@ class Accounts:
         """Until stopped."""
         while not stop.is_set():
             burst = receive_burst(self._port, _MOST)
-            begun = time.perf_counter_ns()
-            taken = [self._read(datagram, source, begun) for datagram, source in burst]
-            if some := [one for one in taken if one is not None]:
-                self._commit.submit_all(some)
+            if burst:
+                self._take(burst)
             if len(burst) >= _BUSY:
                 time.sleep(_LINGER)
 
@@ -51,46 +52,78 @@ class Accounts:
         def settle(durable: bool) -> None:
             respond(answer if durable else None)
             if durable:
-                self._tell(record, begun)
+                self._tell([record], begun)
 
-        self._commit.submit(record, _through(answer, settle))
+        self._commit.submit(record, answer.through(settle) if answer.through else settle)
 
-    def _read(self, datagram: bytes, source: Source, begun: int) -> tuple[AccountingRecord, Reply] | None:
-        """The record to make durable, and what then answers it; None when there is nothing to wait for."""
-        header = datagram[1:2] + datagram[4:20]
-        known = self._duplicates.get(header, source)
-        if known is not None:
-            self._watched.repeated += 1
-            send(self._port, known, source)
+    def _take(self, burst: Sequence[tuple[bytes, Source]]) -> None:
+        """Answer what needs no record, and hand the records on to the commit."""
+        begun, received = time.perf_counter_ns(), time.time()
+        known, lightly, pending = self._duplicates.get, self._answers.lightly, self._duplicates.put
+        records: list[AnyRecord] = []
+        waiting: list[_Waiting] = []
+        try:
+            for datagram, source in burst:
+                header = datagram[:20]
+                reply = known(header, source)
+                if reply is not None:
+                    self._watched.repeated += 1
+                    send(self._port, reply, source)
+                    continue
+                read = lightly(datagram, source[0], received) or self._carefully(datagram, source, begun)
+                if read is not None:
+                    pending(header, source, Duplicates.PENDING)
+                    records.append(read[0])
+                    waiting.append((header, (source, read[1])))
+        finally:  # a mistake of ours over one datagram must not keep those before it from being answered
+            if records:
+                self._commit.submit_all(Submitted(records, partial(self._settle, records, waiting, begun)))
+
+    def _carefully(self, datagram: bytes, source: Source, begun: int) -> tuple[AnyRecord, bytes] | None:
+        """A record and its reply; None when it is dropped, answered, or waits on its own for another server's spool."""
+        record, answer = self._answers.accounting(datagram, source[0]) or (None, None)
+        if record is None or answer is None:
+            if answer is not None:
+                send(self._port, answer.reply, source)
             return None
-        read = self._answers.accounting(datagram, source[0])
-        if read is None:
-            return None
-        record, answer = read
-        if record is None:
-            send(self._port, answer.reply, source)
-            return None
+        if answer.through is None:
+            return record, answer.reply
+        header = datagram[:20]
         self._duplicates.put(header, source, Duplicates.PENDING)
-        return record, _through(answer, partial(self._settle, header, source, record, answer.reply, begun))
+        settle = partial(self._answer, [record], [(header, (source, answer.reply))], begun)
+        self._commit.submit(record, answer.through(settle))
+        return None
 
     def _settle(
-        self, header: bytes, source: Source, record: AccountingRecord, reply: bytes, begun: int, durable: bool
+        self,
+        records: Sequence[AnyRecord],
+        waiting: Sequence[_Waiting],
+        begun: int,
+        numbers: Sequence[int],
+        durable: bool,
     ) -> None:
-        """Answer a durable record; forget one that is not, so that its retransmission is a new chance."""
-        if not durable:
-            self._duplicates.forget(header, source)
-            return
-        self._duplicates.put(header, source, reply)
-        send(self._port, reply, source)
-        self._tell(record, begun)
+        if len(numbers) < len(records):
+            records, waiting = (
+                [records[number] for number in numbers],
+                [waiting[number] for number in numbers],
+            )
+        self._answer(records, waiting, begun, durable)
 
-    def _tell(self, record: AccountingRecord, begun: int) -> None:
+    def _answer(
+        self, records: Sequence[AnyRecord], waiting: Sequence[_Waiting], begun: int, durable: bool
+    ) -> None:
+        """Answer durable records; forget those that are not, so that a retransmission is a new chance."""
+        if durable:
+            self._duplicates.put_all(waiting)
+            send_all(self._port, [answer for _header, answer in waiting])
+            self._tell(records, begun)
+        else:
+            for header, (source, _reply) in waiting:
+                self._duplicates.forget(header, source)
+
+    def _tell(self, records: Sequence[AnyRecord], begun: int) -> None:
         took = time.perf_counter_ns() - begun
-        self._took(took)
+        self._took(took, len(records))
         if self._watched.is_tailed:
-            self._watched.recorded(record, took)
-
-
-def _through(answer: Answer, settle: Callable[[bool], None]) -> Reply:
-    """Where another server is to know of a record: through its spool first."""
-    return answer.through(settle) if answer.through else settle
+            for record in records:
+                self._watched.recorded(record.whole(), took)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from aaa.accounting.layout import Layouts
+from aaa.accounting.light import Light, light_of
 from aaa.accounting.quick import read_quickly as read_account
 from aaa.accounting.quick import signer
 from aaa.accounting.record import KIND_NAMES, OFF, ON, START, AccountingRecord, read_record, record_of
@@ -34,6 +36,7 @@ from aaa.view.records import (
     mac_key,
     read_class,
     service_key,
+    split_class,
     voucher_key,
 )
 
@@ -44,6 +47,8 @@ the nanoseconds that it took (0 where nobody measured).
 """
 _PROXY = wire.PROXY_STATE
 _WANTS = 10_000
+_GONE = "gone"
+_VOUCHER = VOUCHER_ID.encode()
 _BODY = wire.MAX_LENGTH - 38
 
 
@@ -63,6 +68,7 @@ class Answers:
         self.methods: Mapping[str, Handler] = {}
         """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
+        self._layouts = Layouts()
         self._wants: dict[bytes, Wanted | None] = {}
         self.dropped: Counter[str] = Counter()
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -121,6 +127,33 @@ class Answers:
         except Dropped as drop:
             self.dropped[str(drop)] += 1
             return None
+
+    def lightly(self, datagram: bytes, source: str, received: float) -> tuple[Light, bytes] | None:
+        """The short way of a usual record of our Class: itself, and the reply that may go when it is durable. It only
+        says yes; None leaves it to `accounting`, which reads the same record out of it and gives the same reply.
+        """
+        nas, found = self._nases.at(source), self._layouts.find(datagram)
+        if nas is None or found is None:
+            return None
+        layout, told = found
+        status, value, login = layout.whose(told)
+        owner = split_class(value)
+        if owner is None or not (self._elsewhere is None or self._elsewhere.keeps(login, nas)):
+            return None
+        service, policy = owner
+        wanted = self._wants_of(b"s:" + service)
+        if not _is_usual(wanted) or service.startswith(_VOUCHER):
+            return None
+        secret = signer(datagram, layout.ma_at, nas.secrets)
+        if secret is None:
+            return None
+        whose = (service, policy, wanted.policy_hash if wanted is not None else _GONE)
+        light = light_of(datagram, layout, told, status, nas.device, nas.source, received, whose, nas.interim)
+        if light is None:
+            return None
+        self.records[nas.device, KIND_NAMES[light.kind]] += 1
+        asked, sign = datagram[4:20], layout.ma_at > 0
+        return light, wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], asked, secret, b"", sign)
 
     def accounting(self, datagram: bytes, source: str) -> tuple[AccountingRecord | None, Answer] | None:
         """Read what came to the accounting port: the record to make durable first (None for Status-Server), and
@@ -235,6 +268,7 @@ class Answers:
         record = record_of(found, nas.device, nas.source, time.time(), whose, nas.interim)
         if record is None or (self._elsewhere is not None and self._elsewhere.concerns(record.login, nas)):
             return None
+        self._layouts.learn(datagram)
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
         reply = wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], datagram[4:20], secret, b"", ma_at > 0)
         return _noting(record, b"", service, wanted), Answer(reply)
@@ -266,7 +300,10 @@ class Answers:
 
     def _wanted(self, service: str) -> Wanted | None:
         """What the view wants of a service's sessions, or None."""
-        raw = self._view.lookup(service_key(service)) if service else None
+        return self._wants_of(service_key(service)) if service else None
+
+    def _wants_of(self, key: bytes) -> Wanted | None:
+        raw = self._view.lookup(key)
         if raw is None:
             return None
         known = self._wants.get(raw)  # services of one plan have the same record
@@ -309,19 +346,23 @@ class Answers:
         raise Dropped("wrong-message-authenticator")
 
 
+def _is_usual(wanted: Wanted | None) -> bool:
+    """Whether limits have nothing to know of its sessions but their number of one."""
+    return wanted is None or (
+        wanted.limit == 1 and wanted.over == "replace" and not (wanted.metered or wanted.door)
+    )
+
+
 def _hash_of(service: str, wanted: Wanted | None) -> str:
     """The policy that the view wants; "gone" for a service that it does not have, "" for none."""
-    return wanted.policy_hash if wanted is not None else "gone" if service else ""
+    return wanted.policy_hash if wanted is not None else _GONE if service else ""
 
 
 def _noting(
     record: AccountingRecord, circuit: bytes, service: str, wanted: Wanted | None
 ) -> AccountingRecord:
     """The record with what only some need: the service of a NAS that loses Class, where a session begins, limits."""
-    usual = wanted is None or (
-        wanted.limit == 1 and wanted.over == "replace" and not (wanted.metered or wanted.door)
-    )
-    if service == record.service and not circuit and usual and not service.startswith(VOUCHER_ID):
+    if service == record.service and not circuit and _is_usual(wanted) and not service.startswith(VOUCHER_ID):
         return record
     return msgspec.structs.replace(
         record,

@@ -28,6 +28,7 @@ from core.db import Database
 from core.settings import Settings
 
 Settle = Callable[[bool], None]
+_OLD = OLD.encode()
 _TOLD = (
     "forwarded",
     "answered",
@@ -73,6 +74,10 @@ class Elsewhere:
         """Whether it is beyond doubt that nobody else answers this login."""
         _user, at, realm = login.rpartition(b"@")
         return not nas.moving and (not at or self.routes.has_none(realm))
+
+    def keeps(self, login: bytes, nas: NasEntry) -> bool:
+        """Whether it is beyond doubt that nobody else is to know of this login's accounting."""
+        return self.routes.has_none(_OLD) and self.is_ours(login, nas)
 
     def concerns(self, login: str, nas: NasEntry) -> bool:
         """Whether another server is to know of this login's accounting."""

@@ -1,11 +1,15 @@
 """Limits of the server: how long a refusal waits, how often a login may fail, how long a reply is remembered."""
 
 from collections import deque
+from collections.abc import Iterable
 from time import monotonic
+from typing import Any, TypeVar
 
 import msgspec
 
 from core import clock
+
+_Source = TypeVar("_Source")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -69,7 +73,7 @@ class Duplicates:
         self._span, self._most = limits.remember, limits.most
         self._young: dict[bytes, tuple[object, bytes]] = {}
         self._old: dict[bytes, tuple[object, bytes]] = {}
-        self._sources: dict[object, object] = {}
+        self._sources: dict[Any, Any] = {}
         """One object for each: a reply that remembers its own takes half as much again."""
         self._turned = clock.monotonic()
 
@@ -86,12 +90,21 @@ class Duplicates:
             held = self._young.setdefault(header, held)  # its answer may have come at this very moment
         return held[1]
 
-    def put(self, header: bytes, source: object, reply: bytes) -> None:
-        """Remember a reply for at least `remember` seconds."""
+    def put(self, header: bytes, source: _Source, reply: bytes) -> _Source:
+        """Remember a reply for at least `remember` seconds. Returns the one object that stands for the source."""
         now = monotonic()
         if now - self._turned > self._span or len(self._young) >= self._most:
-            self._old, self._young, self._turned, self._sources = self._young, {}, now, {}
-        self._young[header] = self._sources.setdefault(source, source), reply
+            self._turn(now)
+        held = self._sources.setdefault(source, source)
+        self._young[header] = held, reply
+        return held
+
+    def put_all(self, answered: Iterable[tuple[bytes, tuple[object, bytes]]]) -> None:
+        """The same of many: header, and (source as of `put`, reply)."""
+        now = monotonic()
+        if now - self._turned > self._span or len(self._young) >= self._most:
+            self._turn(now)
+        self._young.update(answered)
 
     def forget(self, header: bytes, source: object) -> None:
         """The request was not answered: its retransmission is a new chance."""
@@ -99,3 +112,6 @@ class Duplicates:
             held = generation.get(header)
             if held is not None and held[0] == source:
                 generation.pop(header, None)
+
+    def _turn(self, now: float) -> None:
+        self._old, self._young, self._turned, self._sources = self._young, {}, now, {}

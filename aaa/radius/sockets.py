@@ -3,7 +3,7 @@
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -81,6 +81,16 @@ def send(port: socket.socket, reply: bytes, source: Source) -> None:
         port.sendto(reply, source)
     except OSError as error:
         _log.warning("a reply could not be sent", peer=source[0], error=str(error))
+
+
+def send_all(port: socket.socket, replies: Iterable[tuple[Source, bytes]]) -> None:
+    """Send replies (none of them PENDING); a vanished peer is nothing."""
+    sendto = port.sendto
+    for source, reply in replies:
+        try:
+            sendto(reply, source)
+        except OSError as error:
+            _log.warning("a reply could not be sent", peer=source[0], error=str(error))
 
 
 @contextmanager

@@ -198,5 +198,11 @@ def class_of(service: str, policy_hash: str) -> bytes:
 
 def read_class(value: bytes) -> tuple[str, str] | None:
     """(service, policy hash) of a Class value of ours; None for anybody else's, or one that was tampered with."""
+    found = split_class(value)
+    return None if found is None else (found[0].decode(), found[1].decode())
+
+
+def split_class(value: bytes) -> tuple[bytes, bytes] | None:
+    """The same as octets."""
     found = _CLASS.fullmatch(value)
-    return None if found is None else (found[2].decode(), found[1].decode())
+    return None if found is None else (found[2], found[1])

@@ -3,7 +3,6 @@
 import fcntl
 import random
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from aaa.accounting import store
-from aaa.accounting.commit import GroupCommit
+from aaa.accounting.commit import GroupCommit, Submitted
 from aaa.accounting.journal import Journal
 from aaa.accounting.merge import merge
 from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecord
@@ -220,11 +219,12 @@ def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_pa
     commit = Refusing(database, Journal(tmp_path))
     answers: dict[bytes, bool] = {}
     names = [b"1", b"2", b"3"]
-    batch = [
-        (record(START, session_id=name, service=f"S-{name.decode()}"), partial(answers.__setitem__, name))
-        for name in names
-    ]
-    commit.settle(batch)
+    records = [record(START, session_id=name, service=f"S-{name.decode()}") for name in names]
+
+    def settle(numbers, durable):
+        answers.update({names[number]: durable for number in numbers})
+
+    commit.settle([Submitted(records, settle)])
     assert answers == {b"1": True, b"2": False, b"3": True}
     journal = Journal(tmp_path)
     journal.append([record(START, session_id=name, service="S-9") for name in (b"4", b"2", b"5")])

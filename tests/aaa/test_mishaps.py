@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from aaa.accounting.commit import Submitted
 from aaa.accounting.record import START
 from aaa.eap import avp
 from aaa.eap.inner import Inner
@@ -14,16 +15,18 @@ from aaa.eap.message import IDENTITY, RESPONSE, Eap
 from aaa.eap.resume import Resumable
 from aaa.eap.ttls import TtlsPhase
 from aaa.proxy.shadow import Shadow
+from aaa.radius import packet as wire
 from aaa.radius.authenticate import Verdict
 from aaa.radius.chores import Chores
 from aaa.radius.deferred import Answer, Ask, Deferred
 from aaa.radius.nases import NasEntry
-from aaa.radius.packet import MAX_LENGTH, Packet
+from aaa.radius.packet import MAX_LENGTH, Packet, pair
 from aaa.radius.refusals import Refusals, last_refusals
 from aaa.radius.request import asked_of
 from aaa.radius.worker import _MOST_DEFERRED
 from cli.commands import radius
 from core.errors import first_line
+from tests.aaa.network import SECRET
 from tests.aaa.test_accounting import record
 
 NAS = NasEntry("bng1", "127.0.0.1", "mikrotik", (b"x",), True, False, 3799, 500, 300)
@@ -73,26 +76,56 @@ def test_an_answer_that_cannot_be_given_does_not_end_the_commit(server):
     commit = server.worker.commit
     settled: list[bool] = []
 
-    def raises(_durable):
+    def raises(_numbers, _durable):
         raise RuntimeError("no way back")
 
-    commit.settle([(record(START), raises), (record(START, session_id=b"0002"), settled.append)])
+    def settles(numbers, durable):
+        settled.extend([durable] * len(numbers))
+
+    second = record(START, session_id=b"0002")
+    commit.settle([Submitted([record(START)], raises), Submitted([second], settles)])
     assert settled == [True]
 
 
 def test_a_thread_that_stumbles_goes_on(server, nas, monkeypatch):
     """A mistake of ours in the answering thread costs the packet at hand: the next one is answered."""
     worker, once = server.worker, [True]
-    right = worker.answers.access
+    right = worker.answers.plainly
 
     def stumbles(datagram, source):
         if once.pop() if once else False:
             raise KeyError("a mistake of ours")
         return right(datagram, source)
 
-    monkeypatch.setattr(worker.answers, "access", stumbles)
+    monkeypatch.setattr(worker.answers, "plainly", stumbles)
     assert nas().login("s1@example.net", "pw-1").accepted
     assert not once
+
+
+def test_a_datagram_over_which_we_stumble_costs_no_other_its_record(server, monkeypatch):
+    """Those before it in the burst go on to their commit; it is answered when it comes again."""
+    worker = server.worker
+    came: list[bytes] = []
+    submitted: list[Submitted] = []
+    right = worker.answers.accounting
+
+    def stumbles(datagram, source):
+        came.append(datagram)
+        if len(came) == 2:
+            raise KeyError("a mistake of ours")
+        return right(datagram, source)
+
+    monkeypatch.setattr(worker.answers, "accounting", stumbles)
+    monkeypatch.setattr(worker.commit, "submit_all", submitted.append)
+    source = ("127.0.0.1", 9)
+    burst = [
+        (wire.request(4, 1, SECRET, pair(40, bytes((0, 0, 0, 1))) + pair(44, name)), source)
+        for name in (b"1", b"2")
+    ]
+    with pytest.raises(KeyError):
+        worker._accounts._take(burst)
+    worker._accounts._take(burst)
+    assert [[one.session_id for one in some.records] for some in submitted] == [[b"1"], [b"2"]]
 
 
 def test_requests_that_wait_for_a_handler_have_an_end(server):

@@ -1,0 +1,184 @@
+"""A usual record as it came: what PostgreSQL's arrays want of it is copied from its octets, and nothing else is read.
+
+`whole` makes the AccountingRecord when somebody needs that: the merge, the journal, a listener. A test holds the cells
+against those of that record.
+"""
+
+import socket
+from functools import lru_cache
+from typing import ClassVar
+
+import msgspec
+
+from aaa.accounting.arrays import EMPTY, FALSE, TRUE, cell, moment_cell
+from aaa.accounting.layout import Layout, Told
+from aaa.accounting.quick import read_quickly
+from aaa.accounting.record import (
+    CAUSES,
+    INTERIM,
+    LONGEST_DELAY,
+    START,
+    STOP,
+    AccountingRecord,
+    prefix_of,
+    record_of,
+)
+
+_SIZES = [size.to_bytes(4) for size in range(256)]
+_EIGHT = _SIZES[8]
+_LONG = _EIGHT + bytes(4)
+_ZERO = bytes(4)
+_KINDS = {kind.to_bytes(4): kind for kind in (START, INTERIM, STOP)}
+_CAUSES = {number.to_bytes(4): cell(cause.encode()) for number, cause in CAUSES.items()}
+
+Whose = tuple[bytes, bytes, str]
+"""Service and policy hash of a Class, and the hash of the policy that the view wants."""
+
+
+class Light(msgspec.Struct, frozen=True, gc=False):
+    """An Interim, Stop or Start of a known service without quota or door, that tells of nothing rare. `cells` are those
+    of its statement (`COUNTED`, `BEGUN` of aaa.accounting.usual).
+    """
+
+    kind: int
+    nas: str
+    session_id: bytes
+    cells: tuple[bytes, ...]
+    datagram: bytes
+    source: str
+    received: float
+    whose: Whose
+    interim: int
+    most: ClassVar[int] = 1
+    reject: ClassVar[bool] = False
+    door: ClassVar[str] = ""
+
+    @property
+    def service(self) -> str:
+        """Whose session it is."""
+        return self.whose[0].decode()
+
+    def whole(self) -> AccountingRecord:
+        """The record that the packet is."""
+        quick = read_quickly(self.datagram)
+        assert quick is not None
+        service, policy, wanted = self.whose
+        whose = (service.decode(), policy.decode(), wanted)
+        record = record_of(quick[0], self.nas, self.source, self.received, whose, self.interim)
+        assert record is not None
+        return record
+
+
+AnyRecord = AccountingRecord | Light
+
+
+def light_of(
+    datagram: bytes,
+    layout: Layout,
+    told: Told,
+    status: bytes,
+    nas: str,
+    source: str,
+    received: float,
+    whose: Whose,
+    interim: int,
+) -> Light | None:
+    """What a packet unpacks to by its layout; `status` is Acct-Status-Type. None when it is not plain enough."""
+    kind = _KINDS.get(status)
+    if kind is None:
+        return None
+    found = (
+        _begun(layout, told, nas, source, received, whose, interim)
+        if kind == START
+        else _counted(layout, told, nas, source, received, whose)
+    )
+    if found is None:
+        return None
+    return Light(kind, nas, found[0], found[1], datagram, source, received, whose, interim)
+
+
+def _counted(
+    layout: Layout, told: Told, nas: str, source: str, received: float, whose: Whose
+) -> tuple[bytes, tuple[bytes, ...]] | None:
+    if layout.counted is None:
+        return None
+    name, delay, four, framed, delegated, six, lasted, up, down, up_giga, down_giga, cause = layout.counted(
+        told
+    )
+    if up_giga[0] or down_giga[0]:  # more than `merge` takes for possible
+        return None
+    service, _policy, wanted = whose
+    return name, (
+        _text(nas),
+        _SIZES[len(name)] + name,
+        _moment(received, delay),
+        _LONG + lasted,
+        _EIGHT + up_giga + up,
+        _EIGHT + down_giga + down,
+        _SIZES[len(service)] + service,
+        _text(wanted),
+        _text(source),
+        _CAUSES.get(cause, EMPTY),
+        _address4(four) if four else EMPTY,
+        _prefix(framed) if framed else EMPTY,
+        _prefix(delegated) if delegated else EMPTY,
+        _address6(six) if six else EMPTY,
+        TRUE,
+    )
+
+
+def _begun(
+    layout: Layout, told: Told, nas: str, source: str, received: float, whose: Whose, interim: int
+) -> tuple[bytes, tuple[bytes, ...]] | None:
+    if layout.begun is None:
+        return None
+    name, delay, four, framed, delegated, six, *numbers, login, calling, port, port_id = layout.begun(told)
+    texts = login + calling + port_id
+    if b"".join(numbers).strip(b"\0") or not texts.isascii() or b"\0" in texts:
+        return None
+    service, policy, wanted = whose
+    return name, (
+        _text(nas),
+        _SIZES[len(name)] + name,
+        _moment(received, delay),
+        _SIZES[len(service)] + service,
+        _SIZES[len(policy)] + policy,
+        TRUE if wanted and wanted.encode() != policy else FALSE,
+        _text(source),
+        _SIZES[len(login)] + login,
+        _SIZES[len(calling)] + calling,
+        _address4(four) if four else EMPTY,
+        _prefix(framed) if framed else EMPTY,
+        _prefix(delegated) if delegated else EMPTY,
+        _LONG + (port or _ZERO),
+        _SIZES[len(port_id)] + port_id,
+        TRUE if layout.gigawords else FALSE,
+        _SIZES[4] + interim.to_bytes(4),
+        _address6(six) if six else EMPTY,
+        EMPTY,
+        EMPTY,
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _text(value: str) -> bytes:
+    """Of few values: NASes, policies."""
+    return cell(value.encode())
+
+
+@lru_cache(maxsize=100)
+def _moment(received: float, delay: bytes) -> bytes:
+    """One for a burst."""
+    return moment_cell(received - min(int.from_bytes(delay), LONGEST_DELAY))
+
+
+def _address4(value: bytes) -> bytes:
+    return cell(socket.inet_ntoa(value).encode())
+
+
+def _address6(value: bytes) -> bytes:
+    return cell(socket.inet_ntop(socket.AF_INET6, value).encode())
+
+
+def _prefix(value: bytes) -> bytes:
+    return cell(prefix_of(value).encode())
