@@ -10,14 +10,19 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 26 characters that sort by creation time (48 bits of ms, 80 random bits; ULID layout)."""
-    return new_ids(prefix, 1)[0]
+    return f"{prefix}_{_text(time.time_ns() // 1_000_000, 40)}{_random(70)}"
 
 
 def new_ids(prefix: str, count: int) -> list[str]:
-    """Several of one moment."""
+    """Several of one moment, in order: of each 1024 the last ten bits count, and are not random."""
     moment = f"{prefix}_{_text(time.time_ns() // 1_000_000, 40)}"
-    random = os.urandom(10 * count)
-    return [moment + _text(int.from_bytes(random[at : at + 10]), 70) for at in range(0, len(random), 10)]
+    begun = sorted(moment + _random(60) for _ in range(0, count, len(_PAIRS)))
+    return [one + last for one in begun for last in _PAIRS][:count]
+
+
+def _random(top: int) -> str:
+    """The same of random bits."""
+    return _text(int.from_bytes(os.urandom(10)) >> 70 - top, top)
 
 
 def _text(value: int, top: int) -> str:

@@ -4,9 +4,9 @@
 against those of that record.
 """
 
-import socket
 from functools import lru_cache
-from typing import ClassVar
+from socket import AF_INET6, inet_ntoa, inet_ntop
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ from aaa.accounting.record import (
     prefix_of,
     record_of,
 )
+
+if TYPE_CHECKING:
+    from aaa.radius.nases import NasEntry
 
 _SIZES = [size.to_bytes(4) for size in range(256)]
 _EIGHT = _SIZES[8]
@@ -73,32 +76,25 @@ AnyRecord = AccountingRecord | Light
 
 
 def light_of(
-    datagram: bytes,
-    layout: Layout,
-    told: Told,
-    status: bytes,
-    nas: str,
-    source: str,
-    received: float,
-    whose: Whose,
-    interim: int,
+    datagram: bytes, layout: Layout, told: Told, status: bytes, nas: "NasEntry", received: float, whose: Whose
 ) -> Light | None:
-    """What a packet unpacks to by its layout; `status` is Acct-Status-Type. None when it is not plain enough."""
+    """What a packet of a NAS unpacks to by its layout; `status` is Acct-Status-Type. None: it is not plain enough."""
     kind = _KINDS.get(status)
     if kind is None:
         return None
-    found = (
-        _begun(layout, told, nas, source, received, whose, interim)
+    made = (
+        _begun(layout, told, nas, received, whose)
         if kind == START
-        else _counted(layout, told, nas, source, received, whose)
+        else _counted(layout, told, nas, received, whose)
     )
-    if found is None:
+    if made is None:
         return None
-    return Light(kind, nas, found[0], found[1], datagram, source, received, whose, interim)
+    name, cells = made
+    return Light(kind, nas.device, name, cells, datagram, nas.source, received, whose, nas.interim)
 
 
 def _counted(
-    layout: Layout, told: Told, nas: str, source: str, received: float, whose: Whose
+    layout: Layout, told: Told, nas: "NasEntry", received: float, whose: Whose
 ) -> tuple[bytes, tuple[bytes, ...]] | None:
     if layout.counted is None:
         return None
@@ -107,17 +103,17 @@ def _counted(
     )
     if up_giga[0] or down_giga[0]:  # more than `merge` takes for possible
         return None
-    service, _policy, wanted = whose
+    service = whose[0]
     return name, (
-        _text(nas),
+        _text(nas.device),
         _SIZES[len(name)] + name,
         _moment(received, delay),
         _LONG + lasted,
         _EIGHT + up_giga + up,
         _EIGHT + down_giga + down,
         _SIZES[len(service)] + service,
-        _text(wanted),
-        _text(source),
+        _text(whose[2]),
+        _text(nas.source),
         _CAUSES.get(cause, EMPTY),
         _address4(four) if four else EMPTY,
         _prefix(framed) if framed else EMPTY,
@@ -128,7 +124,7 @@ def _counted(
 
 
 def _begun(
-    layout: Layout, told: Told, nas: str, source: str, received: float, whose: Whose, interim: int
+    layout: Layout, told: Told, nas: "NasEntry", received: float, whose: Whose
 ) -> tuple[bytes, tuple[bytes, ...]] | None:
     if layout.begun is None:
         return None
@@ -138,13 +134,13 @@ def _begun(
         return None
     service, policy, wanted = whose
     return name, (
-        _text(nas),
+        _text(nas.device),
         _SIZES[len(name)] + name,
         _moment(received, delay),
         _SIZES[len(service)] + service,
         _SIZES[len(policy)] + policy,
         TRUE if wanted and wanted.encode() != policy else FALSE,
-        _text(source),
+        _text(nas.source),
         _SIZES[len(login)] + login,
         _SIZES[len(calling)] + calling,
         _address4(four) if four else EMPTY,
@@ -153,7 +149,7 @@ def _begun(
         _LONG + (port or _ZERO),
         _SIZES[len(port_id)] + port_id,
         TRUE if layout.gigawords else FALSE,
-        _SIZES[4] + interim.to_bytes(4),
+        _SIZES[4] + nas.interim.to_bytes(4),
         _address6(six) if six else EMPTY,
         EMPTY,
         EMPTY,
@@ -173,12 +169,14 @@ def _moment(received: float, delay: bytes) -> bytes:
 
 
 def _address4(value: bytes) -> bytes:
-    return cell(socket.inet_ntoa(value).encode())
+    text = inet_ntoa(value).encode()
+    return _SIZES[len(text)] + text
 
 
 def _address6(value: bytes) -> bytes:
-    return cell(socket.inet_ntop(socket.AF_INET6, value).encode())
+    return cell(inet_ntop(AF_INET6, value).encode())
 
 
 def _prefix(value: bytes) -> bytes:
-    return cell(prefix_of(value).encode())
+    text = prefix_of(value).encode()
+    return _SIZES[len(text)] + text

@@ -103,9 +103,9 @@ _USAGE = Statement(
 _CROWDED = Statement(
     "acct_crowded",
     "SELECT k.service FROM unnest($1) AS k(service) WHERE "
-    "(SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) FROM "
-    "(SELECT multi_session_id, session_ref FROM session WHERE session.service = k.service "
-    "AND state || '' = 'open' OFFSET 0) AS s) > 1",
+    "(SELECT min(bundle) < max(bundle) FROM "
+    "(SELECT coalesce(nullif(multi_session_id, ''), session_ref) AS bundle FROM session "
+    "WHERE session.service = k.service AND state || '' = 'open' OFFSET 0) AS s)",
     (ARRAY_OF[TEXT],),
 )
 

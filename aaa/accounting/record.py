@@ -165,7 +165,7 @@ def prefix_of(value: bytes | None) -> str:
     """An attribute of RFC 3162 section 2.3 as text; "" for none, or a damaged one."""
     if value is None or not 2 <= len(value) <= 18 or value[1] > 128:
         return ""
-    return prefix_text(value[2:].ljust(16, bytes(1)), value[1])
+    return prefix_text(value[2:].ljust(16, b"\0"), value[1])
 
 
 def _port_range(value: bytes | None) -> tuple[str, int, int]:

@@ -148,7 +148,7 @@ class Answers:
         if secret is None:
             return None
         whose = (service, policy, wanted.policy_hash if wanted is not None else _GONE)
-        light = light_of(datagram, layout, told, status, nas.device, nas.source, received, whose, nas.interim)
+        light = light_of(datagram, layout, told, status, nas, received, whose)
         if light is None:
             return None
         self.records[nas.device, KIND_NAMES[light.kind]] += 1

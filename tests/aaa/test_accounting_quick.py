@@ -7,16 +7,20 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aaa.accounting import postgres
 from aaa.accounting.arrays import MOMENT, array, column, moment_cell
+from aaa.accounting.commit import GroupCommit
+from aaa.accounting.journal import Journal
 from aaa.accounting.layout import Layouts
 from aaa.accounting.merge import merge
-from aaa.accounting.record import INTERIM, OFF, ON, START, STOP
+from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecord
 from aaa.accounting.store import session_of
 from aaa.accounting.usual import cells_of, is_usual
+from aaa.models import session
 from aaa.radius import packet as wire
 from aaa.radius.deferred import Answer
 from aaa.radius.digests import md5_of
@@ -27,6 +31,7 @@ from tests.aaa.network import SECRET
 from tests.aaa.test_accounting import NOON, record, stored, usage, write
 
 ANSWERS = Three().answers
+DAY = "2025-11-20"
 SAID = ("kind", "nas", "session_id", "service", "most", "reject", "door")
 
 
@@ -243,3 +248,60 @@ def test_postgresql_says_which_starts_it_left(database):
     assert [one for one, _ref in begun] == [some[0], some[2]]
     refs = {ref for _one, ref in begun}
     assert refs == {row.session_ref for row in stored(database) if row.acct_session_id != b"2"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_an_older_session_of_an_id_is_left_to_the_careful_way(database):
+    """However it came to be open beside a younger one of its NAS; one of another NAS is no reason."""
+    older, younger = record(START, at=NOON - 4000), record(START)
+    write(
+        database, older, younger, record(START, nas="bng0", session_id=b"0002", at=NOON + 500, service="S-2")
+    )
+    with database.write() as conn:
+        conn.execute(sa.update(session).values(state="open", inferred=False, stopped_at=None))
+    late, now = record(INTERIM, at=NOON - 3940, session_time=60), record(INTERIM, 60)
+    with database.write() as conn:
+        conn.begin() if not conn.in_transaction() else None
+        assert postgres.take(conn, [late]) == ([late], [])
+        assert postgres.take(conn, [now]) == ([], [])
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_one_service_of_several_sessions_has_one_sum_a_day(database):
+    """In one batch, on a day that is new, and again on the day that is there; a door's octets are not counted."""
+    names = [b"1", b"2", b"3"]
+    write(database, *[record(START, session_id=name, nas=f"bng{name.decode()}", most=3) for name in names])
+    for step in (1, 2):
+        some = [
+            record(INTERIM, 60 * step, 5 * step, 6, session_id=name, nas=f"bng{name.decode()}", door="bng3")
+            for name in names
+        ]
+        with database.write() as conn:
+            conn.begin() if not conn.in_transaction() else None
+            assert postgres.take(conn, some) == ([], [])
+    assert usage(database) == {("S-1", DAY): (20, 12)}
+
+
+def test_a_light_record_is_stored_as_the_record_that_it_is(database, tmp_path):
+    """By either database; and the journal keeps the whole record."""
+    lights = []
+    for kind in (START, INTERIM, STOP):
+        ANSWERS.accounting(bare(told(kind)), SOURCES[0])  # teaches the layout
+        read = ANSWERS.lightly(bare(told(kind)), SOURCES[0], NOON + kind * 60)
+        assert read is not None
+        lights.append(read[0])
+    commit = GroupCommit(database, Journal(tmp_path))
+    for light in lights:
+        write(database, light)
+    [stops] = stored(database)
+    ours = {**stops._mapping, "session_ref": ""}
+    with database.write() as conn:
+        conn.execute(sa.delete(session))
+    for light in lights:
+        write(database, light.whole())
+    assert [{**row._mapping, "session_ref": ""} for row in stored(database)] == [ours]
+    assert usage(database) == {("S-1", DAY): (2 * ((1 << 32) + 7), 2 * ((2 << 32) + 8))}
+    assert commit._journalled(lights)
+    kept: list[AccountingRecord] = []
+    assert commit._journal.drain(kept.extend) == 3
+    assert kept == [light.whole() for light in lights]

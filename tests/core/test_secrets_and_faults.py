@@ -93,6 +93,10 @@ def test_shards_follow_sha256_and_ids_sort_by_time() -> None:
     assert ids.shard("S-1") == "66/36"
     made = [ids.new_id("set") for _ in range(3)]
     assert len(set(made)) == 3
+    many = ids.new_ids("ses", 2500)
+    assert len(set(many)) == len(many) == 2500
+    assert many == sorted(many)
+    assert {len(one) for one in (*many, *made)} == {30}
 
 
 def test_a_problem_prints_its_place_and_travels_in_the_envelope() -> None:
