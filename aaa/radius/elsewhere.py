@@ -76,8 +76,10 @@ class Elsewhere:
         return not nas.moving and (not at or self.routes.has_none(realm))
 
     def keeps(self, login: bytes, nas: NasEntry) -> bool:
-        """Whether it is beyond doubt that nobody else is to know of this login's accounting."""
-        return self.routes.has_none(_OLD) and self.is_ours(login, nas)
+        """Whether it is beyond doubt that nobody else is to know of this login's accounting. A record's login has no
+        NUL (`clean`): one that has may be of another realm than it looks.
+        """
+        return self.routes.has_none(_OLD) and self.is_ours(login, nas) and b"\0" not in login
 
     def concerns(self, login: str, nas: NasEntry) -> bool:
         """Whether another server is to know of this login's accounting."""

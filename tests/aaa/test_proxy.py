@@ -10,6 +10,7 @@ import pytest
 from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
 from aaa.radius.packet import pair
+from aaa.view.records import class_of
 from tests.aaa.certificates import Authority
 from tests.aaa.conftest import client_of
 from tests.aaa.home import FreeRadius
@@ -171,6 +172,26 @@ def test_nobody_there_is_silence_and_a_retransmission_is_no_second_request(anew,
     counted = server.worker.elsewhere.errands.counted
     eventually(lambda: counted["unanswered"] >= 1, cap=5)
     assert server.worker.answers.counted == {}
+
+
+def test_accounting_of_a_proxied_realm_never_takes_the_short_way(anew, network, home):
+    """However the realm is written: the other server is to know of it."""
+    network.put("config", "trunkline", proxied(home.address))
+    server, _client = anew(network)
+    answers = server.worker.answers
+    for login, short in (
+        (b"s1@example.net", True),
+        (b"s1", True),
+        (b"ann@guest.example", False),
+        (b"ann@GUEST.example", False),
+        (b"ann@gu\0est.example", False),
+    ):
+        body = pair(40, bytes((0, 0, 0, 1))) + pair(44, b"1") + pair(1, login) + class_of("S-1", "abc")
+        datagram = wire.request(wire.ACCOUNTING_REQUEST, 1, SECRET, body)
+        answers._layouts.learn(datagram)
+        assert (answers.lightly(datagram, "127.0.0.1", 1e9) is not None) == short
+        read = answers.accounting(datagram, "127.0.0.1")
+        assert (read[1].through is None) == short
 
 
 def test_six_hundred_at_once_need_more_than_one_socket(anew, network, home):
