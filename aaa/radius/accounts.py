@@ -72,9 +72,8 @@ class Accounts:
                     continue
                 read = lightly(datagram, source[0], received) or self._carefully(datagram, source, begun)
                 if read is not None:
-                    pending(header, source, Duplicates.PENDING)
                     records.append(read[0])
-                    waiting.append((header, (source, read[1])))
+                    waiting.append((header, (pending(header, source, Duplicates.PENDING), read[1])))
         finally:  # a mistake of ours over one datagram must not keep those before it from being answered
             if records:
                 self._commit.submit_all(Submitted(records, partial(self._settle, records, waiting, begun)))
@@ -89,7 +88,7 @@ class Accounts:
         if answer.through is None:
             return record, answer.reply
         header = datagram[:20]
-        self._duplicates.put(header, source, Duplicates.PENDING)
+        source = self._duplicates.put(header, source, Duplicates.PENDING)
         settle = partial(self._answer, [record], [(header, (source, answer.reply))], begun)
         self._commit.submit(record, answer.through(settle))
         return None

@@ -95,7 +95,7 @@ class Duplicates:
         now = monotonic()
         if now - self._turned > self._span or len(self._young) >= self._most:
             self._turn(now)
-        held = self._sources.setdefault(source, source)
+        held: _Source = self._sources.setdefault(source, source)
         self._young[header] = held, reply
         return held
 
