@@ -16,6 +16,7 @@ from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
 from aaa.limits.crowd import same_place
 from aaa.models import is_open, is_stale, session
+from aaa.turns import unheld
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
 from aaa.view.records import Wanted, decode, service_key
@@ -160,7 +161,9 @@ def unmark(db: Database, refs: Iterable[str], found: Iterable[Correction]) -> No
     for start in range(0, len(right), _CHUNK):
         with db.write() as conn:
             chosen = session.c.session_ref.in_(right[start : start + _CHUNK])
-            conn.execute(sa.update(session).where(chosen).values(stale=False))
+            # A session that is being written is looked at again: its mark stays.
+            free = conn.scalars(unheld(conn, sa.select(session.c.session_ref).where(chosen))).all()
+            conn.execute(sa.update(session).where(session.c.session_ref.in_(free)).values(stale=False))
 
 
 def acknowledged(

@@ -54,10 +54,7 @@ class Batch:
         return [one for ref, one in self._changed.items() if ref not in self._loaded]
 
     def split(self) -> tuple[list[Session], list[tuple[Session, Session]]]:
-        """Sessions of which only counters moved, and (as loaded, as it is now) of those that changed otherwise.
-
-        Both by session_ref: two writers then lock rows in one order.
-        """
+        """Sessions of which only counters moved, and (as loaded, as it is now) of those that changed otherwise."""
         counted, moved = [], []
         for ref in sorted(self._changed.keys() & self._loaded.keys()):
             before, after = self._loaded[ref], self._changed[ref]

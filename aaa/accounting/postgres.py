@@ -1,13 +1,13 @@
 """Sessions on PostgreSQL: a batch is two exchanges: read the sessions, write everything, as arrays.
 
-Writers of one NAS take turns by an advisory lock; writers of different NASes never wait for each other.
+Writers of one NAS take turns by an advisory lock (aaa/turns.py): in whatever order the statements here write rows,
+nobody waits in a circle. Writers of different NASes never wait for each other.
 """
 
 # ruff: noqa: S608 (the only names put into SQL here are our own columns')
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from zlib import crc32
 
 import msgspec
 from psycopg import pq
@@ -21,8 +21,8 @@ from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import Session
 from aaa.accounting.record import AccountingRecord
 from aaa.accounting.usual import sorted_out, usual
+from aaa.turns import LOCKS, numbers
 
-_LOCKS = 5176
 _KINDS = {
     "acct_session_id": BYTEA, "started_at": MOMENT, "updated_at": MOMENT, "stopped_at": MOMENT,
     "stale": BOOL, "inferred": BOOL, "gigawords": BOOL, "nas_port": INT8, "session_time": INT8,
@@ -58,7 +58,7 @@ def _update(columns: Sequence[str], sets: Sequence[str]) -> str:
 
 _LOCK = Statement(
     "acct_lock",
-    f"SELECT pg_advisory_xact_lock({_LOCKS}, n) FROM unnest($1) AS n",
+    f"SELECT pg_advisory_xact_lock({LOCKS}, n) FROM unnest($1) AS n",
     (ARRAY_OF[INT4],),
 )
 # One look-up a key, by the one index that can do it: OFFSET 0 forbids a join over the whole table, and `|| ''` an
@@ -179,8 +179,7 @@ def crowded(conn: Connection, services: Sequence[str]) -> list[str]:
 
 
 def _locking(nases: Iterable[str]) -> tuple[Statement, list[bytes]]:
-    """In one order, whoever writes."""
-    return _LOCK, [array(INT4, sorted({crc32(nas.encode()) - (1 << 31) for nas in nases}))]
+    return _LOCK, [array(INT4, numbers(nases))]
 
 
 def _exchange(conn: Connection, asked: list[tuple[Statement, list[bytes]]]) -> list[Any]:

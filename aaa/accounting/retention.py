@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aaa.models import enforcement, refusal, session, session_history, usage_day, usage_month
+from aaa.turns import unheld
 from core import clock
 from core.db import Database, insert_many, lock_row, upsert_add
 from core.jobs import Job, enqueue, handles
@@ -111,12 +112,12 @@ def _closed(conn: Connection, after: str, before: datetime) -> tuple[list[str], 
 
 
 def _move(conn: Connection, refs: list[str], before: datetime) -> int:
-    """Under the rows' locks: one may have been opened again since."""
+    """Under the rows' locks: one may have been opened again since, and one that is being written stays."""
     over = sa.and_(
         session.c.session_ref.in_(refs), session.c.state == "closed", session.c.stopped_at < before
     )
     chosen = sa.select(*(session.c[name] for name in _HISTORY)).where(over).order_by(session.c.session_ref)
-    rows = [dict(row._mapping) for row in conn.execute(lock_row(conn, chosen))]
+    rows = [dict(row._mapping) for row in conn.execute(unheld(conn, chosen))]
     insert_many(conn, session_history, rows)
     moved = [row["session_ref"] for row in rows]
     conn.execute(sa.delete(session).where(session.c.session_ref.in_(moved)))

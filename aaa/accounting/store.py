@@ -16,6 +16,7 @@ from aaa.accounting.merge import Session
 from aaa.accounting.record import OFF, ON
 from aaa.limits.noted import Noted
 from aaa.models import is_open, session
+from aaa.turns import hold
 from core.db import Database, DatabaseAway, place_of
 
 _T = TypeVar("_T")
@@ -122,6 +123,7 @@ def _silent(
 
 def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: datetime) -> int:
     """Close those of them that were not heard since."""
+    hold(conn, [ref for ref, _heard in silent])
     closed = 0
     for ref, heard in silent:
         target = sa.update(session).where(

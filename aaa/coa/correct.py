@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from aaa import turns
 from aaa.accounting.merge import Session
 from aaa.coa.channel import SINGLE, WAITS, Ask
 from aaa.coa.client import identity_of
@@ -18,11 +19,10 @@ from aaa.radius import packet as wire
 from aaa.radius.nases import NasEntry
 from aaa.view.records import class_of
 from core import clock
-from core.db import Database, insert_many, lock_row
+from core.db import Database, insert_many
 
 EndSession = Callable[[Session], bool]
 """The driver's `end_session`: for a NAS that takes no Disconnect (pppd). True: the session is gone."""
-_CHUNK = 500
 Settled = Callable[[Correction, Outcome], None]
 """Called once, with what was really asked in the end (a CoA may have become a Disconnect) and its outcome."""
 
@@ -109,7 +109,8 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
     """Write outcomes into the log of enforcement, and what they prove into the sessions; a few statements for all.
     A session whose NAS did not acknowledge is marked: it stays visible until it is right.
     """
-    _lock(conn, [one.session.session_ref for one, _outcome in done])
+    # Who was disconnected sends a Stop at this very moment.
+    turns.hold(conn, [one.session.session_ref for one, _outcome in done])
     moment = clock.now()
     rows = [
         {
@@ -149,11 +150,3 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
         conn.execute(sa.update(session).where(mine).values(gone), ended)
     if open_:
         conn.execute(sa.update(session).where(mine).values(stale=True), open_)
-
-
-def _lock(conn: Connection, refs: list[str]) -> None:
-    """In the order in which accounting writes them: who was disconnected sends a Stop at this very moment."""
-    for start in range(0, len(refs), _CHUNK):
-        mine = session.c.session_ref.in_(sorted(refs)[start : start + _CHUNK])
-        ordered = sa.select(session.c.session_ref).where(mine).order_by(session.c.session_ref)
-        conn.execute(lock_row(conn, ordered))

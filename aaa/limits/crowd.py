@@ -11,10 +11,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from aaa import turns
 from aaa.limits import store
 from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, full_sides
 from aaa.models import is_open, service_limit, session
-from core.db import lock_row
 
 if TYPE_CHECKING:
     from aaa.accounting.merge import Session
@@ -107,7 +107,7 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
             full.append(_full(name, rule, [one for some in live.values() for one in some], taken))
         elif rule.reject:
             free.append((name, FULL))
-    _lock(conn, [*crowded, *(one.ref for one, _newest in ghosts)])
+    turns.hold(conn, [*crowded, *(one.ref for one, _newest in ghosts)])
     _close(conn, ghosts)
     _mark(conn, crowded)
     if full or free:
@@ -205,19 +205,10 @@ def same_place(one: "Session", other: "Session") -> bool:
     return bool((mac and mac == mac_of(other.calling)) or (circuit and circuit == other.circuit))
 
 
-def _lock(conn: Connection, refs: list[str]) -> None:
-    """In one order, as every writer of sessions: two never wait for each other in a circle."""
-    for start in range(0, len(refs), _CHUNK):
-        mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
-        conn.execute(
-            lock_row(conn, sa.select(session.c.session_ref).where(mine).order_by(session.c.session_ref))
-        )
-
-
 def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:
     if not ghosts:
         return
-    statement = sa.update(session).where(session.c.session_ref == sa.bindparam("ref"))
+    statement = sa.update(session).where(session.c.session_ref == sa.bindparam("ref"), is_open)
     statement = statement.values(
         state="closed", inferred=True, stale=False, cause="replaced", stopped_at=sa.bindparam("moment")
     )
@@ -227,4 +218,4 @@ def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:
 def _mark(conn: Connection, refs: list[str]) -> None:
     for start in range(0, len(refs), _CHUNK):
         mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
-        conn.execute(sa.update(session).where(mine).values(stale=True))
+        conn.execute(sa.update(session).where(mine, is_open).values(stale=True))
