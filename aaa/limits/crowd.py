@@ -4,7 +4,7 @@ Called by accounting after the commit of the sessions, so that of two nodes the 
 questions a batch, however large.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from aaa import turns
 from aaa.limits import store
 from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, full_sides
 from aaa.models import is_open, service_limit, session
+from core.db import Database
 
 if TYPE_CHECKING:
     from aaa.accounting.merge import Session
@@ -89,15 +90,11 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
     """
     if not rules:
         return
-    fresh = frozenset(new)
-    by_service: dict[str, list[Open]] = {name: [] for name in rules}
-    for one in _open(conn, sorted(rules)):
-        by_service[one.service].append(one)
     ghosts: list[tuple[Open, float]] = []
     crowded: list[str] = []
     full, free = [], []
-    for name, rule in sorted(rules.items()):
-        sides = {side: judge(some, rule, fresh) for side, some in _apart(by_service[name], rule.door).items()}
+    for name, sides in _judged(conn, rules, frozenset(new)).items():
+        rule = rules[name]
         for judged in sides.values():
             newest = max((one.started for one in judged.live), default=0.0)
             ghosts += [(one, newest) for one in judged.ghosts]
@@ -113,6 +110,29 @@ def settle(conn: Connection, rules: Mapping[str, Rule], new: Iterable[str]) -> N
     if full or free:
         store.put(conn, full, "accounting")
         store.lift(conn, _there(conn, free))
+
+
+def recall(db: Database, rule_of: Callable[[str], Rule | None]) -> int:
+    """Settle every service that has more open sessions than it may; returns how many.
+
+    `settle` comes after the commit of the sessions, and who is killed in between leaves a crowd without its marks: a
+    worker that starts looks for them. What one service has is a few rows of an index. `rule_of(service)`: None for one
+    that nobody knows.
+    """
+    with db.read() as conn:
+        several = sa.select(session.c.service).where(is_open, session.c.service != "")
+        names = conn.scalars(several.group_by(session.c.service).having(sa.func.count() > 1)).all()
+    known = {name: rule for name in sorted(names) if (rule := rule_of(name)) is not None}
+    found = 0
+    for start in range(0, len(known), _CHUNK):
+        some = dict(list(known.items())[start : start + _CHUNK])
+        with db.read() as conn:
+            crowded = {name for name, sides in _judged(conn, some, frozenset()).items() if _is_crowded(sides)}
+        if crowded:
+            with db.write() as conn:
+                settle(conn, {name: some[name] for name in crowded}, ())
+        found += len(crowded)
+    return found
 
 
 def relieve(conn: Connection, services: Iterable[str] = ()) -> int:
@@ -148,6 +168,21 @@ def _relievable(conn: Connection, services: Iterable[str] | None) -> dict[str, R
         if any(len(open_[side]) < rule.most for side in full_sides(row.data)):
             found[row.service] = rule
     return found
+
+
+def _judged(conn: Connection, rules: Mapping[str, Rule], new: frozenset[str]) -> dict[str, dict[str, Judged]]:
+    """Each service's sides, in the order of their names."""
+    by_service: dict[str, list[Open]] = {name: [] for name in sorted(rules)}
+    for one in _open(conn, list(by_service)):
+        by_service[one.service].append(one)
+    return {
+        name: {side: judge(some, rules[name], new) for side, some in _apart(found, rules[name].door).items()}
+        for name, found in by_service.items()
+    }
+
+
+def _is_crowded(sides: Mapping[str, Judged]) -> bool:
+    return any(judged.crowded for judged in sides.values())
 
 
 def _full(service: str, rule: Rule, live: Sequence[Open], sides: list[str]) -> Limit:
@@ -218,4 +253,6 @@ def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:
 def _mark(conn: Connection, refs: list[str]) -> None:
     for start in range(0, len(refs), _CHUNK):
         mine = session.c.session_ref.in_(refs[start : start + _CHUNK])
-        conn.execute(sa.update(session).where(mine, is_open).values(stale=True))
+        conn.execute(
+            sa.update(session).where(mine, is_open, session.c.stale == sa.false()).values(stale=True)
+        )

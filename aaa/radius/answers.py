@@ -15,6 +15,7 @@ from aaa.accounting.quick import read_quickly as read_account
 from aaa.accounting.quick import signer
 from aaa.accounting.record import KIND_NAMES, OFF, ON, START, AccountingRecord, read_record, record_of
 from aaa.errors import Dropped
+from aaa.limits.crowd import Rule
 from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -85,6 +86,16 @@ class Answers:
             told[outcome] += count
         told["accounting"] = sum(list(self.records.values()))
         return +told
+
+    @property
+    def knows(self) -> bool:
+        """Whether there is a view to answer from."""
+        return bool(self._view.generation)
+
+    def rule(self, service: str) -> Rule | None:
+        """How many sessions a service may have; None for one that the view does not have."""
+        wanted = self._wanted(service)
+        return None if wanted is None else Rule(wanted.limit, wanted.over == "reject", wanted.door)
 
     def access(self, datagram: bytes, source: str) -> Answer | Deferred | None:
         """Answer what came to the authentication port, leave it to a handler, or drop it."""

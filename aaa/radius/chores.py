@@ -1,4 +1,6 @@
-"""What a worker does beside answering, about once a second: metrics, refusals, counts of logins, silent sessions."""
+"""What a worker does beside answering, about once a second: metrics, refusals, counts of logins, silent sessions; and
+once, when it has begun: crowds whose marks died with its predecessor.
+"""
 
 import threading
 import time
@@ -14,6 +16,7 @@ import structlog
 from aaa.accounting.journal import Journal
 from aaa.accounting.store import sweep_silent
 from aaa.health import count_logins, forget_logins
+from aaa.limits import crowd
 from aaa.limits.overrides import drain
 from aaa.observe.worker import Watched
 from aaa.radius.answers import Answers
@@ -40,6 +43,7 @@ class Chores:
         self._answers, self._watched, self._keeper = answers, watched, keeper
         self._counted: Counter[tuple[str, str]] = Counter()
         self._began = clock.now()
+        self._recalled = False
 
     def run(self, stop: threading.Event, flushes: Sequence[Flush]) -> None:
         """Until stopped. A database that is away costs a line in the log, and everything waits for it."""
@@ -50,6 +54,8 @@ class Chores:
             for flush in flushes:
                 self._one("what waits is not written", partial(flush, self._db))
             self._one("counts are not written", partial(self._write, rounds))
+            if not self._recalled:
+                self._one("services with a session more are not looked for", self._recall)
 
     @staticmethod
     def _one(what: str, chore: Callable[[], object]) -> None:
@@ -72,6 +78,12 @@ class Chores:
             drain(self._home, self._db, int(time.time()))
         if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
             tidy(self._db, self._began)
+
+    def _recall(self) -> None:
+        """Every worker for itself: only one of a node's may have been killed. Without a view there are no rules yet."""
+        if self._answers.knows:
+            crowd.recall(self._db, self._answers.rule)
+            self._recalled = True
 
     def _count_logins(self) -> None:
         """Add the logins since last time to the database; while that is away they wait for the next time."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aaa.accounting import store
 from aaa.accounting.record import INTERIM, ON, START, STOP
 from aaa.accounting.store import session_of
 from aaa.enforcement import corrections
@@ -18,12 +19,14 @@ from aaa.limits.limit import FULL, Limit, Limits
 from aaa.models import session
 from aaa.radius.exchange import circuit_attribute
 from aaa.radius.packet import pair
+from aaa.radius.server import RadiusServer
 from aaa.vendors.policy import Policy
 from aaa.view.records import Wanted
 from core import clock
 from core.db import Database
 from tests.aaa.limited import Limited
-from tests.aaa.test_accounting import record, write
+from tests.aaa.test_accounting import record, stored, write
+from tests.support import eventually
 
 A, B, C = ("00:11:22:33:44:0a", "00:11:22:33:44:0b", "00:11:22:33:44:0c")
 REJECT = 'method: pppoe, login: s%d@example.net, password: "enc:v1:pw-%d", limit: %d, over: reject'
@@ -273,6 +276,43 @@ def test_every_refusal_looks_the_same_to_the_caller(anew, network):
     } == {(3, (80,), 38)}
     reasons = {"unknown", "wrong-credentials", "held", "wrong-port", "no-address", "too-many-sessions"}
     assert set(server.worker.answers.counted) == reasons
+
+
+def test_a_crowd_whose_mark_died_with_its_worker_is_found_again(database):
+    """Killed between the commit of the sessions and the look for crowds: who starts next finds what is one too many,
+    and nothing else; twice is as good as once.
+    """
+    rules = {"S-1": Rule(1, False), "S-2": Rule(2, True), "S-7": Rule(1, False, "ap1")}
+    some = [
+        ("S-1", "bng1"),
+        ("S-1", "bng1"),
+        ("S-2", "bng1"),
+        ("S-2", "bng2"),
+        ("S-7", "ap1"),
+        ("S-7", "bng1"),
+    ]
+    some += [("S-3", "bng1"), ("S-9", "bng1"), ("S-9", "bng2")]  # S-9 has left the view
+    with database.write() as conn:
+        store.write(
+            conn,
+            [
+                record(START, number, session_time=0, service=service, nas=nas, session_id=b"%d" % number)
+                for number, (service, nas) in enumerate(some)
+            ],
+        )
+    for _ in range(2):
+        assert crowd.recall(database, rules.get) == 1
+        with database.read() as conn:
+            stale = conn.scalars(sa.select(session.c.service).where(session.c.stale == sa.true())).all()
+        assert stale == ["S-1", "S-1"]
+
+
+def test_a_worker_that_starts_looks_for_crowds(node, recorded):
+    """By the rules of its view, a moment after it has begun."""
+    with recorded.write() as conn:
+        store.write(conn, [record(START, session_id=name) for name in (b"1", b"2")])
+    with RadiusServer(node, in_process=True):
+        eventually(lambda: [row.stale for row in stored(recorded)] == [True, True], cap=10)
 
 
 def test_what_is_no_mac_is_no_place():
