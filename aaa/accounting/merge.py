@@ -11,6 +11,12 @@ from core.ids import new_id
 SAME_START = 300.0
 """Seconds by which two guesses of one session's start may differ (retransmissions, clocks, lost Start)."""
 
+MISSED = 3
+"""Interims without which a session counts as over."""
+
+SILENT = "silent"
+"""The cause of a session that was closed because it missed its interims."""
+
 _DRIFT = 0.001
 """So much more a second of a session's life: a NAS counts Acct-Session-Time by a clock of its own, for months."""
 
@@ -63,21 +69,46 @@ class Merged(msgspec.Struct, frozen=True, gc=False):
 
 
 def find(candidates: Iterable[Session], record: AccountingRecord) -> Session | None:
-    """The session that a record belongs to, among those of its NAS and Acct-Session-Id: same service, same start."""
+    """The session that a record belongs to, among those of its NAS and Acct-Session-Id: same service, and same start by
+    the first record or by the newest; else the one that lives and that the record goes on with: our own clock was set.
+    """
+    known = [
+        one for one in candidates if not (one.service and record.service) or one.service == record.service
+    ]
     apart = SAME_START + record.session_time * _DRIFT
-    for session in candidates:
-        near = abs(session.started_at.timestamp() - record.started) <= apart
-        known = not (session.service and record.service) or session.service == record.service
-        if near and known:
+    for session in known:
+        if abs(session.started_at.timestamp() - record.started) <= apart:
             return session
-    return None
+        if abs(session.updated_at.timestamp() - session.session_time - record.started) <= apart:
+            return session
+    return next((session for session in known if _goes_on(session, record)), None)
+
+
+def _goes_on(session: Session, record: AccountingRecord) -> bool:
+    """Whether Acct-Session-Time, by the NAS's own clock, goes on where we heard of the session last. What is said to be
+    from before its start is of an older one, unless it can be what the NAS said next.
+    """
+    lives = session.state == "open" or _fell_silent(session)
+    longer = record.session_time - session.session_time
+    at_once = longer <= MISSED * record.interim
+    return (
+        lives
+        and record.kind != START
+        and longer >= 0
+        and (at_once or record.at >= session.started_at.timestamp())
+    )
+
+
+def _fell_silent(session: Session) -> bool:
+    return session.inferred and session.cause == SILENT
 
 
 def merge(session: Session | None, record: AccountingRecord) -> Merged:
     """Apply a Start, Interim or Stop. Counters never go down; a Stop is final; a late record never reopens it."""
     before = _new(record) if session is None else session
     moment = _moment(record.at)
-    newer = moment >= before.updated_at
+    # The NAS's clock counts on when ours is set back.
+    newer = moment >= before.updated_at or record.session_time > before.session_time
     up = _count(before.up_octets, record.up_low, record.up_giga, before, record)
     down = _count(before.down_octets, record.down_low, record.down_giga, before, record)
     state, inferred, stopped_at, cause = _ending(before, record, moment)
@@ -125,6 +156,7 @@ def _ending(
     if record.kind == STOP:
         return "closed", False, moment, record.cause
     reopens = before.inferred and before.stopped_at is not None and moment > before.stopped_at
+    reopens = reopens or (_fell_silent(before) and record.session_time > before.session_time)
     if reopens and record.kind != START:
         return "open", False, None, ""
     return before.state, before.inferred, before.stopped_at, before.cause

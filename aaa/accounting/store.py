@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from aaa.accounting import postgres, sqlite
 from aaa.accounting.batch import Batch
 from aaa.accounting.light import AnyRecord
-from aaa.accounting.merge import Session
+from aaa.accounting.merge import MISSED, SILENT, Session
 from aaa.accounting.record import OFF, ON
 from aaa.limits.noted import Noted
 from aaa.models import is_open, session
@@ -20,7 +20,6 @@ from aaa.turns import hold
 from core.db import Database, DatabaseAway, place_of
 
 _T = TypeVar("_T")
-_MISSED = 3
 _CHUNK = 300
 _SWEEP = 2000
 _Place = tuple[datetime, str]
@@ -108,14 +107,14 @@ def _silent(
     """
     place = (session.c.started_at, session.c.session_ref)
     heard = sa.extract("epoch", session.c.updated_at)
-    seem = heard + session.c.interim * _MISSED < moment.timestamp()
+    seem = heard + session.c.interim * MISSED < moment.timestamp()
     some = sa.select(*place, session.c.updated_at, session.c.interim)
     some = some.where(is_open, seem, sa.tuple_(*place) > after).order_by(*place).limit(_SWEEP)
     rows = conn.execute(some).all()
     silent = [
         (row.session_ref, row.updated_at)
         for row in rows
-        if max(row.updated_at, up_since or row.updated_at) < moment - timedelta(seconds=row.interim * _MISSED)
+        if max(row.updated_at, up_since or row.updated_at) < moment - timedelta(seconds=row.interim * MISSED)
     ]
     last = (rows[-1].started_at, rows[-1].session_ref) if len(rows) == _SWEEP else None
     return silent, last
@@ -130,7 +129,7 @@ def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: dat
             session.c.session_ref == ref, is_open, session.c.updated_at == heard
         )
         ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment}
-        closed += conn.execute(target.values(cause="silent", **ended)).rowcount
+        closed += conn.execute(target.values(cause=SILENT, **ended)).rowcount
     return closed
 
 

@@ -46,7 +46,7 @@ COUNTED = {
 _ADDRESSES = ("framed_address", "framed_prefix", "delegated_prefix", "framed_address6")
 _HELD = (
     "ctid", "started_at", "state", "inferred", "stale", "service", "source", "policy_hash", "updated_at",
-    "up_octets", "down_octets", *_ADDRESSES,
+    "session_time", "up_octets", "down_octets", *_ADDRESSES,
 )  # fmt: skip
 BEGUN = {
     "nas": TEXT, "acct_session_id": OCTETS, "started_at": MOMENT, "service": TEXT, "policy_hash": TEXT,
@@ -78,7 +78,9 @@ def _statement(name: str, only: str, sets: str) -> Statement:
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
         AND s.policy_hash <> '' AND s.updated_at <= n.moment
-        AND s.started_at BETWEEN {began} - interval '299 s' AND {began} + interval '299 s'
+        AND (s.started_at BETWEEN {began} - interval '299 s' AND {began} + interval '299 s'
+          OR s.updated_at - s.session_time * interval '1 s'
+            BETWEEN {began} - interval '299 s' AND {began} + interval '299 s')
         AND {told} AND {only}
         AND NOT EXISTS (
           SELECT FROM session AS y

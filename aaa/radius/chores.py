@@ -27,6 +27,7 @@ from core.errors import first_line
 _log = structlog.get_logger()
 _TIDY = 60
 _COUNT = 5
+_STEP = 10.0
 Flush = Callable[[Database], object]
 """Writes what waits; raises what the database raises, and nothing is lost then."""
 
@@ -43,6 +44,7 @@ class Chores:
         self._answers, self._watched, self._keeper = answers, watched, keeper
         self._counted: Counter[tuple[str, str]] = Counter()
         self._began = clock.now()
+        self._offset = _offset()
         self._recalled = False
 
     def run(self, stop: threading.Event, flushes: Sequence[Flush]) -> None:
@@ -71,13 +73,24 @@ class Chores:
             self._watched.look()
             self._watched.publish()
 
+    def _listened_since(self) -> datetime:
+        """Since when silence is theirs: since we began, or since our clock was set, and all moments before are as far
+        away as it was set.
+        """
+        before, self._offset = self._offset, _offset()
+        if abs(self._offset - before) > _STEP:
+            _log.warning("this machine's clock was set", seconds=round(self._offset - before))
+            self._began = clock.now()
+        return self._began
+
     def _write(self, rounds: int) -> None:
+        since = self._listened_since()
         if rounds % _COUNT == 0:
             self._count_logins()
         if self._keeper:
             drain(self._home, self._db, int(time.time()))
         if self._keeper and rounds % _TIDY == 0 and not self._journal.waiting:
-            tidy(self._db, self._began)
+            tidy(self._db, since)
 
     def _recall(self) -> None:
         """Every worker for itself: only one of a node's may have been killed. Without a view there are no rules yet."""
@@ -95,6 +108,11 @@ class Chores:
             with self._db.write() as conn:
                 count_logins(conn, fresh, clock.now())
         self._counted = outcomes
+
+
+def _offset() -> float:
+    """What stays the same while nobody sets the clock."""
+    return clock.now().timestamp() - clock.monotonic()
 
 
 def tidy(db: Database, up_since: datetime) -> None:

@@ -75,7 +75,7 @@ def test_the_newest_record_says_the_address_however_late_another_comes(database)
 def test_a_late_session_of_an_id_that_was_used_again_is_over(database):
     """The older session of a reused id shows up last: it ended when the younger began."""
     write(database, record(START, 7200, session_time=0))
-    write(database, record(INTERIM, 300, 1, 1))
+    write(database, record(INTERIM, 5400, 1, 1))
     older, younger = stored(database)
     assert (older.state, older.cause, older.stopped_at) == ("closed", "superseded", younger.started_at)
     assert younger.state == "open"
