@@ -5,7 +5,8 @@ Order of refuge: the database; the local journal; silence (the NAS sends again).
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import structlog
 from aaa.accounting.journal import Journal
 from aaa.accounting.light import AnyRecord
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import commit, settle_crowds, write
+from aaa.accounting.store import EARLIEST, close_some, commit, restarts, settle_crowds, write
 from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway
@@ -25,6 +26,7 @@ from core.errors import first_line
 BEFORE_COMMIT = faults.declare("accounting.before_commit")
 IN_TRANSACTION = faults.declare("accounting.in_transaction")
 AFTER_COMMIT = faults.declare("accounting.after_commit")
+CLOSING = faults.declare("accounting.closing")
 AFTER_REPLY = faults.declare("accounting.after_reply")
 
 _BATCH = 1000
@@ -143,7 +145,7 @@ class GroupCommit(threading.Thread):
     def _drained(self, records: Sequence[AccountingRecord]) -> None:
         """Apply a chunk of the journal; a record that the database refuses is set aside, the others go on."""
         try:
-            self._apply(records)
+            self._finish(self._apply(records))
         except (*_AWAY, faults.FaultInjected):
             raise
         except Exception as error:
@@ -200,7 +202,9 @@ class GroupCommit(threading.Thread):
 
     def _committed(self, records: Sequence[AnyRecord]) -> bool:
         try:
-            self._apply(records)
+            left = self._apply(records)
+            if left and not self._journalled(left):  # the drain does the rest, beside the live records
+                self._finish(left)
         except _AWAY as error:
             self._mark_away(error)
             return False
@@ -208,13 +212,30 @@ class GroupCommit(threading.Thread):
         faults.point(AFTER_COMMIT)
         return True
 
-    def _apply(self, records: Sequence[AnyRecord]) -> None:
+    def _apply(self, records: Sequence[AnyRecord]) -> list[AccountingRecord]:
+        """Write the records; returns those that say that a NAS restarted of which more is to do."""
         with self._db.write() as conn:
             noted = write(conn, records)
             faults.point(IN_TRANSACTION)
             commit(conn)
         if noted:
             self._new.put(noted)
+        return [one for one in restarts(records) if self._close(one, EARLIEST) is not None]
+
+    def _finish(self, left: Iterable[AccountingRecord]) -> None:
+        """Close what is left of the sessions of NASes that restarted."""
+        for record in left:
+            after: datetime | None = EARLIEST
+            while after is not None:
+                after = self._close(record, after)
+
+    def _close(self, record: AccountingRecord, after: datetime) -> datetime | None:
+        """Some of them, in a transaction of their own; where to go on."""
+        with self._db.write() as conn:
+            place = close_some(conn, record, after)
+            commit(conn)
+        faults.point(CLOSING)
+        return place
 
     def _journalled(self, records: Sequence[AnyRecord]) -> bool:
         try:

@@ -1,7 +1,7 @@
 """Apply a batch of records in one transaction: sessions, usage by day. Doing it again changes nothing."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,35 +13,41 @@ from aaa.accounting import postgres, sqlite
 from aaa.accounting.batch import Batch
 from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import MISSED, SILENT, Session
-from aaa.accounting.record import OFF, ON
+from aaa.accounting.record import OFF, ON, AccountingRecord
 from aaa.limits.noted import Noted
 from aaa.models import is_open, session
-from aaa.turns import hold
+from aaa.turns import hold, hold_nases
 from core.db import Database, DatabaseAway, place_of
 
 _T = TypeVar("_T")
 _CHUNK = 300
 _SWEEP = 2000
 _Place = tuple[datetime, str]
-_FIRST: _Place = (datetime.min.replace(tzinfo=UTC), "")
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+AT_ONCE = 1000
+"""Sessions of a NAS that restarted, in one transaction."""
+_FIRST: _Place = (EARLIEST, "")
 
 
 def apply(conn: Connection, records: Sequence[AnyRecord]) -> None:
     """Write the records in the caller's transaction, and settle who has one session more, or one less, now."""
-    settle_crowds(conn, write(conn, records))
+    noted = write(conn, records)
+    for record in restarts(records):
+        after: datetime | None = EARLIEST
+        while after is not None:
+            after = close_some(conn, record, after)
+    settle_crowds(conn, noted)
 
 
 def write(conn: Connection, records: Sequence[AnyRecord]) -> Noted:
-    """Write the records in the caller's transaction; those of one session are taken in their order.
+    """Write the records in the caller's transaction; those of one session are taken in their order. What NASes say of
+    themselves (`restarts`) is left to `close_some`.
 
     Returns what limits have to know of it: `settle_crowds` with it, best after the commit, so that of two nodes that
     each write a session the later sees both. Raises DatabaseAway.
     """
     plain = [record for record in records if record.kind not in (ON, OFF)]
     batch = _written(conn, plain) if plain else Batch([])
-    for record in records:
-        if record.kind in (ON, OFF):
-            close_all(conn, record.nas, datetime.fromtimestamp(record.whole().at, UTC))
     batch.noted.count(conn)
     return batch.noted
 
@@ -62,13 +68,29 @@ def _written(conn: Connection, records: Sequence[AnyRecord]) -> Batch:
     return _past(conn, merged)
 
 
-def close_all(conn: Connection, nas: str, moment: datetime) -> None:
-    """Accounting-On or -Off: the NAS has none of the sessions that began before (RFC 2866 section 5.1)."""
-    conn.execute(
-        sa.update(session)
-        .where(session.c.nas == nas, is_open, session.c.started_at <= moment)
-        .values(state="closed", inferred=True, stale=False, stopped_at=moment, cause="nas-reboot")
+def restarts(records: Iterable[AnyRecord]) -> list[AccountingRecord]:
+    """Those of the records that are Accounting-On or -Off."""
+    return [record.whole() for record in records if record.kind in (ON, OFF)]
+
+
+def close_some(conn: Connection, record: AccountingRecord, after: datetime = EARLIEST) -> datetime | None:
+    """Accounting-On or -Off: the NAS has none of the sessions that began before (RFC 2866 section 5.1). Closes at most
+    `AT_ONCE` of them, of what began at `after` or later; returns where to go on, None when that was all.
+
+    A BNG may have 100,000: in one transaction nobody else would write that long. Doing it again closes none that was
+    heard of since.
+    """
+    hold_nases(conn, [record.nas])
+    moment = datetime.fromtimestamp(record.at, UTC)
+    over = session.c.started_at.between(after, moment), session.c.updated_at <= moment
+    chosen = sa.select(session.c.session_ref, session.c.started_at).where(
+        session.c.nas == record.nas, is_open, *over
     )
+    rows = conn.execute(chosen.order_by(session.c.started_at).limit(AT_ONCE)).all()
+    mine = session.c.session_ref.in_([row.session_ref for row in rows])
+    ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment, "cause": "nas-reboot"}
+    conn.execute(sa.update(session).where(mine).values(ended))
+    return rows[-1].started_at if len(rows) == AT_ONCE else None
 
 
 def close_silent(conn: Connection, moment: datetime, up_since: datetime | None = None) -> int:

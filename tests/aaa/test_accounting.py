@@ -208,10 +208,10 @@ def test_session_is_the_table():
 class Refusing(GroupCommit):
     """A database that never takes the record of call 2."""
 
-    def _apply(self, records) -> None:
+    def _apply(self, records) -> list[AccountingRecord]:
         if any(record.session_id == b"2" for record in records):
             raise ValueError("never")
-        super()._apply(records)
+        return super()._apply(records)
 
 
 def test_one_record_that_is_refused_does_not_silence_the_others(database, tmp_path):
