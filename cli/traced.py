@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from core.errors import Terminal
+import typer
+
 from core.settings import Settings
 from intents.kinds import KINDS
 from intents.loader import load
@@ -12,19 +13,13 @@ from intents.repository import GitFailed, Repository, RepositoryMissing
 _FOLDER = KINDS["pool"].pattern.partition("{")[0]
 
 
-class MomentNotUsable(Terminal):
-    """A moment is not written as we can read it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"'{text}' is no moment; write it like 2026-11-25T14:03:00+08:00")
-
-
 def moment_of(text: str) -> datetime:
-    """An ISO 8601 moment; without a zone it is UTC. Raises MomentNotUsable."""
+    """An ISO 8601 moment; without a zone it is UTC. Raises typer.BadParameter."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise MomentNotUsable(text) from error
+        told = f"'{text}' is no moment; write it like 2026-11-25T14:03:00+08:00"
+        raise typer.BadParameter(told, param_hint="--at") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

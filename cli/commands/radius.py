@@ -119,6 +119,7 @@ def who(
     home: Home = None,
 ) -> None:
     """Say who held an address at a moment: service, session, from, to, NAS, and how sure; status 1 for nobody."""
+    from aaa.who import AddressNotUsable
     from aaa.who import who as find
     from cli.traced import moment_of, pools_at
     from core.db import Database
@@ -130,6 +131,8 @@ def who(
     try:
         with db.read() as conn:
             found = find(conn, address, moment, port, pools, doubt)
+    except AddressNotUsable as error:
+        raise typer.BadParameter(str(error), param_hint="ADDRESS") from error
     finally:
         db.close()
     lines = [

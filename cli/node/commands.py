@@ -73,7 +73,10 @@ def sql(
     """Print the SQL for a PostgreSQL role that may do what a node does, and nothing else."""
     from cli.node import grants
 
-    script = grants.sql(role)
+    try:
+        script = grants.sql(role)
+    except grants.RoleNameNotUsable as error:
+        raise typer.BadParameter(str(error), param_hint="ROLE") from error
     answer("radius-node-sql", text=script.rstrip("\n"), as_json=as_json, role=role, sql=script)
 
 

@@ -130,6 +130,14 @@ def test_an_identity_is_read_as_age_keygen_writes_it(node, tmp_path, monkeypatch
     assert (home / "view.key").exists()
 
 
+@pytest.mark.parametrize("role", ["two words", "Node", 'x"; DROP TABLE session'])
+def test_a_role_that_would_need_quoting_is_wrong_usage(role):
+    """Status 2, as for every command that was called wrongly, and no SQL."""
+    done = trunkline("radius", "node", "sql", role)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no plain role name" in " ".join(done.stderr.split())
+
+
 def test_an_installation_on_sqlite_makes_no_bundle(node):
     """A SQLite file cannot be followed from another machine: `export` says so."""
     done = trunkline(

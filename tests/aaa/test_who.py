@@ -159,6 +159,11 @@ def test_the_command_says_who_when_and_how_sure(node, recorded):
     )
     done = command("100.64.0.8", "--at", "2025-11-20T12:01")
     assert (done.returncode, done.stdout) == (1, "nobody held 100.64.0.8 at 2025-11-20 12:01:00 UTC\n")
-    done = command("100.64.0.7", "--at", "yesterday")
-    assert done.returncode == 3
-    assert "is no moment" in done.stderr
+    for wrong, why in (
+        (["100.64.0.7", "--at", "yesterday"], "is no moment"),
+        (["x", "--at", "2025-11-20T12:01"], "'x' is no IPv4 or IPv6 address"),
+        (["100.64.0.7", "--at", "2025-11-20T12:01", "--port", "0"], "cannot have port 0"),
+    ):
+        done = command(*wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert why in done.stderr
