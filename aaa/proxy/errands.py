@@ -3,9 +3,9 @@
 Everything here runs on the loop's thread; `submit` is for all others. No errand has a thread of its own.
 """
 
-import ssl
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from aaa.proxy.errand import Errand
 from aaa.proxy.homes import HomeServer
@@ -20,13 +20,12 @@ _RANK = {"alive": 0, "suspect": 1, "dead": 2}
 class Errands:
     """The servers that are known, and the errands under way to them."""
 
-    def __init__(
-        self, patience: Patience | None = None, tls: Callable[[], ssl.SSLContext] | None = None
-    ) -> None:
+    def __init__(self, patience: Patience | None = None, node: Path | None = None) -> None:
+        """`node`: the home whose certificates servers are asked with by TLS."""
         self.patience = patience or Patience()
         self.counted: Counter[str] = Counter()
         self.thread = LoopThread("proxy")
-        self._tls = tls
+        self._node = node
         self._homes: dict[Target, HomeServer] = {}
         self._by_state: OrderedDict[bytes, HomeServer] = OrderedDict()
         self._tidying = self._woken = False
@@ -73,7 +72,7 @@ class Errands:
     def _home(self, target: Target) -> HomeServer:
         home = self._homes.get(target)
         if home is None:
-            home = self._homes[target] = HomeServer(target, self, self._tls)
+            home = self._homes[target] = HomeServer(target, self, self._node)
             if not self._tidying:
                 self._tidying = True
                 self.thread.loop.call_later(_IDLE, self._tidy)

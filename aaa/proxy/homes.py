@@ -5,7 +5,8 @@ it is asked for its status. suspect -> dead: no answer to that either. Any verif
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -29,7 +30,7 @@ _log = structlog.get_logger()
 class HomeServer:
     """Used on the loop's thread alone."""
 
-    def __init__(self, target: Target, errands: "Errands", tls: Any) -> None:
+    def __init__(self, target: Target, errands: "Errands", node: Path | None) -> None:
         self.target, self._errands = target, errands
         self.state: State = "alive"
         self._loop = errands.thread.loop
@@ -42,7 +43,7 @@ class HomeServer:
         self._connector: Connector | None = None
         if target.transport == "radsec":
             self._connector = Connector(
-                target.host, target.port, tls, self._connected, self._received, self._lost
+                target.host, target.port, node, self._connected, self._received, self._lost
             )
             self._connector.start(self._loop)
 

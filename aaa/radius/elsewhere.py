@@ -19,7 +19,6 @@ from aaa.radius.deferred import Ask, Handler
 from aaa.radius.limits import Attempts, Limits
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
-from aaa.radsec.tls import client_context
 from aaa.view.lookup import View
 from aaa.view.records import OLD
 from aaa.view.seal import Seal
@@ -50,7 +49,7 @@ class Elsewhere:
 
     def __init__(self, settings: Settings, view: View, seal: Seal, worker: str, patience: Patience) -> None:
         self._settings, self._worker = settings, worker
-        self.errands = Errands(patience, lambda: client_context(settings.home))
+        self.errands = Errands(patience, settings.home)
         self.routes = Routes(view, seal)
         self._proxy_state = b"TL" + bytes.fromhex(seal.fingerprint)
         """The same on all our nodes: a request that carries it has been here before."""

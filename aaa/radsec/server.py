@@ -4,7 +4,6 @@ A stream that carries something wrong is closed: nobody can tell where its next 
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -23,7 +22,8 @@ from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radsec.frames import FramingLost, read_packet
-from aaa.radsec.tls import FILES, folder, load, names_of, revoked, serial_of, server_context
+from aaa.radsec.tls import names_of, revoked, server_context
+from aaa.radsec.trust import CA, Peer, Trust, stamp, trust_now
 from aaa.view.records import radsec_source
 
 _CONNECTIONS = 4000
@@ -34,6 +34,7 @@ _HANDSHAKES, _FROM_ONE = 1000, 64
 _BREATH = 0.2
 _UNREAD = 1 << 20
 _LOOK = 1.0
+_VERIFIED = 20
 _log = structlog.get_logger()
 
 
@@ -53,12 +54,13 @@ class RadSecServer:
         later: Later,
         reject_delay: float,
     ) -> None:
+        self._files = stamp(home)  # before anything is read
         self._home, self._listener, self._context = home, listener, server_context(home)
         self._answers, self._nases, self._later = answers, nases, later
         self._reject_delay = reject_delay
         self._thread = LoopThread("radsec")
-        self._revoked = revoked(home)
-        self._live: dict[asyncio.StreamWriter, int] = {}
+        self._revoked, self._trust = revoked(home), Trust(home)
+        self._live: dict[asyncio.StreamWriter, Peer] = {}
         self._handshakes: Counter[str] = Counter()
         self._shaking: set[asyncio.Task[None]] = set()
 
@@ -117,16 +119,29 @@ class RadSecServer:
                 del self._handshakes[host]
 
     async def _renew(self) -> None:
-        """New certificates are shown to whoever connects from then on; who is revoked is cut off."""
-        known = _written(self._home)
+        """New certificates are shown to whoever connects from then on, and new CAs asked of them; who is revoked, ends,
+        or is of a CA that is no longer there is cut off.
+        """
         while True:
             await asyncio.sleep(_LOOK)
-            if (now := _written(self._home)) != known:
-                known = now
-                with contextlib.suppress(OSError, ssl.SSLError):
-                    load(self._context, self._home)
-                    _log.info("RadSec certificates are taken over")
+            if (now := stamp(self._home)) != self._files:
+                other_authorities = now[CA] != self._files[CA]
+                self._files = now
+                self._take_over()
                 self._look_who_is_revoked()
+                if other_authorities:
+                    await self._look_who_is_trusted()
+            self._cut_off(Peer.is_over)
+
+    def _take_over(self) -> None:
+        """A context of its own for the new files: one that is in use forgets no CA."""
+        try:
+            self._context = server_context(self._home)
+        except CertificateNotUsable as error:
+            _log.error("RadSec goes on with the certificates that it has", why=str(error))
+            return
+        self._trust = trust_now(self._home) or self._trust
+        _log.info("RadSec certificates are taken over")
 
     def _look_who_is_revoked(self) -> None:
         """A list that is damaged, or half copied, gives nobody's certificate back: the one before it counts."""
@@ -134,15 +149,28 @@ class RadSecServer:
             self._revoked = revoked(self._home)
         except CertificateNotUsable as error:
             _log.error("who was revoked stays revoked, and nobody else is", why=str(error))
-        for writer, serial in list(self._live.items()):
-            if serial in self._revoked:
-                writer.close()
+        self._cut_off(lambda peer: peer.serial in self._revoked)
+
+    async def _look_who_is_trusted(self) -> None:
+        """A few at a time: thousands of signatures would keep everybody waiting."""
+        peers = set(self._live.values())
+        gone = set()
+        for number, peer in enumerate(peers):
+            if not self._trust.holds(peer.certificate):
+                gone.add(peer)
+            if number % _VERIFIED == 0:
+                await asyncio.sleep(0)
+        self._cut_off(gone.__contains__)
+
+    def _cut_off(self, whom: Callable[[Peer], bool]) -> None:
+        for writer in [writer for writer, peer in self._live.items() if whom(peer)]:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.connections >= _CONNECTIONS:
             writer.close()
             return
-        self._live[writer] = serial_of(writer.get_extra_info("ssl_object"))
+        self._live[writer] = Peer.of(writer.get_extra_info("ssl_object"))
         try:
             await self._known(reader, writer)
         except (FramingLost, TimeoutError):
@@ -153,8 +181,13 @@ class RadSecServer:
 
     async def _known(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         names = names_of(writer.get_extra_info("ssl_object"))
-        if self._live[writer] in self._revoked:
+        peer = self._live[writer]
+        if peer.serial in self._revoked:
             self._answers.dropped["revoked-certificate"] += 1
+            return
+        begun = writer.get_extra_info("sslcontext") is not self._context  # before the files changed
+        if begun and not self._trust.holds(peer.certificate):
+            self._answers.dropped["radsec-closed"] += 1
             return
         source = next((found for name in names if self._nases.at(found := radsec_source(name))), "")
         if not source:
@@ -244,11 +277,3 @@ def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
         transport.abort()
         return
     writer.write(reply)
-
-
-def _written(home: Path) -> list[float]:
-    found = []
-    for name in (*FILES, "crl.pem"):
-        with contextlib.suppress(OSError):  # not there, or replaced at this very moment
-            found.append((folder(home) / name).stat().st_mtime)
-    return found

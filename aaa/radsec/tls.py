@@ -34,13 +34,6 @@ def client_context(home: Path) -> ssl.SSLContext:
     return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), home)
 
 
-def load(context: ssl.SSLContext, home: Path) -> None:
-    """Take the certificates of the folder into a context, also one that is in use. Raises ssl.SSLError, OSError."""
-    where = folder(home)
-    context.load_cert_chain(where / "server.pem", where / "server.key")
-    context.load_verify_locations(where / "ca.pem")
-
-
 def revoked(home: Path) -> frozenset[int]:
     """Serial numbers that `crl.pem` beside the certificates takes back; none without it. Raises CertificateNotUsable.
 
@@ -54,11 +47,6 @@ def revoked(home: Path) -> frozenset[int]:
         return frozenset()
     except (OSError, ValueError) as error:
         raise CertificateNotUsable(str(folder(home) / "crl.pem"), f"it is no CRL in PEM: {error}") from error
-
-
-def serial_of(ssl_object: Any) -> int:
-    """The peer certificate's serial number."""
-    return int((ssl_object.getpeercert() or {}).get("serialNumber", "0"), 16)
 
 
 def names_of(ssl_object: Any) -> list[str]:
@@ -77,7 +65,8 @@ def _loaded(context: ssl.SSLContext, home: Path) -> ssl.SSLContext:
         if not (where / name).exists():
             raise CertificateNotUsable(str(where / name), "it is not there")
     try:
-        load(context, home)
+        context.load_cert_chain(where / "server.pem", where / "server.key")
+        context.load_verify_locations(where / "ca.pem")
     except (ssl.SSLError, OSError) as error:
         raise CertificateNotUsable(str(where), str(error)) from error
     return context

@@ -1,20 +1,26 @@
 """RADIUS over TLS against a real FreeRADIUS at either end, and against peers that are wrong."""
 
+import asyncio
 import socket
 import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from aaa.models import session
 from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
 from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
+from aaa.radsec.client import Connector
+from aaa.radsec.tls import server_context
+from core import clock
 from tests.aaa.certificates import Authority
 from tests.aaa.conftest import QUICK, client_of
 from tests.aaa.home import FreeRadius
@@ -170,6 +176,100 @@ def test_who_is_revoked_is_cut_off(node, network, tmp_path):
         again.stream = tls_to(server, tmp_path / "peer")
         assert again.login() is None
         assert Peer(server, tmp_path / "next", "bng1.example").login() is not None
+
+
+def put(folder, *authorities: Authority) -> None:
+    """These CAs and no others are trusted from now on; in one step, as `mv` does."""
+    partial = folder / "ca.pem.new"
+    partial.write_bytes(b"".join(one.certificate.public_bytes(Encoding.PEM) for one in authorities))
+    partial.replace(folder / "ca.pem")
+
+
+def test_a_ca_that_is_taken_out_is_trusted_no_longer(node, network, tmp_path):
+    """A second CA beside the first: both are let in. The first is taken out: its peer is cut off and does not come
+    back, the other's connection goes on; a damaged file changes nothing.
+    """
+    radsec_nas(network, "bng1.example")
+    with serve(node, network) as server:
+        new, files = Authority("new"), node.home / "radius" / "tls"
+        old = Peer(server, tmp_path / "old", "bng1.example")
+        assert old.login() is not None
+        put(files, AUTHORITY, new)
+        eventually(lambda: Peer(server, tmp_path / "new", "bng1.example", new).login(), cap=10)
+        other = Peer(server, tmp_path / "new", "bng1.example", new)
+        assert (other.login() is not None, old.login() is not None) == (True, True)
+        put(files, new)
+        eventually(lambda: old.login() is None, cap=10)
+        again = Peer.__new__(Peer)
+        with suppress(OSError):  # TLS 1.2 says so in the handshake, 1.3 with the first octets
+            again.stream = tls_to(server, tmp_path / "old")
+            assert again.login() is None
+        (files / "ca.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nhalf")
+        radsec = server.worker._radsec
+        assert radsec is not None
+        before = radsec._context
+        radsec._take_over()
+        assert radsec._context is before
+        assert other.login() is not None
+
+
+def test_a_handshake_that_began_before_a_ca_was_taken_out_brings_nobody_in(node, network, tmp_path):
+    """The files change while a peer shakes hands: it is not answered."""
+    radsec_nas(network, "bng1.example")
+    with serve(node, network) as server:
+        radsec = server.worker._radsec
+        assert radsec is not None
+        begun = radsec._context
+        put(node.home / "radius" / "tls", Authority("new"))
+        eventually(lambda: radsec._context is not begun, cap=10)
+        radsec._context = begun  # what a handshake under way goes on with
+        peer = Peer(server, tmp_path / "peer", "bng1.example")
+        radsec._context = server_context(node.home)
+        assert peer.login() is None
+
+
+def test_a_certificate_that_runs_out_ends_its_connection(by_tls, tmp_path):
+    """Whoever stays connected for longer than the certificate is good for is cut off."""
+    peer = Peer(by_tls, tmp_path / "peer", "bng1.example")
+    assert peer.login() is not None
+    with clock.frozen(datetime.now(UTC) + timedelta(days=2)):
+        eventually(lambda: peer.login() is None, cap=10)
+
+
+def test_a_server_that_we_ask_is_left_when_its_ca_is_taken_out(tmp_path):
+    """As a client: the connection ends, and no other one is made, until the CA is back."""
+    AUTHORITY.issue(tmp_path / "radius" / "tls", "node.example")
+    AUTHORITY.issue(tmp_path / "home", "home.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "home" / "server.pem", tmp_path / "home" / "server.key")
+    told: list[str] = []
+
+    async def serve_and_ask() -> None:
+        async def idle(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async def until(wanted: list[str]) -> None:
+            await asyncio.to_thread(eventually, lambda: told[: len(wanted)] == wanted, 10)
+
+        serving = await asyncio.start_server(idle, "127.0.0.1", 0, ssl=context)
+        port = serving.sockets[0].getsockname()[1]
+        connector = Connector(
+            "127.0.0.1", port, tmp_path, lambda _lane: told.append("connected"), lambda *_: True,
+            lambda lane: told.append("refused" if lane is None else "lost"),
+        )  # fmt: skip
+        connector.start(asyncio.get_running_loop())
+        await until(["connected"])
+        put(tmp_path / "radius" / "tls", AUTHORITY, Authority("new"))
+        await asyncio.sleep(1.5)
+        assert told == ["connected"]
+        put(tmp_path / "radius" / "tls", Authority("new"))
+        await until(["connected", "lost", "refused"])
+        put(tmp_path / "radius" / "tls", AUTHORITY)
+        await asyncio.to_thread(eventually, lambda: told[-1] == "connected", 10)
+        connector.stop()
+        serving.close()
+
+    asyncio.run(serve_and_ask())
 
 
 WRONG = {
