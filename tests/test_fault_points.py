@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from core.discovery import ROOMS
-from tests.aaa.test_accounting_kills import WITH_DATABASE, WITHOUT_DATABASE
+from tests.aaa.test_accounting_kills import AT_RESTART, WITH_DATABASE, WITHOUT_DATABASE
 from tests.aaa.test_overrides import KILLED_POINTS as LIMITS
 from tests.aaa.test_pools import POINTS as POOLS
 from tests.aaa.test_spool import POINTS as SPOOL
@@ -29,6 +29,7 @@ def test_every_declared_point_has_its_kill() -> None:
     killed = {
         *WITH_DATABASE,
         *WITHOUT_DATABASE,
+        *AT_RESTART,
         *LIMITS,
         *SPOOL,
         *VIEW,

@@ -2,21 +2,24 @@
 
 import sqlite3
 import struct
+import time
 
 import pytest
 import sqlalchemy as sa
 
-from aaa.accounting import commit, journal
+from aaa.accounting import commit, journal, store
 from aaa.models import session, usage_day
 from aaa.radius.exchange import RadiusClient
 from aaa.radius.packet import pair
 from aaa.view.records import class_of
 from tests.aaa.child import Child
 from tests.aaa.network import SECRET
+from tests.aaa.test_accounting import record, stored, write
 from tests.support import eventually, free_port
 
 WITH_DATABASE = [commit.BEFORE_COMMIT, commit.IN_TRANSACTION, commit.AFTER_COMMIT, commit.AFTER_REPLY]
 WITHOUT_DATABASE = [journal.BEFORE_SYNC, journal.AFTER_SYNC, journal.DURING_DRAIN, journal.DRAINED]
+AT_RESTART = [commit.CLOSING]
 CALLS, OCTETS = 8, 1000
 
 
@@ -55,6 +58,34 @@ class Caller:
     def end(self) -> None:
         self.client.close()
         self.child.end()
+
+
+@pytest.mark.parametrize("passage", [1, 2])
+@pytest.mark.parametrize("point", AT_RESTART)
+def test_killed_while_closing_a_nas_that_restarted_nothing_stays_open(node, recorded, point, passage):
+    """Killed before the answer, or behind it when the journal has the rest: no session of before is left, and one that
+    began since is not touched.
+    """
+    now, many = time.time(), 2 * store.AT_ONCE + 1
+    for start in range(0, many, 500):
+        some = range(start, min(start + 500, many))
+        write(recorded, *(record(1, at=now - 60, session_id=b"%d" % n, service=f"S-{n}") for n in some))
+    write(recorded, record(1, at=now + 60, session_id=b"new", service="S-new"))
+    caller = Caller(node.home, f"{point}:{passage}:kill")
+    try:
+        for _attempt in range(40):
+            if caller.client.account(pair(40, struct.pack(">I", 7))) is not None:
+                break
+            caller.revive()
+
+        def closed() -> bool:
+            caller.revive()
+            return [row.acct_session_id for row in stored(recorded) if row.state == "open"] == [b"new"]
+
+        eventually(closed, cap=30, says=lambda: (node.home / "server.log").read_text()[-2000:])
+    finally:
+        caller.end()
+    assert caller.deaths == 1
 
 
 def check(recorded, calls: int) -> None:
