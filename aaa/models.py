@@ -247,6 +247,13 @@ usage_month = sa.Table(
     sa.Column("up_octets", sa.BigInteger, nullable=False),
     sa.Column("down_octets", sa.BigInteger, nullable=False),
 )
+# How far a round of retention came when its time was over; no row: the next one begins at the oldest.
+retention_place = sa.Table(
+    "retention_place",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("after", sa.String(40), nullable=False),  # session_ref
+)
 sa.Index("ix_usage_day_day", usage_day.c.day)
 sa.Index("ix_usage_month_month", usage_month.c.month)
 

@@ -11,10 +11,18 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import enforcement, refusal, session, session_history, usage_day, usage_month
+from aaa.models import (
+    enforcement,
+    refusal,
+    retention_place,
+    session,
+    session_history,
+    usage_day,
+    usage_month,
+)
 from aaa.turns import unheld
 from core import clock
-from core.db import Database, insert_many, lock_row, upsert_add
+from core.db import Database, insert_many, lock_row, upsert, upsert_add
 from core.jobs import Job, enqueue, handles
 from core.settings import Settings
 
@@ -23,6 +31,7 @@ _CHUNK = 200
 _LOOK = 2000
 _BUDGET = 20.0
 _AGAIN = timedelta(seconds=5)
+_SESSIONS = "sessions"
 _HISTORY = tuple(column.name for column in session_history.columns)
 
 
@@ -84,10 +93,11 @@ def _chunks(db: Database, step: Callable[[Connection], int]) -> Iterator[int]:
 def move_closed(db: Database, before: datetime) -> Iterator[int]:
     """Make sessions that ended before a moment history; yields the rows of each chunk.
 
-    They are found in the order of their refs, which is the order of their coming: those that are still open after
-    such a time are few, and are passed by.
+    They are found in the order of their refs, which is the order of their coming, and what has to stay is passed by.
+    How far that came is kept: whoever has no time left goes on there, and millions that stay hold nothing up.
     """
-    after = ""
+    with db.read() as conn:
+        after = _place(conn)
     while True:
         with db.read() as conn:
             refs, last = _closed(conn, after, before)
@@ -95,10 +105,26 @@ def move_closed(db: Database, before: datetime) -> Iterator[int]:
             with db.write() as conn:
                 moved = _move(conn, refs[start : start + _CHUNK], before)
             yield moved
+        if last is not None or after:
+            with db.write() as conn:
+                _keep_place(conn, last)
         if last is None:
             return
         after = last
         yield 0
+
+
+def _place(conn: Connection) -> str:
+    """Behind which session to go on; "" at the oldest."""
+    chosen = sa.select(retention_place.c.after).where(retention_place.c.name == _SESSIONS)
+    return conn.scalar(chosen) or ""
+
+
+def _keep_place(conn: Connection, after: str | None) -> None:
+    if after is None:
+        conn.execute(sa.delete(retention_place).where(retention_place.c.name == _SESSIONS))
+    else:
+        upsert(conn, retention_place, [{"name": _SESSIONS, "after": after}], key=["name"])
 
 
 def _closed(conn: Connection, after: str, before: datetime) -> tuple[list[str], str | None]:

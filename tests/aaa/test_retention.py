@@ -1,13 +1,15 @@
 """Retention: sessions become history, days become months, and everything goes in the end; nothing is counted twice."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 
 import sqlalchemy as sa
 
+from aaa.accounting import retention
 from aaa.accounting.record import INTERIM, START, STOP
 from aaa.accounting.retention import KIND, Kept, register, retain, schedule
 from aaa.accounting.usage import Used, between, by_month, usage_of
-from aaa.models import enforcement, refusal, session_history, usage_day, usage_month
+from aaa.models import enforcement, refusal, retention_place, session_history, usage_day, usage_month
 from core import clock
 from core.jobs import Worker
 from core.settings import Settings
@@ -100,3 +102,28 @@ def test_the_job_runs_once_an_hour_with_the_days_of_the_settings(database, tmp_p
     assert len(history(database)) == 1
     with database.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(usage_day)) == 1
+
+
+def test_a_round_goes_on_where_the_last_one_had_no_time_left(database, monkeypatch):
+    """Ten sessions that have to stay are older than one that is due, and each round has time for two pages of two: it
+    gets there, and the round after the end begins at the oldest again.
+    """
+    monkeypatch.setattr(retention, "_LOOK", 2)
+    for number in range(10):
+        write(database, record(START, session_id=b"%d" % number, service=f"S-{number}"))
+    write(database, record(START, session_id=b"due"), record(STOP, 60, session_id=b"due"))
+    for number in (0, 5):  # closed, but not for long enough
+        write(database, record(STOP, 20 * 86400, session_id=b"%d" % number, service=f"S-{number}"))
+    rounds = 0
+    while not history(database):
+        monkeypatch.setattr(clock, "monotonic", count().__next__)  # a page a second
+        assert not retain(database, KEPT, at(31), budget=1.5)
+        rounds += 1
+        assert rounds < 8
+    assert [row.acct_session_id for row in history(database)] == [b"due"]
+    monkeypatch.undo()
+    assert retain(database, KEPT, at(31))
+    with database.read() as conn:
+        assert conn.scalars(sa.select(retention_place.c.after)).all() == []
+    assert retain(database, KEPT, at(51))
+    assert sorted(row.acct_session_id for row in history(database)) == [b"0", b"5", b"due"]
