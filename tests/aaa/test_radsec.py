@@ -19,7 +19,6 @@ from aaa.radius.credentials import hide
 from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
 from aaa.radsec.client import Connector
-from aaa.radsec.tls import server_context
 from core import clock
 from tests.aaa.certificates import Authority
 from tests.aaa.conftest import QUICK, client_of
@@ -69,12 +68,12 @@ def serve(node, network) -> Iterator[RadiusServer]:
         yield server
 
 
-def tls_to(server: RadiusServer, folder) -> ssl.SSLSocket:
+def tls_to(server: RadiusServer, folder, plain: socket.socket | None = None) -> ssl.SSLSocket:
     """A connection with the certificate of a folder, to a server that must be of our authority."""
     AUTHORITY.issue(folder / "other", "unused")
     context = ssl.create_default_context(cafile=folder / "other" / "ca.pem")
     context.load_cert_chain(folder / "peer.pem", folder / "peer.key")
-    plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
+    plain = plain or socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
     return context.wrap_socket(plain, server_hostname="radius.example")
 
 
@@ -219,12 +218,13 @@ def test_a_handshake_that_began_before_a_ca_was_taken_out_brings_nobody_in(node,
     with serve(node, network) as server:
         radsec = server.worker._radsec
         assert radsec is not None
-        begun = radsec._context
+        begun, peer = radsec._context, Peer.__new__(Peer)
+        AUTHORITY.issue(tmp_path, "bng1.example", "peer")
+        plain = socket.create_connection(("127.0.0.1", server.radsec_port), timeout=5)
+        eventually(lambda: radsec._shaking, cap=5)
         put(node.home / "radius" / "tls", Authority("new"))
         eventually(lambda: radsec._context is not begun, cap=10)
-        radsec._context = begun  # what a handshake under way goes on with
-        peer = Peer(server, tmp_path / "peer", "bng1.example")
-        radsec._context = server_context(node.home)
+        peer.stream = tls_to(server, tmp_path, plain)
         assert peer.login() is None
 
 
