@@ -17,7 +17,7 @@ ROLES = frozenset({"bng"})
 
 PAGE_PORT, DNS_PORT = 8080, 5353
 FREE_GROUP, HELD_GROUP = 7001, 7002
-"""Groups (`ip link set group`) of free and of held sessions' interfaces; a new interface has 0. The agent knows them, too."""
+"""Groups (`ip link set group`) of free and of held sessions' interfaces; a new interface has 0. As in the agent."""
 HOME = "/etc/trunkline"
 
 
