@@ -335,7 +335,7 @@ class BngLab:
     def first_answer(self, url: str = f"http://{INTERNET}/", unit: int = 0, cap: float = 60) -> Fetched:
         """The first answer of any web server through the session; where none comes, ask again for `cap` seconds."""
         deadline = time.monotonic() + cap
-        while not (got := self.fetch(url, unit, cap=4)).status and time.monotonic() < deadline:
+        while not (got := self.fetch(url, unit)).status and time.monotonic() < deadline:
             time.sleep(0.1)
         return got
 
