@@ -332,6 +332,13 @@ class BngLab:
         self._done("page", started, f"{url} -> {got.status or 'no answer'}, {len(got.body)} characters")
         return got
 
+    def first_answer(self, url: str = f"http://{INTERNET}/", unit: int = 0, cap: float = 60) -> Fetched:
+        """The first answer of any web server through the session; where none comes, ask again for `cap` seconds."""
+        deadline = time.monotonic() + cap
+        while not (got := self.fetch(url, unit)).status and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return got
+
     def _done(self, step: str, started: float, what: str) -> None:
         self.say(f"{step}: {what} ({time.monotonic() - started:.1f} s)")
 

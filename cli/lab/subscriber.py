@@ -48,7 +48,7 @@ def run_story(
     _must("internet", lambda: INTERNET_SAYS in lab.fetch().body)
     _timed(seconds, "held", lambda: _ended(lab, hold))
     held = _timed(seconds, "login while held", lambda: lab.dial(*login)).address
-    page = _timed(seconds, "page", lab.fetch)
+    page = _timed(seconds, "page", lab.first_answer)
     if page.status != 511 or "Why" not in page.body or "How to pay" not in page.body:
         raise StepFailed("page", page)
     _must("nothing else", lambda: lab.fetch("http://198.51.100.80:8080/", cap=2).status == 0)

@@ -33,6 +33,7 @@ MODULES = (
         "ip6table_raw",
         "ip6t_rpfilter",
         "xt_conntrack",
+        "xt_devgroup",
         "xt_REDIRECT",
         "xt_nat",
         "xt_limit",

@@ -84,15 +84,9 @@ restart_dns() {
 
 # --- the firewall: nftables, or iptables where the kernel has no nftables for IP (User-Mode Linux) -----------
 
-has_nft() { nft -c 'add table inet trunkline' >/dev/null 2>&1; }
+FREE_GROUP=7001 HELD_GROUP=7002 # of interfaces, as the rules and the hook name them
 
-expand() { # a line "#member …{}…" once for every interface that is in the garden
-    awk -v members="$(cd "$RUN/garden" 2>/dev/null && ls | tr '\n' ' ')" '
-        sub(/^#member /, "") { n = split(members, names, " ")
-            for (i = 1; i <= n; i++) { line = $0; gsub(/\{\}/, names[i], line); print line }
-            next }
-        { print }' "$1"
-}
+has_nft() { nft -c 'add table inet trunkline' >/dev/null 2>&1; }
 
 firewall_check() {
     [ -f "$1/rules.nft" ] || return 0
@@ -104,13 +98,13 @@ firewall_check() {
 }
 
 firewall_load() { # one transaction: no packet meets half a ruleset
+    group_sessions
     if [ ! -f "$HOME_DIR/firewall/rules.nft" ]; then
         firewall_clear
     elif has_nft; then
-        expand "$HOME_DIR/firewall/rules.nft" | nft -f -
+        nft -f "$HOME_DIR/firewall/rules.nft"
     else
-        expand "$HOME_DIR/firewall/rules.v4" | iptables-legacy-restore &&
-            expand "$HOME_DIR/firewall/rules.v6" | ip6tables-legacy-restore
+        iptables-legacy-restore <"$HOME_DIR/firewall/rules.v4" && ip6tables-legacy-restore <"$HOME_DIR/firewall/rules.v6"
     fi
 }
 
@@ -123,17 +117,18 @@ firewall_clear() {
     fi
 }
 
-garden() { # garden join|leave INTERFACE: called by the session hook before the interface comes up
-    mkdir -p "$RUN/garden"
-    was=$([ -e "$RUN/garden/$2" ] && echo join || echo leave)
-    [ "$was" != "$1" ] || return 0
-    if [ "$1" = join ]; then : >"$RUN/garden/$2"; else rm -f "$RUN/garden/$2"; fi
-    if has_nft; then
-        [ "$1" = join ] && verb=add || verb=delete
-        nft "$verb element inet trunkline members { $2 }"
-    else
-        firewall_load
-    fi
+group_sessions() { # live sessions that the hook has noted and whose interfaces are in no group: from before there were groups
+    for name in $(sessions | sed -n 's/^interface=\([^ ]*\) .*/\1/p'); do
+        (
+            note=$RUN/sessions/$name
+            flock 8 # the hook's own
+            grep -qx 0 "/sys/class/net/$name/netdev_group" || exit 0
+            # Not by the note of a session whose end nobody saw and whose interface is another's by now.
+            read -r owner <"/run/$name.pid" && grep -qx "pid=$owner" "$note" || exit 0
+            if grep -qx garden=leave "$note"; then group=$FREE_GROUP; else group=$HELD_GROUP; fi
+            ip link set dev "$name" group "$group"
+        ) 8>"$RUN/$name.lock" 2>/dev/null
+    done
 }
 
 # --- reloading only what a changed path asks for --------------------------------------------------------------
@@ -159,7 +154,7 @@ own_addresses() { # the gateway of all sessions, on lo
 apply() { apply_set "$1"; }
 
 boot() { # what nobody confirmed is undone before anything starts
-    rm -rf "$RUN/sessions" "$RUN/garden"
+    rm -rf "$RUN/sessions"
     mkdir -p "$RUN/sessions"
     undo_unconfirmed
     manifest_paths "$STATE" | activate
@@ -195,7 +190,7 @@ mkdir -p "$RUN/sessions"
 verb=$1
 shift
 case $verb in
-apply | restore | confirm | boot | expire | garden)
+apply | restore | confirm | boot | expire)
     locked "$verb" "$@" ;;
 firewall) # by hand: load the rules again
     firewall_load ;;

@@ -16,6 +16,8 @@ PLATFORM = "linux_pppd"
 ROLES = frozenset({"bng"})
 
 PAGE_PORT, DNS_PORT = 8080, 5353
+FREE_GROUP, HELD_GROUP = 7001, 7002
+"""Groups (`ip link set group`) of free and of held sessions' interfaces; a new interface has 0. As in the agent."""
 HOME = "/etc/trunkline"
 
 
@@ -76,5 +78,6 @@ def files_of(bng: Bng) -> list[File]:
 def _fill(entry: Made, **words: Any) -> File:
     env = environment(PLATFORM, plain, html, json)
     words |= {"page_port": PAGE_PORT, "dns_port": DNS_PORT, "attributes": ATTRIBUTES}
+    words |= {"free": FREE_GROUP, "held": HELD_GROUP}
     filled = rendered(env, f"{entry.template}.j2", **words)
     return File(entry.path, entry.mode, filled.config.rstrip("\n") + "\n", filled.origins)

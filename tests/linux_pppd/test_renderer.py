@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from drivers.files_on_device import agent_text
 from inventory.resolve import resolve_device
 from renderers.contract import CannotRender, Rendered
 from renderers.linux_pppd.escape import NotPlain
-from renderers.linux_pppd.renderer import render
+from renderers.linux_pppd.renderer import FREE_GROUP, HELD_GROUP, render
 from renderers.registry import renderer_for
 from tests.linux_pppd.network import Opened, documents, reader
 
@@ -28,6 +29,11 @@ def rendered(**replaced: tuple[str, str]) -> Rendered:
 def test_the_example_renders_to_the_golden_files(golden):
     """One text holds every file; the driver loads it as it is."""
     golden.check(GOLDEN / "bng1.txt", rendered().config)
+
+
+def test_agent_and_rules_name_the_same_groups():
+    """The agent puts sessions into them that the rules were not made for."""
+    assert f"\nFREE_GROUP={FREE_GROUP} HELD_GROUP={HELD_GROUP} " in agent_text("linux_pppd")
 
 
 def test_the_registry_finds_the_renderer_for_bngs():

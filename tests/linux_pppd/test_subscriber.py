@@ -62,7 +62,8 @@ def test_a_wrong_password_is_rejected(bng: BngLab, operator: Operator):
 
 
 def test_a_held_subscriber_lands_in_the_garden_and_comes_out_when_released(bng: BngLab, operator: Operator):
-    """The story of `make lab`: the session ends, the next login gets the page and nothing else; release: free."""
+    """The story of `make lab`: the session ends, the first answer after the next login is the page, and nothing else
+    answers; release: free."""
     outcomes = []
 
     def change(*held: str) -> None:
@@ -82,8 +83,25 @@ def test_names_in_the_garden_lead_to_the_page(bng: BngLab, operator: Operator):
     """Whatever resolver the subscriber asks, the garden answers, for ten seconds only."""
     operator.hold("S-1")
     bng.dial(*S1)
-    assert bng.fetch("http://www.example.com/some/page").status == 511
+    assert bng.first_answer("http://www.example.com/some/page").status == 511
     assert bng.fetch("http://100.64.0.1/").status == 511
+
+
+def test_a_session_that_cannot_be_shaped_is_in_the_garden_and_the_log_says_so(bng: BngLab):
+    """pppd goes on when its hook fails, whatever the hook says: so nobody is free but by the hook's last step."""
+    spoilt = "printf '#!/bin/sh\\necho \"$@\" >>/run/logged\\n' >/run/logger; chmod 755 /run/logger"
+    spoilt += "; mount --bind /run/logger /usr/bin/logger; mount --bind /usr/bin/false /usr/sbin/tc"
+    assert bng.on_bng(spoilt).status == 0
+    try:
+        bng.dial(*S1)
+        assert bng.first_answer().status == 511
+        said = bng.on_bng("cat /run/logged").output
+    finally:
+        bng.on_bng("umount /usr/sbin/tc /usr/bin/logger")
+    assert "session of s1@example.net on ppp0 is in the garden: it is not shaped to 20000/5000" in said
+    bng.hang_up()
+    bng.dial(*S1)
+    assert INTERNET_SAYS in bng.first_answer().body
 
 
 def test_a_subscriber_cannot_reach_the_bng_itself(bng: BngLab):
@@ -102,6 +120,8 @@ def test_live_sessions_survive_an_unrelated_change(bng: BngLab, operator: Operat
     )
     assert "-C renamed" in change
     assert bng.sessions() == before
+    assert INTERNET_SAYS in bng.fetch().body
+    assert bng.on_bng("/etc/trunkline/agent firewall").status == 0  # the rules again, as when they change
     assert INTERNET_SAYS in bng.fetch().body
     second = bng.dial(*S2, 1)
     assert second.interface == "ppp1"
