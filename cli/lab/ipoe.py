@@ -31,7 +31,9 @@ PAGE_SAYS = "Why is my internet on hold? How to pay"
 CLIENT = Path(__file__).parent / "guest" / "dhclient.sh"
 _CORE = ("192.0.2.10", "192.0.2.11")
 _UP = ("192.0.2.20", "192.0.2.21")
+# Kea's unit would make its folder, as it is here; where no systemd has run there is nothing yet to mount over.
 _PRIVATE = (
+    "{{ [ -d /var/lib/kea ] || install -d -o _kea -g _kea -m 750 /var/lib/kea; }} && "
     "mount --bind {root}/etc /etc && mount -t tmpfs run /run && mount --bind {root}/lib /var/lib/kea && "
     "mount --bind {root}/log /var/log && mkdir -p /run/sshd && exec {sshd}"
 )
