@@ -70,7 +70,9 @@ class Accounts:
                     self._watched.repeated += 1
                     send(self._port, reply, source)
                     continue
-                read = lightly(datagram, source[0], received) or self._carefully(datagram, source, begun)
+                read = lightly(datagram, source[0], received) or self._carefully(
+                    datagram, source, received, begun
+                )
                 if read is not None:
                     records.append(read[0])
                     waiting.append((header, (pending(header, source, Duplicates.PENDING), read[1])))
@@ -78,9 +80,11 @@ class Accounts:
             if records:
                 self._commit.submit_all(Submitted(records, partial(self._settle, records, waiting, begun)))
 
-    def _carefully(self, datagram: bytes, source: Source, begun: int) -> tuple[AnyRecord, bytes] | None:
+    def _carefully(
+        self, datagram: bytes, source: Source, received: float, begun: int
+    ) -> tuple[AnyRecord, bytes] | None:
         """A record and its reply; None when it is dropped, answered, or waits on its own for another server's spool."""
-        record, answer = self._answers.accounting(datagram, source[0]) or (None, None)
+        record, answer = self._answers.accounting(datagram, source[0], received) or (None, None)
         if record is None or answer is None:
             if answer is not None:
                 send(self._port, answer.reply, source)

@@ -19,7 +19,7 @@ from aaa.limits.crowd import Rule
 from aaa.limits.limit import VOUCHER_ID
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Authenticator, Verdict
-from aaa.radius.credentials import reveal
+from aaa.radius.credentials import hider
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
@@ -46,6 +46,7 @@ Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
 """Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
 the nanoseconds that it took (0 where nobody measured).
 """
+_Read = tuple[AccountingRecord | None, Answer]
 _PROXY = wire.PROXY_STATE
 _WANTS = 10_000
 _GONE = "gone"
@@ -106,8 +107,11 @@ class Answers:
         """The short way to an Access-Accept: a right PAP or CHAP login in a plain packet, of a record that asks nothing
         more. It only says yes; None leaves it to `carefully`, which gives the same answer, octet for octet.
         """
-        nas, plain = self._nases.at(source), read_plainly(datagram)
-        if plain is None or nas is None or self.observers:
+        nas = self._nases.at(source)
+        if nas is None or self.observers:  # of a stranger nothing is read, however long it is
+            return None
+        plain = read_plainly(datagram)
+        if plain is None:
             return None
         found, ma_at = plain
         login, secret = found.get(LOGIN), nas.secrets[0]
@@ -143,7 +147,8 @@ class Answers:
         """The short way of a usual record of our Class: itself, and the reply that may go when it is durable. It only
         says yes; None leaves it to `accounting`, which reads the same record out of it and gives the same reply.
         """
-        nas, found = self._nases.at(source), self._layouts.find(datagram)
+        nas = self._nases.at(source)
+        found = self._layouts.find(datagram) if nas is not None else None
         if nas is None or found is None:
             return None
         layout, told = found
@@ -166,17 +171,17 @@ class Answers:
         asked, sign = datagram[4:20], layout.ma_at > 0
         return light, wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], asked, secret, b"", sign)
 
-    def accounting(self, datagram: bytes, source: str) -> tuple[AccountingRecord | None, Answer] | None:
+    def accounting(self, datagram: bytes, source: str, received: float | None = None) -> _Read | None:
         """Read what came to the accounting port: the record to make durable first (None for Status-Server), and
-        the reply that may then go.
+        the reply that may then go. `received`: epoch seconds, now if not given; one for all that came together, or a
+        Stop on the short way would be earlier than the Start before it.
         """
+        received = time.time() if received is None else received
         nas = self._nases.at(source)
-        quick = self._account_quickly(datagram, nas) if nas is not None else None
-        return quick or self.accounting_carefully(datagram, source)
+        quick = self._account_quickly(datagram, nas, received) if nas is not None else None
+        return quick or self.accounting_carefully(datagram, source, received)
 
-    def accounting_carefully(
-        self, datagram: bytes, source: str
-    ) -> tuple[AccountingRecord | None, Answer] | None:
+    def accounting_carefully(self, datagram: bytes, source: str, received: float) -> _Read | None:
         """The same for every packet, and the one who says why something is dropped."""
         try:
             packet, nas = self._read(datagram, source)
@@ -184,7 +189,7 @@ class Answers:
                 return None, self._status(packet, nas, wire.ACCOUNTING_RESPONSE)
             if packet.code != wire.ACCOUNTING_REQUEST:
                 raise Dropped("other-code")
-            return self._account(packet, nas)
+            return self._account(packet, nas, received)
         except Dropped as drop:
             self.dropped[str(drop)] += 1
             return None
@@ -260,10 +265,12 @@ class Answers:
             raise Dropped("no-message-authenticator")
         hidden = packet.first(2)
         if hidden is not None and len(nas.secrets) > 1:
-            return _fitting(hidden, packet, nas.secrets)
+            return hider(hidden, packet.authenticator, nas.secrets)
         return nas.secrets[0]
 
-    def _account_quickly(self, datagram: bytes, nas: NasEntry) -> tuple[AccountingRecord, Answer] | None:
+    def _account_quickly(
+        self, datagram: bytes, nas: NasEntry, received: float
+    ) -> tuple[AccountingRecord, Answer] | None:
         """The fast path: a plain, rightly signed request with our Class, of nobody else's login. None for all else."""
         quick = read_account(datagram)
         if quick is None:
@@ -276,7 +283,7 @@ class Answers:
         service, policy = owner
         wanted = self._wanted(service)
         whose = (service, policy, _hash_of(service, wanted))
-        record = record_of(found, nas.device, nas.source, time.time(), whose, nas.interim)
+        record = record_of(found, nas.device, nas.source, received, whose, nas.interim)
         if record is None or (self._elsewhere is not None and self._elsewhere.concerns(record.login, nas)):
             return None
         self._layouts.learn(datagram)
@@ -284,7 +291,7 @@ class Answers:
         reply = wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], datagram[4:20], secret, b"", ma_at > 0)
         return _noting(record, b"", service, wanted), Answer(reply)
 
-    def _account(self, packet: Packet, nas: NasEntry) -> tuple[AccountingRecord, Answer]:
+    def _account(self, packet: Packet, nas: NasEntry, received: float) -> tuple[AccountingRecord, Answer]:
         for secret in nas.secrets:
             if wire.request_authenticator_is_right(packet, secret):
                 break
@@ -295,7 +302,7 @@ class Answers:
         service, policy = self._classes(packet)
         wanted = self._wanted(service)
         whose = (service, policy, _hash_of(service, wanted))
-        record = read_record(packet, nas.device, nas.source, time.time(), whose, nas.interim)
+        record = read_record(packet, nas.device, nas.source, received, whose, nas.interim)
         if record is None:
             raise Dropped("no-status-type")
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
@@ -387,12 +394,3 @@ def _noting(
         metered=wanted is not None and wanted.metered,
         door=wanted.door if wanted else "",
     )
-
-
-def _fitting(hidden: bytes, packet: Packet, secrets: tuple[bytes, ...]) -> bytes:
-    """During a rotation nothing but the password's look tells which secret hid it: printable is right."""
-    for secret in secrets:
-        clear = reveal(hidden, secret, packet.authenticator)
-        if clear and all(32 <= octet < 127 for octet in clear):
-            return secret
-    return secrets[0]

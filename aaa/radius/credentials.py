@@ -30,6 +30,15 @@ def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
     return hidden
 
 
+def hider(hidden: bytes, authenticator: bytes, secrets: tuple[bytes, ...]) -> bytes:
+    """Which of a NAS's secrets hid a password: nothing but its look tells, and printable is right; else the first."""
+    for secret in secrets:
+        clear = reveal(hidden, secret, authenticator)
+        if clear and all(32 <= octet < 127 for octet in clear):
+            return secret
+    return secrets[0]
+
+
 def chap_is_right(answer: bytes, challenge: bytes, password: bytes) -> bool:
     """Whether CHAP-Password (identifier and 16 octets) answers the challenge for this password."""
     if len(answer) != 17:

@@ -1,8 +1,10 @@
 """The short ways of accounting end like the long ones: reading a packet, and merging it in the database."""
 
+import socket
 import struct
 from collections import Counter
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import msgspec
@@ -21,9 +23,12 @@ from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecor
 from aaa.accounting.store import session_of
 from aaa.accounting.usual import cells_of, is_usual
 from aaa.models import session
+from aaa.observe.latency import Latency
 from aaa.radius import packet as wire
+from aaa.radius.accounts import Accounts
 from aaa.radius.deferred import Answer
 from aaa.radius.digests import md5_of
+from aaa.radius.limits import Limits
 from aaa.radius.packet import pair
 from aaa.view.records import class_of
 from tests.aaa.differential import SOURCES, Three
@@ -64,7 +69,7 @@ def same(datagram: bytes, source: str) -> bool:
         quick = ANSWERS.accounting(datagram, source)
         counted = ANSWERS.records, ANSWERS.dropped
         ANSWERS.records, ANSWERS.dropped = Counter(), Counter()
-        assert ANSWERS.accounting_carefully(datagram, source) == quick
+        assert ANSWERS.accounting_carefully(datagram, source, NOON) == quick
         assert (ANSWERS.records, ANSWERS.dropped) == counted
     ANSWERS.records, ANSWERS.dropped = Counter(), Counter()
     lightly = ANSWERS.lightly(datagram, source, NOON)
@@ -104,7 +109,7 @@ def test_a_usual_record_takes_the_short_way(kind, form):
         nas = ANSWERS._nases.at(source)
         assert nas is not None
         datagram = form(told(kind), nas.secrets[-1])
-        assert ANSWERS._account_quickly(datagram, nas) is not None
+        assert ANSWERS._account_quickly(datagram, nas, NOON) is not None
         assert same(datagram, source)
         assert ANSWERS.lightly(datagram, source, NOON) is not None
 
@@ -305,3 +310,23 @@ def test_a_light_record_is_stored_as_the_record_that_it_is(database, tmp_path):
     kept: list[AccountingRecord] = []
     assert commit._journal.drain(kept.extend) == 3
     assert kept == [light.whole() for light in lights]
+
+
+def test_records_that_came_together_have_one_moment():
+    """A Start that only the careful way reads is not after the Stop behind it, which takes the short way."""
+    read: list[AccountingRecord] = []
+    start, stop = bare(told(START) + pair(26, bytes(8))), bare(told(STOP))
+    ANSWERS.accounting(stop, SOURCES[0])  # teaches the layout
+
+    class Commit:
+        def submit_all(self, some):
+            read.extend(one.whole() for one in some.records)
+
+    watched = SimpleNamespace(latency={"accounting": Latency()}, repeated=0)
+    port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    accounts = Accounts(port, ANSWERS, Commit(), watched, Limits())  # type: ignore[arg-type]
+    with patch("time.time", side_effect=[NOON, NOON + 1, NOON + 2]):
+        accounts._take([(start, (SOURCES[0], 1)), (stop, (SOURCES[0], 1))])
+    port.close()
+    assert [one.kind for one in read] == [START, STOP]
+    assert {one.at for one in read} == {NOON - 3}

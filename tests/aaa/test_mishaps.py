@@ -109,11 +109,11 @@ def test_a_datagram_over_which_we_stumble_costs_no_other_its_record(server, monk
     submitted: list[Submitted] = []
     right = worker.answers.accounting
 
-    def stumbles(datagram, source):
+    def stumbles(datagram, source, received):
         came.append(datagram)
         if len(came) == 2:
             raise KeyError("a mistake of ours")
-        return right(datagram, source)
+        return right(datagram, source, received)
 
     monkeypatch.setattr(worker.answers, "accounting", stumbles)
     monkeypatch.setattr(worker.commit, "submit_all", submitted.append)
