@@ -45,23 +45,24 @@ class Routes:
 
     def has_none(self, realm: bytes) -> bool:
         """Whether the realm, as it is written in a login, has no route."""
+        without = self._without  # what was read before a change stays with what was known before it
         try:
-            return self._without[realm]
+            return without[realm]
         except KeyError:
-            if len(self._without) > _KNOWN:
-                self._without.clear()
-            none = self.named(realm.decode("utf-8", "replace").lower()) is None
-            self._without[realm] = none
+            if len(without) > _KNOWN:
+                without.clear()
+            none = without[realm] = self.named(realm.decode("utf-8", "replace").lower()) is None
             return none
 
     def named(self, name: str) -> Route | None:
         """The route of a realm, or of the old server (`@`)."""
+        known = self._known
         try:
-            return self._known[name]
+            return known[name]
         except KeyError:
-            if len(self._known) > _KNOWN:  # strangers write realms as they like
-                self._known.clear()
-            found = self._known[name] = self._read(name)
+            if len(known) > _KNOWN:  # strangers write realms as they like
+                known.clear()
+            found = known[name] = self._read(name)
             return found
 
     def _read(self, name: str) -> Route | None:
@@ -77,8 +78,8 @@ class Routes:
 
     def _changed(self, key: bytes, _record: bytes | None) -> None:
         if key[:2] == b"r:":
-            self._known.clear()
-            self._without.clear()
+            self._known = {}
+            self._without = {}
 
 
 def _route(name: str, record: Realm, secret: bytes) -> Route:

@@ -41,17 +41,18 @@ class NasTable:
 
     def at(self, source: str) -> NasEntry | None:
         """The NAS at a source address as the socket gives it; None: unknown, drop."""
+        known = self._known  # what was read before a change stays with what was known before it
         try:
-            return self._known[source]
+            return known[source]
         except KeyError:
-            if len(self._known) > 10_000:  # strangers must not fill our memory
-                self._known.clear()
-            found = self._known[source] = entry_at(self._view.lookup, self._seal, source)
+            if len(known) > 10_000:  # strangers must not fill our memory
+                known.clear()
+            found = known[source] = entry_at(self._view.lookup, self._seal, source)
             return found
 
     def _changed(self, key: bytes, _record: bytes | None) -> None:
         if key[:2] == b"n:":
-            self._known.clear()
+            self._known = {}
 
 
 def entry_at(lookup: Callable[[bytes], bytes | None], seal: Seal, source: str) -> NasEntry | None:
