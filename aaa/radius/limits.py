@@ -1,5 +1,6 @@
 """Limits of the server: how long a refusal waits, how often a login may fail, how long a reply is remembered."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable
 from time import monotonic
@@ -37,11 +38,11 @@ class Attempts:
     def failed(self, login: str, nas: str) -> None:
         """Count a failure."""
         if len(self._failed) > 50_000 or len(self._names) > 50_000:
-            self._failed.clear()
             self._names.clear()
-        self._names.add(login.encode())
+            self._failed.clear()
         moments = self._failed.setdefault((login, nas), deque(maxlen=self._limits.attempts))
         moments.append(clock.monotonic())
+        self._names.add(login.encode())  # last, as it is cleared first: another thread may clear meanwhile
 
     def succeeded(self, login: str, nas: str) -> None:
         """Forget the failures of a login that is right after all."""
@@ -64,7 +65,8 @@ class Duplicates:
     """Replies by header (identifier and authenticator) and source (address and port): a retransmission gets the
     same bytes (RFC 5080 section 2.2.2). Octets remember their hash: the header is the key, the source is compared.
 
-    `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap.
+    `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap. Several threads use
+    it; only what is rare takes the lock.
     """
 
     PENDING = b""
@@ -76,6 +78,7 @@ class Duplicates:
         self._sources: dict[Any, Any] = {}
         """One object for each: a reply that remembers its own takes half as much again."""
         self._turned = clock.monotonic()
+        self._lock = threading.Lock()
 
     def get(self, header: bytes, source: object) -> bytes | None:
         """The remembered reply, PENDING, or None for a new request.
@@ -86,9 +89,7 @@ class Duplicates:
         held = self._young.get(header) or self._old.get(header)
         if held is None or held[0] != source:
             return None
-        if not held[1]:
-            held = self._young.setdefault(header, held)  # its answer may have come at this very moment
-        return held[1]
+        return held[1] or self._kept(header)
 
     def put(self, header: bytes, source: _Source, reply: bytes) -> _Source:
         """Remember a reply for at least `remember` seconds. Returns the one object that stands for the source."""
@@ -108,10 +109,20 @@ class Duplicates:
 
     def forget(self, header: bytes, source: object) -> None:
         """The request was not answered: its retransmission is a new chance."""
-        for generation in (self._young, self._old):
-            held = generation.get(header)
-            if held is not None and held[0] == source:
-                generation.pop(header, None)
+        with self._lock:
+            for generation in (self._young, self._old):
+                held = generation.get(header)
+                if held is not None and held[0] == source:
+                    generation.pop(header, None)
+
+    def _kept(self, header: bytes) -> bytes | None:
+        """PENDING for another generation, unless it was answered or forgotten at this very moment."""
+        with self._lock:
+            held = self._young.get(header) or self._old.get(header)
+            return None if held is None else self._young.setdefault(header, held)[1]
 
     def _turn(self, now: float) -> None:
-        self._old, self._young, self._turned, self._sources = self._young, {}, now, {}
+        """Once, of however many threads that find it due: a second turn would forget what the first one kept."""
+        with self._lock:
+            if now - self._turned > self._span or len(self._young) >= self._most:
+                self._old, self._young, self._turned, self._sources = self._young, {}, now, {}

@@ -171,3 +171,61 @@ def test_a_request_under_way_is_remembered_while_its_nas_asks():
     for number in range(10, 20):
         duplicates.put(b"%d" % number, NAS, b"other")
     assert duplicates.get(b"j", NAS) is None
+
+
+def test_a_generation_turns_once_however_many_threads_find_it_due():
+    """A second turn would forget everything: a login that failed and waits for its reject would fail again."""
+
+    class Met(Duplicates):
+        met = False
+
+        def _turn(self, now):
+            if not self.met:  # another thread is a step ahead
+                self.met = True
+                self.put(b"between", NAS, b"reply")
+            super()._turn(now)
+
+    duplicates = Met(Limits(remember=3600.0, most=2))
+    duplicates.put(b"waits", NAS, Duplicates.PENDING)
+    duplicates.put(b"answered", NAS, b"reply")
+    duplicates.put(b"new", NAS, b"reply")
+    assert duplicates.met
+    assert duplicates.get(b"waits", NAS) == Duplicates.PENDING
+    assert [duplicates.get(name, NAS) for name in (b"answered", b"between", b"new")] == [b"reply"] * 3
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_what_is_forgotten_while_somebody_looks_stays_forgotten(others):
+    """Else its NAS would ask in vain for as long as it asks: PENDING is kept while somebody does."""
+    duplicates = Duplicates(Limits(remember=3600.0, most=2))
+    duplicates.put(b"k", NAS, Duplicates.PENDING)
+    for number in range(others):
+        duplicates.put(b"%d" % number, NAS, b"other")
+
+    class Looking:
+        """A source that is compared while another thread forgets."""
+
+        __hash__ = object.__hash__
+
+        def __eq__(self, other):
+            duplicates.forget(b"k", NAS)
+            return other == NAS
+
+    assert duplicates.get(b"k", Looking()) is None
+    assert duplicates.get(b"k", NAS) is None
+
+
+def test_a_failure_counts_when_another_thread_forgets_all_meanwhile():
+    """A login that failed is never taken for one that did not: it could guess without an end."""
+    attempts = Attempts(Limits(attempts=1))
+
+    class Cleared(dict):  # type: ignore[type-arg]
+        def setdefault(self, key, default):
+            attempts._names.clear()
+            attempts._failed.clear()
+            return super().setdefault(key, default)
+
+    attempts._failed = Cleared()
+    attempts.failed("bob", "bng1")
+    assert attempts.exhausted("bob", "bng1")
+    assert attempts.has_failed(b"bob", "bng1")
