@@ -65,8 +65,8 @@ class Duplicates:
     """Replies by header (identifier and authenticator) and source (address and port): a retransmission gets the
     same bytes (RFC 5080 section 2.2.2). Octets remember their hash: the header is the key, the source is compared.
 
-    `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap. Several threads use
-    it; only what is rare takes the lock.
+    `PENDING` stands for a request whose answer is on its way. Two generations keep forgetting cheap. Several threads
+    use it; only what is rare takes the lock.
     """
 
     PENDING = b""

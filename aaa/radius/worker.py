@@ -37,7 +37,7 @@ from aaa.radius.nases import NasTable
 from aaa.radius.neighbours import Neighbours
 from aaa.radius.packet import MAX_LENGTH
 from aaa.radius.refusals import Refusals
-from aaa.radius.sockets import receive_burst, send
+from aaa.radius.sockets import receive_burst, send, send_all
 from aaa.radsec.server import radsec_server
 from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
@@ -156,13 +156,14 @@ class Worker:
         """
         port, answer = self._auth, self._access
         while not self._stop.is_set():
-            ready = []
-            for datagram, source in receive_burst(port):
-                reply = answer(datagram, source)
-                if reply is not None:
-                    ready.append((reply, source))
-            for reply, source in ready:
-                send(port, reply, source)
+            ready: list[tuple[_Source, bytes]] = []
+            try:
+                for datagram, source in receive_burst(port):
+                    reply = answer(datagram, source)
+                    if reply is not None:
+                        ready.append((source, reply))
+            finally:  # a mistake of ours over one datagram must not keep those before it from being answered
+                send_all(port, ready)
 
     def _take_passed(self) -> None:
         """Conversations that we hold, whose NAS changed its source port to another worker's share."""

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from typing import Any
 
 import pytest
 
@@ -219,8 +220,8 @@ def test_a_failure_counts_when_another_thread_forgets_all_meanwhile():
     """A login that failed is never taken for one that did not: it could guess without an end."""
     attempts = Attempts(Limits(attempts=1))
 
-    class Cleared(dict):  # type: ignore[type-arg]
-        def setdefault(self, key, default):
+    class Cleared(dict[Any, Any]):
+        def setdefault(self, key, default=None):
             attempts._names.clear()
             attempts._failed.clear()
             return super().setdefault(key, default)
