@@ -17,7 +17,7 @@ def new_ids(prefix: str, count: int) -> list[str]:
     """Several of one moment, in order: of each 1024 the last ten bits count, and are not random."""
     moment = f"{prefix}_{_text(time.time_ns() // 1_000_000, 40)}"
     begun = sorted(moment + _random(60) for _ in range(0, count, len(_PAIRS)))
-    return [one + last for one in begun for last in _PAIRS][:count]
+    return [one + last for one in begun for last in _PAIRS[:count]][:count]
 
 
 def _random(top: int) -> str:
