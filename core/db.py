@@ -233,7 +233,7 @@ def _engine(url: sa.URL, schema: str | None, durable: bool, ping: bool) -> Engin
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, durable)
     if url.get_backend_name() != "postgresql":
-        raise DatabaseNotUsable(url.render_as_string())
+        raise DatabaseNotUsable(place_of(url))
     options = {"options": f"-csearch_path={schema}"} if schema else {}
     return sa.create_engine(url, pool_pre_ping=ping, connect_args=options)
 

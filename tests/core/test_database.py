@@ -74,9 +74,12 @@ def test_upgrading_again_changes_nothing_and_check_agrees(database: Database) ->
 
 
 def test_an_unknown_kind_of_database_is_named() -> None:
-    """One sentence says what a URL may be."""
+    """One sentence says what a URL may be, and repeats no password, wherever it stands."""
     with pytest.raises(DatabaseNotUsable, match="neither sqlite"):
         Database("mysql://somewhere/x")
+    with pytest.raises(DatabaseNotUsable) as refused:
+        Database("postgres://somewhere/x?user=u&password=hunter2")
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["nonsense hunter2", "", "postgresql+psycopg://u:hunter2@host:port/x"])
