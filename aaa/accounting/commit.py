@@ -214,12 +214,15 @@ class GroupCommit(threading.Thread):
 
     def _apply(self, records: Sequence[AnyRecord]) -> list[AccountingRecord]:
         """Write the records; returns those that say that a NAS restarted of which more is to do."""
-        with self._db.write() as conn:
-            noted = write(conn, records)
-            faults.point(IN_TRANSACTION)
-            commit(conn)
-        if noted:
-            self._new.put(noted)
+        noted = Noted()
+        try:
+            with self._db.write() as conn:
+                noted = write(conn, records)
+                faults.point(IN_TRANSACTION)
+                commit(conn)
+        finally:  # after a commit that may have been: done again, its sessions are not new any more
+            if noted:
+                self._new.put(noted)
         return [one for one in restarts(records) if self._close(one, EARLIEST) is not None]
 
     def _finish(self, left: Iterable[AccountingRecord]) -> None:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aaa.accounting import store
+from aaa.accounting.commit import GroupCommit
+from aaa.accounting.journal import Journal
 from aaa.accounting.record import INTERIM, ON, START, STOP
 from aaa.accounting.store import session_of
 from aaa.enforcement import corrections
@@ -23,7 +25,7 @@ from aaa.radius.server import RadiusServer
 from aaa.vendors.policy import Policy
 from aaa.view.records import Wanted
 from core import clock
-from core.db import Database
+from core.db import Database, DatabaseAway
 from tests.aaa.limited import Limited
 from tests.aaa.test_accounting import record, stored, write
 from tests.support import eventually
@@ -320,3 +322,24 @@ def test_what_is_no_mac_is_no_place():
     assert crowd.mac_of("0011.2233.440A") == b"00112233440a"
     assert crowd.mac_of("61 8 9555 0100") == b""
     assert Open("r", "s", 0.0, b"", b"").places == frozenset()
+
+
+def test_a_commit_whose_answer_was_lost_leaves_no_ghost(database, tmp_path, monkeypatch):
+    """The journal does it again, and finds the session there: that it began was noted the first time."""
+    commit, committed = GroupCommit(database, Journal(tmp_path)), store.commit
+    write(database, record(START, session_id=b"1", calling=A))
+
+    def lost(conn):
+        committed(conn)
+        raise DatabaseAway("postgresql://there", "the line broke")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("aaa.accounting.commit.commit", lost)
+        assert commit._durable([record(START, 600, session_id=b"2", calling=A)])
+    commit._away_until = 0.0
+    assert commit.drain() == 1
+    commit._look_for_crowds()
+    with database.read() as conn:
+        rows = conn.execute(sa.select(session)).all()
+    ended = {bytes(row.acct_session_id): (row.state, row.cause) for row in rows}
+    assert ended == {b"1": ("closed", "replaced"), b"2": ("open", "")}
