@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from aaa.radius import packet as wire
@@ -192,6 +193,28 @@ def test_accounting_of_a_proxied_realm_never_takes_the_short_way(anew, network, 
         assert (answers.lightly(datagram, "127.0.0.1", 1e9) is not None) == short
         read = answers.accounting(datagram, "127.0.0.1")
         assert (read[1].through is None) == short
+
+
+def test_a_login_of_a_proxied_realm_never_takes_the_short_way(anew, network, home):
+    """Nor does one of a NAS that is still moving in, although there is a record of ours whose password is right."""
+    logins = (b"s1@example.net", b"ann@guest.example", b"ann@GUEST.example")
+    for number, login in enumerate(logins[1:], 7):
+        network.subscriber(number, session=f'method: pppoe, login: {login.decode()}, password: "enc:v1:pw-1"')
+    network.put("config", "trunkline", proxied(home.address))
+    server, _client = anew(network)
+    answers = server.worker.answers
+    nas = answers._nases.at("127.0.0.1")
+
+    def short(moving: str) -> list[bool]:
+        answers._nases._known["127.0.0.1"] = msgspec.structs.replace(nas, moving=moving)
+        bodies = [pair(1, login) + pair(2, hide(b"pw-1", SECRET, bytes(16))) for login in logins]
+        asked = [wire.request(wire.ACCESS_REQUEST, 1, SECRET, body, bytes(16)) for body in bodies]
+        return [answers.plainly(datagram, "127.0.0.1") is not None for datagram in asked]
+
+    assert short("") == [True, False, False]
+    assert short("shadow") == short("proxy") == [False] * 3
+    answers._elsewhere = None
+    assert short("") == [True] * 3
 
 
 def test_six_hundred_at_once_need_more_than_one_socket(anew, network, home):
