@@ -62,7 +62,8 @@ _TOOK = "CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(i::int), '
 
 def _statement(name: str, only: str, sets: str) -> Statement:
     """The look-up is by the one index that can do it: `|| ''` forbids one that knows the NAS only. A session that
-    somebody changes meanwhile has another ctid then, and is left to the careful way.
+    somebody changes meanwhile has another ctid then (and, where PostgreSQL does not look at that again after a
+    wait, another state or counters), and is left to the careful way.
     """
     arrays = ", ".join(f"${number}" for number in range(1, len(COUNTED) + 1))
     told = " AND ".join(f"(n.{one} = '' OR n.{one} = s.{one})" for one in _ADDRESSES)
@@ -89,7 +90,8 @@ def _statement(name: str, only: str, sets: str) -> Statement:
     ), taken AS (
       UPDATE session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true
-      FROM held AS h WHERE s.ctid = h.had
+      FROM held AS h WHERE s.ctid = h.had AND s.state = 'open' AND s.up_octets = h.had_up
+        AND s.down_octets = h.had_down
       RETURNING h.i, h.counts, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
         s.up_octets - h.had_up AS up, s.down_octets - h.had_down AS down
     ), added AS (
