@@ -92,6 +92,7 @@ def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/key.pub\n"
         f"PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp {sftp}\n"
+        f"SetEnv HOME={folder}\n"  # or a shell would run what the person's own dot files say, at every command
     )
     running = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
 
