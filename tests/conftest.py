@@ -1,6 +1,7 @@
 """Fixtures of every room: `database` on both databases, and real parts on one worker."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,10 @@ _KEPT = ("TRUNKLINE_REQUIRE_REAL",)
 
 
 def pytest_configure() -> None:
-    """Nothing of the person's own Trunkline or Git reaches a test."""
+    """Nothing of the person's own Trunkline, Git or Python reaches a test."""
+    # Our commands are started a hundred times: what one start compiled, the others read.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     for name in [name for name in os.environ if name.startswith("TRUNKLINE_") and name not in _KEPT]:
         del os.environ[name]
     os.environ.update(_GIT)

@@ -3,6 +3,7 @@
 `eventually(lambda: seq() >= 7, cap=5)` · `need("vtysh", apt="frr")` · `free_port()` · `run(["git", "gc"])`
 """
 
+import functools
 import os
 import shutil
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
+from tests.forked import Forks
 
 ROOT = Path(__file__).resolve().parent.parent
 """The work tree."""
@@ -104,7 +107,32 @@ def run(
     return done
 
 
-def trunkline(*args: str | Path, cwd: Path | None = None, **kwargs) -> subprocess.CompletedProcess[str]:
-    """Run our own command, as an operator does; `check=False` by default, the exit status is the answer."""
-    kwargs.setdefault("check", False)
-    return run([sys.executable, "-m", "cli.main", *args], cwd=cwd, **kwargs)
+def trunkline(
+    *args: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = False,
+    text: str | None = None,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run our own command in a process of its own, forked where everything is imported; the exit status is the answer.
+
+    `typed` is the same with a start of its own, as an operator's shell starts it.
+    """
+    given = [str(arg) for arg in args]
+    done = _forks().run(given, cwd, dict(os.environ) | dict(env or {}), text, timeout)
+    if check and done.returncode != 0:
+        pytest.fail(f"{done.args} ended with {done.returncode}\n{done.stdout}{done.stderr}", pytrace=True)
+    return done
+
+
+def typed(
+    *args: str | Path, env: Mapping[str, str] | None = None, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Start our own command anew, as an operator's shell does; the exit status is the answer."""
+    return run([sys.executable, "-m", "cli.main", *args], env=env, check=False, timeout=timeout)
+
+
+@functools.cache
+def _forks() -> Forks:
+    return Forks()

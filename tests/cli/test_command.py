@@ -13,7 +13,7 @@ from cli.main import main
 from cli.registry import listed, load
 from core.errors import Retryable, Terminal
 from core.problems import Problem
-from tests.support import ROOT, run, trunkline
+from tests.support import ROOT, run, typed
 
 COMMANDS = [found.name for found in listed()]
 # What `--help` must never wait for.
@@ -43,7 +43,7 @@ def test_help_imports_no_room_and_nothing_heavy(args: tuple[str, ...]):
 
 def test_help_shows_every_command_with_its_line():
     """Every module of cli/commands is listed with the first line of its docstring."""
-    shown = " ".join(trunkline("--help").stdout.split())
+    shown = " ".join(typed("--help").stdout.split())
     for found in listed():
         assert found.summary, f"{found.name} has no docstring"
         assert f"{found.name} {found.summary}" in shown
@@ -52,7 +52,7 @@ def test_help_shows_every_command_with_its_line():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_loads_and_answers_help(name: str):
     """A command's `--help` works and begins with its name."""
-    done = trunkline(name, "--help")
+    done = typed(name, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: trunkline {name} ")
 
@@ -81,7 +81,7 @@ def test_loading_gives_the_command_its_name():
 
 def test_an_unknown_command_is_usage_with_a_suggestion():
     """Status 2, and the nearest command."""
-    done = trunkline("doctr")
+    done = typed("doctr")
     assert (done.returncode, done.stdout) == (2, "")
     assert "Did you mean 'doctor'?" in done.stderr
 
@@ -156,7 +156,7 @@ def test_an_answer_with_an_error_is_no(capsys: pytest.CaptureFixture[str]):
 
 def test_home_reaches_the_command(tmp_path: Path):
     """`--home` stands before the command and wins over the environment."""
-    done = trunkline("--home", tmp_path / "here", "doctor", "--json", env={"TRUNKLINE_HOME": "/elsewhere"})
+    done = typed("--home", tmp_path / "here", "doctor", "--json", env={"TRUNKLINE_HOME": "/elsewhere"})
     checks = {check["name"]: check["message"] for check in json.loads(done.stdout)["checks"]}
     assert checks["settings"] == f"home is {tmp_path}/here"
 
@@ -164,9 +164,9 @@ def test_home_reaches_the_command(tmp_path: Path):
 def test_completion_offers_commands_and_options():
     """A shell's completion asks the same command."""
     env = {"_TRUNKLINE_COMPLETE": "complete_bash", "COMP_WORDS": "trunkline doc", "COMP_CWORD": "1"}
-    assert "doctor" in trunkline(env=env).stdout
+    assert "doctor" in typed(env=env).stdout
     env |= {"COMP_WORDS": "trunkline doctor --j", "COMP_CWORD": "2"}
-    assert "--json" in trunkline(env=env).stdout
+    assert "--json" in typed(env=env).stdout
 
 
 def _raise(error: Exception) -> None:

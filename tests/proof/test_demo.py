@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.support import ROOT, trunkline
+from tests.support import ROOT, typed
 
 STEPS = 10
 _CHANGES = re.compile(r"set_\w+|\b[0-9a-f]{12,16}\b|\d+(?:\.\d+)?")
@@ -27,7 +27,7 @@ def shown_in_readme() -> list[str]:
 @pytest.mark.slow
 def test_the_demo_ends_by_itself_and_says_what_the_readme_shows() -> None:
     """Status 0; each step with its time; the console's address; every quoted line, but for figures."""
-    done = trunkline("demo", "--once", timeout=280)
+    done = typed("demo", "--once", timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(re.findall(r"^ *\d+/10 ", done.stdout, re.MULTILINE)) == STEPS
     assert len(re.findall(r"^ +done in \d+\.\d+ s$", done.stdout, re.MULTILINE)) == STEPS
@@ -41,7 +41,7 @@ def test_the_demo_ends_by_itself_and_says_what_the_readme_shows() -> None:
 def test_a_demo_that_cannot_go_on_names_its_step() -> None:
     """A taken port: status 3, the step, and no stack trace."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = trunkline("demo", "--once", "--port", str(taken.getsockname()[1]), timeout=120)
+        done = typed("demo", "--once", "--port", str(taken.getsockname()[1]), timeout=120)
     assert done.returncode == 3
     assert "step 3" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

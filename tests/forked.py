@@ -1,0 +1,121 @@
+"""Our own command in a process of its own, without the second that its imports take: a process that has imported
+everything forks one for each command. What a start itself costs and needs, tests/cli/test_command.py asks.
+"""
+
+import gc
+import importlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cli.main import main
+from cli.registry import listed
+
+_ROOT = Path(__file__).resolve().parent.parent
+_MOST = 1 << 18
+"""Octets of a request: the arguments and the environment of one command."""
+_WHEN_THEY_RUN = (
+    "_strptime", "aaa.eap.authority", "aaa.limits.overriding", "aaa.limits.vouchers", "aaa.register", "aaa.support",
+    "aaa.who", "api.app", "billing.dunning", "billing.overview", "billing.payments", "billing.preview",
+    "billing.register", "ci.compare", "ci.report", "cli.compared", "cli.installation", "cli.node.start", "cli.parked",
+    "cli.radius.opening", "cli.traced", "core.migrate", "core.register", "crm.adoption", "crm.cessation",
+    "crm.register", "drivers.virtual.driver", "intents.init", "intents.preview", "intents.register",
+    "inventory.register", "reconciler.overview", "reconciler.planning", "reconciler.preview", "reconciler.register",
+    "reconciler.tracing", "renderers.registry", "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite", "typer._adapters", "typer._click.decorators",
+)  # fmt: skip
+
+
+class Forks:
+    """Runs commands, one at a time; the process behind it ends with us, however we end."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        fd = theirs.fileno()
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.forked", str(fd)],
+            cwd=_ROOT,
+            pass_fds=[fd],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def run(
+        self, args: Sequence[str], cwd: Path | None, env: Mapping[str, str], text: str | None, timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `trunkline ARGS` to its end, as subprocess.run does. Raises TimeoutExpired, then the command is ended."""
+        request = json.dumps([list(args), str(cwd or Path.cwd()), dict(env)]).encode()
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write((text or "").encode())
+            given.seek(0)
+            socket.send_fds(self._socket, [request], [one.fileno() for one in (given, out, err)])
+            self._socket.settimeout(None)
+            pid = int(self._socket.recv(100))
+            status = self._status(["trunkline", *args], pid, timeout)
+            texts = []
+            for one in (out, err):
+                one.seek(0)
+                texts.append(one.read().decode().replace("\r\n", "\n"))
+        return subprocess.CompletedProcess(["trunkline", *args], status, *texts)
+
+    def _status(self, command: Sequence[str], pid: int, timeout: float) -> int:
+        self._socket.settimeout(timeout)
+        try:
+            return int(self._socket.recv(100))
+        except TimeoutError:
+            os.kill(pid, 9)
+            self._socket.settimeout(None)
+            self._socket.recv(100)
+            raise subprocess.TimeoutExpired(command, timeout) from None
+
+
+def _import_everything() -> None:
+    """All commands, and most of what they import when they run."""
+    for found in listed():
+        importlib.import_module(f"cli.commands.{found.name.replace('-', '_')}")
+    for name in _WHEN_THEY_RUN:
+        importlib.import_module(name)
+
+
+def _next(asked: socket.socket) -> list[str] | None:
+    """The arguments of the next command, in its own process; None when nobody asks any more."""
+    while True:
+        request, fds, _flags, _address = socket.recv_fds(asked, _MOST, 3)
+        if not request:
+            return None
+        pid = os.fork()
+        if pid == 0:
+            asked.close()
+            return _become(json.loads(request), fds)
+        for fd in fds:
+            os.close(fd)
+        asked.send(str(pid).encode())
+        asked.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+
+
+def _become(request: list[Any], fds: list[int]) -> list[str]:
+    """Have the command's files, folder and environment."""
+    args, cwd, env = request
+    for own, fd in enumerate(fds):
+        os.dup2(fd, own)
+        os.close(fd)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["trunkline", *args]
+    return list(args)
+
+
+if __name__ == "__main__":
+    _import_everything()
+    gc.freeze()
+    given = _next(socket.socket(fileno=int(sys.argv[1])))
+    if given is not None:
+        main(given)
