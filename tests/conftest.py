@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests.golden import Golden
+from tests.migrated import migrated_sqlite
 from tests.postgres import Cluster, start_cluster
 
 if TYPE_CHECKING:
@@ -109,15 +110,6 @@ def database(database_url: str) -> Iterator["Database"]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Path:
     """A migrated SQLite file that every test copies: migrations run once a session."""
-    from core.db import Database
-    from core.migrate import upgrade
-
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    opened = Database(f"sqlite:///{path}")
-    upgrade(opened)
-    with opened.engine.connect() as conn:
-        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    opened.close()
-    return path
+    return migrated_sqlite()

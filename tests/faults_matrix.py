@@ -3,8 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
+
+from tests.forked import forks
 
 KILLED = -signal.SIGKILL
 
@@ -12,11 +13,9 @@ KILLED = -signal.SIGKILL
 def run_child(
     module: str, args: Sequence[str], fault: str = "", passage: int = 1, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m module args`, killing itself at the `passage`-th visit of `fault` when one is named."""
+    """Run a module's `main()` in a process of its own, that kills itself at the `passage`-th visit of `fault`."""
     env = os.environ | {"TRUNKLINE_TEST_MODE": "1"}
     env.pop("TRUNKLINE_FAULT", None)
     if fault:
         env["TRUNKLINE_FAULT"] = f"{fault}:{passage}:kill"
-    return subprocess.run(
-        [sys.executable, "-m", module, *args], env=env, capture_output=True, text=True, timeout=timeout
-    )
+    return forks().run(module, args, env, timeout=timeout)

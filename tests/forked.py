@@ -1,7 +1,8 @@
-"""Our own command in a process of its own, without the second that its imports take: a process that has imported
-everything forks one for each command. What a start itself costs and needs, tests/cli/test_command.py asks.
+"""Our own programs in a process of their own, without the second that their imports take: a process that has imported
+everything forks one for each. What a start itself costs and needs, tests/cli/test_command.py asks.
 """
 
+import functools
 import gc
 import importlib
 import json
@@ -14,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.main import main
 from cli.registry import listed
 
 _ROOT = Path(__file__).resolve().parent.parent
 _MOST = 1 << 18
-"""Octets of a request: the arguments and the environment of one command."""
+"""Octets of a request: the arguments and the environment of one program."""
 _WHEN_THEY_RUN = (
+    "cli.main",
     "_strptime", "aaa.eap.authority", "aaa.limits.overriding", "aaa.limits.vouchers", "aaa.register", "aaa.support",
     "aaa.who", "api.app", "billing.dunning", "billing.overview", "billing.payments", "billing.preview",
     "billing.register", "ci.compare", "ci.report", "cli.compared", "cli.installation", "cli.node.start", "cli.parked",
@@ -33,7 +34,7 @@ _WHEN_THEY_RUN = (
 
 
 class Forks:
-    """Runs commands, one at a time; the process behind it ends with us, however we end."""
+    """Runs programs, one at a time; the process behind it ends with us, however we end."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -48,22 +49,32 @@ class Forks:
         theirs.close()
 
     def run(
-        self, args: Sequence[str], cwd: Path | None, env: Mapping[str, str], text: str | None, timeout: float
+        self,
+        module: str,
+        args: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        text: str | None = None,
+        timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `trunkline ARGS` to its end, as subprocess.run does. Raises TimeoutExpired, then the command is ended."""
-        request = json.dumps([list(args), str(cwd or Path.cwd()), dict(env)]).encode()
+        """Run a module's `main()` to its end with these arguments and all of this environment, as subprocess.run does.
+
+        Raises TimeoutExpired, when the program is ended.
+        """
+        request = json.dumps([module, list(args), str(cwd or Path.cwd()), dict(env)]).encode()
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             given.write((text or "").encode())
             given.seek(0)
             socket.send_fds(self._socket, [request], [one.fileno() for one in (given, out, err)])
             self._socket.settimeout(None)
             pid = int(self._socket.recv(100))
-            status = self._status(["trunkline", *args], pid, timeout)
+            status = self._status([module, *args], pid, timeout)
             texts = []
             for one in (out, err):
                 one.seek(0)
                 texts.append(one.read().decode().replace("\r\n", "\n"))
-        return subprocess.CompletedProcess(["trunkline", *args], status, *texts)
+        return subprocess.CompletedProcess([module, *args], status, *texts)
 
     def _status(self, command: Sequence[str], pid: int, timeout: float) -> int:
         self._socket.settimeout(timeout)
@@ -76,6 +87,12 @@ class Forks:
             raise subprocess.TimeoutExpired(command, timeout) from None
 
 
+@functools.cache
+def forks() -> Forks:
+    """Those of this process, made when they are first asked for."""
+    return Forks()
+
+
 def _import_everything() -> None:
     """All commands, and most of what they import when they run."""
     for found in listed():
@@ -84,8 +101,8 @@ def _import_everything() -> None:
         importlib.import_module(name)
 
 
-def _next(asked: socket.socket) -> list[str] | None:
-    """The arguments of the next command, in its own process; None when nobody asks any more."""
+def _next(asked: socket.socket) -> str | None:
+    """The next program's module, in its own process; None when nobody asks any more."""
     while True:
         request, fds, _flags, _address = socket.recv_fds(asked, _MOST, 3)
         if not request:
@@ -100,22 +117,22 @@ def _next(asked: socket.socket) -> list[str] | None:
         asked.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
 
 
-def _become(request: list[Any], fds: list[int]) -> list[str]:
-    """Have the command's files, folder and environment."""
-    args, cwd, env = request
+def _become(request: list[Any], fds: list[int]) -> str:
+    """Have the program's files, folder, environment and arguments."""
+    module, args, cwd, env = request
     for own, fd in enumerate(fds):
         os.dup2(fd, own)
         os.close(fd)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = ["trunkline", *args]
-    return list(args)
+    sys.argv = [module, *args]
+    return str(module)
 
 
 if __name__ == "__main__":
     _import_everything()
     gc.freeze()
-    given = _next(socket.socket(fileno=int(sys.argv[1])))
-    if given is not None:
-        main(given)
+    wanted = _next(socket.socket(fileno=int(sys.argv[1])))
+    if wanted is not None:
+        importlib.import_module(wanted).main()

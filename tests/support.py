@@ -3,8 +3,9 @@
 `eventually(lambda: seq() >= 7, cap=5)` · `need("vtysh", apt="frr")` · `free_port()` · `run(["git", "gc"])`
 """
 
-import functools
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -16,13 +17,15 @@ from typing import TypeVar
 
 import pytest
 
-from tests.forked import Forks
+from tests.forked import forks
 
 ROOT = Path(__file__).resolve().parent.parent
 """The work tree."""
 
 # Daemons live in sbin and in folders of their own; a test's PATH may name neither.
 _PLACES = ("/usr/sbin", "/sbin", "/usr/lib/frr", "/usr/bin", "/bin")
+# Below what Linux gives out by itself (ip_local_port_range), shared out among the workers of a run.
+_KEPT, _WORKERS = range(20_000, 32_000), 4
 _T = TypeVar("_T")
 
 
@@ -79,6 +82,18 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0
         return int(probe.getsockname()[1])
 
 
+def kept_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of loopback that is free now and that no connection is given by itself later: for who stops listening and
+    comes back.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in random.sample(range(_KEPT.start + worker, _KEPT.stop, _WORKERS), 200):
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"200 ports below {_KEPT.stop} are in use")
+
+
 def run(
     args: Sequence[str | Path],
     *,
@@ -120,7 +135,8 @@ def trunkline(
     `typed` is the same with a start of its own, as an operator's shell starts it.
     """
     given = [str(arg) for arg in args]
-    done = _forks().run(given, cwd, dict(os.environ) | dict(env or {}), text, timeout)
+    whole = {**os.environ, **(env or {})}
+    done = forks().run("cli.main", given, whole, cwd=cwd, text=text, timeout=timeout)
     if check and done.returncode != 0:
         pytest.fail(f"{done.args} ended with {done.returncode}\n{done.stdout}{done.stderr}", pytrace=True)
     return done
@@ -131,8 +147,3 @@ def typed(
 ) -> subprocess.CompletedProcess[str]:
     """Start our own command anew, as an operator's shell does; the exit status is the answer."""
     return run([sys.executable, "-m", "cli.main", *args], env=env, check=False, timeout=timeout)
-
-
-@functools.cache
-def _forks() -> Forks:
-    return Forks()

@@ -1,7 +1,9 @@
 """A small Internet service provider for tests: repository, installation, virtual devices; everything real but small."""
 
 import contextlib
+import functools
 import secrets
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +15,8 @@ from core.settings import Settings
 from drivers.virtual.device import DeviceSpec, Login
 from drivers.virtual.fleet import VirtualFleet
 from intents.init import init_repository
-from tests.support import free_port
+from tests.migrated import kept_folder, migrated_sqlite
+from tests.support import kept_port
 
 ROLES = {"core1": "router", "core2": "router", "bng1": "bng", "olt1": "olt"}
 NAS_SECRET = "testing-nas-secret"
@@ -25,7 +28,8 @@ BLOCK = "effect: block\nsince: 2026-11-20T02:00:00Z\ncause: abuse-1\n"
 class World:
     """An installation in `home`, its fleet, and short ways to change trunk as an engineer would."""
 
-    def __init__(self, home: Path, services: int = 3, **settings: object) -> None:
+    def __init__(self, home: Path, services: int = 3, like: "World | None" = None, **settings: object) -> None:
+        """`like`: `home` is a copy of that world's, which is closed."""
         given: dict[str, object] = {
             "radius_auth_port": 0,
             "radius_acct_port": 0,
@@ -33,16 +37,23 @@ class World:
             "test_mode": True,
         }
         self.settings = Settings.load(home, {}, **(given | settings))
-        self.key = crypto.create_key(self.settings.key_file, self.settings.identity_file)
-        self.password = secrets.token_urlsafe(9)
-        self.coa_port = free_port(socket.SOCK_DGRAM)
-        specs = [DeviceSpec(name=n, role=r, logins={"net": Login(self.password)}) for n, r in ROLES.items()]
-        self.fleet = VirtualFleet(home / "devices", specs)
+        self.key = like.key if like else crypto.create_key(self.settings.key_file, self.settings.identity_file)
+        self.password = like.password if like else secrets.token_urlsafe(9)
+        self.coa_port = like.coa_port if like else kept_port(socket.SOCK_DGRAM)
+        self.fleet = VirtualFleet(home / "devices", [self._spec(name, home) for name in ROLES])
         self.fleet.start()
-        self.files = self._files(services)
+        self.files = like.files if like else self._files(services)
         if not self.settings.repository.exists():
             init_repository(self.settings, {p: t.encode() for p, t in self.files.items()}, "engineer")
+        database = home / "trunkline.db"
+        if not database.exists() and self.settings.database_url == f"sqlite:///{database}":
+            shutil.copy(migrated_sqlite(), database)
         self.one = Installation(self.settings)
+
+    def _spec(self, name: str, home: Path) -> DeviceSpec:
+        """A device keeps its port, in a copied home, too."""
+        port = 0 if (home / "devices" / name).exists() else kept_port()
+        return DeviceSpec(name=name, role=ROLES[name], port=port, logins={"net": Login(self.password)})
 
     def close(self) -> None:
         """Stop everything."""
@@ -140,6 +151,25 @@ def world(home: Path, services: int = 3, **settings: object) -> Iterator[World]:
         yield made
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def settled_world(home: Path, **settings: object) -> Iterator[World]:
+    """A world whose devices are as trunk says: a copy of one that was brought to rest once in this process."""
+    like = _settled()
+    shutil.copytree(like.settings.home, home)
+    made = World(home, like=like, **settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@functools.cache
+def _settled() -> World:
+    with world(kept_folder("world") / "home") as made:
+        made.one.settle()
+    return made
 
 
 def _git(where: Path, *args: str) -> str:

@@ -10,15 +10,13 @@ from fastapi.testclient import TestClient
 from api import tokens
 from api.app import create_app
 from api.login import link
-from tests.world import World
-from tests.world import world as make
+from tests.world import World, settled_world
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """Applied to all devices once; the webhook has a secret."""
-    with make(tmp_path / "home", webhook_secret="shared-with-the-forge") as made:
-        made.one.settle()
+    with settled_world(tmp_path / "home", webhook_secret="shared-with-the-forge") as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""A billing day that a fault point may kill: `python -m tests.billing.doomed DATABASE_URL ACCOUNT SERVICE ENTITY`."""
+"""A billing day that a fault point may kill; its arguments are DATABASE_URL ACCOUNT SERVICE ENTITY."""
 
 import sys
 from datetime import date
@@ -20,5 +20,6 @@ def live(database: Database, account: str, service: str, entity: str) -> None:
         payments.pay(conn, account, Money(8690, "AUD"), "cash", f"{entity}:doomed", on=date(2026, 2, 1))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Live it once."""
     live(Database(sys.argv[1]), *sys.argv[2:])

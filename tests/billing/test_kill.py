@@ -1,9 +1,5 @@
 """Invariant 2 with SIGKILL: whatever step billing dies at, doing it again ends like an undisturbed day."""
 
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -11,7 +7,7 @@ from billing import billrun, canonical, dunning, invoices, payments
 from core.db import Database
 from tests.billing.doomed import live
 from tests.billing.stage import Stage, all_sets, changes_of
-from tests.support import ROOT
+from tests.faults_matrix import KILLED, run_child
 
 POINTS = [billrun.P_CHUNK, billrun.P_DRAFTS, invoices.P_NUMBER, dunning.P_RUN, payments.P_PAID]
 
@@ -21,8 +17,7 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_or_done_twice(database: D
     """Books, holds and releases equal those of an account that was never disturbed."""
     killed, calm = Stage(database), Stage(database)
     arguments = [killed.account, killed.add(), killed.entity]
-    status = _live_and_die(database, point, arguments)
-    assert status == -signal.SIGKILL
+    assert _live_and_die(database, point, arguments) == KILLED
     live(database, *arguments)
     calm_arguments = [calm.account, calm.add(), calm.entity]
     live(database, *calm_arguments)
@@ -34,11 +29,7 @@ def test_killed_anywhere_and_run_again_nothing_is_lost_or_done_twice(database: D
 
 def _live_and_die(database: Database, point: str, arguments: list[str]) -> int:
     url = database.url.render_as_string(hide_password=False)
-    faults = {"TRUNKLINE_TEST_MODE": "1", "TRUNKLINE_FAULT": f"{point}:1:kill"}
-    command = [sys.executable, "-m", "tests.billing.doomed", url, *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=dict(os.environ) | faults, timeout=60, check=False
-    ).returncode
+    return run_child("tests.billing.doomed", [url, *arguments], point).returncode
 
 
 def _operations(database: Database) -> list[str]:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tests.intents.rig import Rig
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """The folder is the argument."""
     rig = Rig(Path(sys.argv[1])).open()
     rig.committer.run_until_idle()
     rig.indexer.run_once()

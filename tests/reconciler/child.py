@@ -1,4 +1,4 @@
-"""A process of its own that brings an installation to rest: `python -m tests.reconciler.child HOME`."""
+"""A process of its own that brings an installation to rest; its argument is the home."""
 
 import sys
 from datetime import timedelta
@@ -25,7 +25,3 @@ def _due_soon(one: Installation) -> bool:
     with one.db.read() as conn:
         waiting = sa.select(device_run.c.run_id).where(device_run.c.open, device_run.c.not_before < soon)
         return conn.execute(waiting).first() is not None
-
-
-if __name__ == "__main__":
-    main()

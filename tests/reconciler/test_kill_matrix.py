@@ -14,7 +14,7 @@ from reconciler import receipts, runs
 from reconciler.models import device_run, object_work, session_work
 from reconciler.states import RunState
 from tests.faults_matrix import KILLED, run_child
-from tests.world import BLOCK, World, hold_path, world
+from tests.world import BLOCK, World, hold_path, settled_world
 
 CHILD = "tests.reconciler.child"
 POINTS = sorted(p for p in faults.ALL if p.split(".")[0] in ("machine", "objects", "sessions"))
@@ -37,10 +37,9 @@ def test_the_matrix_covers_every_point_of_the_reconciler() -> None:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_any_point_changes_nothing_of_the_end(tmp_path: Path, point: str) -> None:
-    """First from nothing, then a change on top: killed in the middle, taken up by the next process."""
-    with world(tmp_path / "home") as made:
+    """A change on devices that are as trunk says: killed in the middle, taken up by the next process."""
+    with settled_world(tmp_path / "home") as made:
         home = str(tmp_path / "home")
-        assert run_child(CHILD, [home]).returncode == 0
         commit = made.push(
             {LINK: made.files[LINK].replace("ospf: 10", "ospf: 77"), hold_path("S-2", "abuse"): BLOCK}
         )
@@ -97,9 +96,8 @@ ON_DEVICE = [p for p in POINTS if p.split(".")[1] in _AROUND_THE_COMMIT]
 @pytest.mark.parametrize("point", ON_DEVICE)
 def test_a_kill_around_the_commit_is_recovered_also_when_trunk_moved_on(tmp_path: Path, point: str) -> None:
     """The newer commit of the same link is applied on top: our own unfinished one is never taken for a foreign hand."""
-    with world(tmp_path / "home") as made:
+    with settled_world(tmp_path / "home") as made:
         home = str(tmp_path / "home")
-        assert run_child(CHILD, [home]).returncode == 0
         made.push({LINK: made.files[LINK].replace("ospf: 10", "ospf: 77")})
         assert run_child(CHILD, [home], fault=point).returncode == KILLED
         made.push({LINK: made.files[LINK].replace("ospf: 10", "ospf: 78")})
