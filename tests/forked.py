@@ -63,7 +63,11 @@ class Forks:
         Raises TimeoutExpired, when the program is ended.
         """
         request = json.dumps([module, list(args), str(cwd or Path.cwd()), dict(env)]).encode()
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
             given.write((text or "").encode())
             given.seek(0)
             socket.send_fds(self._socket, [request], [one.fileno() for one in (given, out, err)])

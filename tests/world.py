@@ -28,7 +28,9 @@ BLOCK = "effect: block\nsince: 2026-11-20T02:00:00Z\ncause: abuse-1\n"
 class World:
     """An installation in `home`, its fleet, and short ways to change trunk as an engineer would."""
 
-    def __init__(self, home: Path, services: int = 3, like: "World | None" = None, **settings: object) -> None:
+    def __init__(
+        self, home: Path, services: int = 3, like: "World | None" = None, **settings: object
+    ) -> None:
         """`like`: `home` is a copy of that world's, which is closed."""
         given: dict[str, object] = {
             "radius_auth_port": 0,
@@ -37,7 +39,9 @@ class World:
             "test_mode": True,
         }
         self.settings = Settings.load(home, {}, **(given | settings))
-        self.key = like.key if like else crypto.create_key(self.settings.key_file, self.settings.identity_file)
+        self.key = (
+            like.key if like else crypto.create_key(self.settings.key_file, self.settings.identity_file)
+        )
         self.password = like.password if like else secrets.token_urlsafe(9)
         self.coa_port = like.coa_port if like else kept_port(socket.SOCK_DGRAM)
         self.fleet = VirtualFleet(home / "devices", [self._spec(name, home) for name in ROLES])

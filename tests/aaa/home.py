@@ -3,8 +3,8 @@
 import socket
 import subprocess
 from contextlib import suppress
-from pathlib import Path
 
+from tests.migrated import kept_folder
 from tests.support import eventually, free_port, need
 
 _MAIN = """
@@ -105,10 +105,10 @@ _LISTEN = """
 class FreeRadius:
     """A running server. `kill()` is a power cut; `start()` brings it back on the same ports."""
 
-    def __init__(self, folder: Path, users: str, secret: str = "homesecret", **more: str) -> None:
+    def __init__(self, users: str, secret: str = "homesecret", **more: str) -> None:
         self._program = need("freeradius", apt="freeradius")
-        self.folder = folder
-        folder.mkdir(parents=True, mode=0o755)
+        # It makes no file below /dev, where tests' own folders may lie (tests/conftest.py).
+        self.folder = folder = kept_folder("freeradius")
         self.auth_port, self.acct_port = (free_port(socket.SOCK_DGRAM) for _ in range(2))
         words = {
             "folder": folder,

@@ -45,7 +45,7 @@ s3@example.net Cleartext-Password := "else-3"
 @pytest.fixture
 def old(tmp_path) -> Iterator[FreeRadius]:
     """The server that we move in from."""
-    one = FreeRadius(tmp_path / "old", USERS, secret="oldsecret")
+    one = FreeRadius(USERS, secret="oldsecret")
     yield one
     one.kill()
 

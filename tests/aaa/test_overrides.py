@@ -173,10 +173,11 @@ class _Ports:
 
 
 def journalled(
-    node, kind: int, nas: str = "bng1", source: str = "127.0.0.1", name: bytes = b"live-1"
+    node, *kinds: int, nas: str = "bng1", source: str = "127.0.0.1", name: bytes = b"live-1"
 ) -> None:
     journal = Journal(node.home / "radius" / "journal")
-    journal.append([AccountingRecord(kind, nas, source, name, time.time(), service="S-1")])
+    for kind in kinds:
+        journal.append([AccountingRecord(kind, nas, source, name, time.time(), service="S-1")])
     journal.close()
 
 
@@ -186,9 +187,8 @@ def test_the_command_works_with_everything_down_and_says_what_it_could_not(alone
     """
     node, _stand_in = alone
     journalled(node, START)
-    journalled(node, START, "bng2", "127.0.0.2", b"live-2")
-    journalled(node, START, name=b"over")
-    journalled(node, STOP, name=b"over")
+    journalled(node, START, nas="bng2", source="127.0.0.2", name=b"live-2")
+    journalled(node, START, STOP, name=b"over")
     done = told_by(node, "override", "s1@example.net", "--for", "24h", "--reason", "paid-in-shop", "--json")
     told = json.loads(done)
     assert (told["service"], told["recorded"]) == ("S-1", False)

@@ -59,7 +59,7 @@ def proxied(*homes: str, more: str = "") -> str:
 @pytest.fixture
 def home(tmp_path) -> Iterator[FreeRadius]:
     """One home server."""
-    one = FreeRadius(tmp_path / "home", USERS)
+    one = FreeRadius(USERS)
     yield one
     one.kill()
 
@@ -136,7 +136,7 @@ def test_what_comes_back_to_us_is_a_loop(anew, network, home):
 def test_the_second_server_answers_when_the_first_is_killed(anew, network, tmp_path):
     """In the middle of a stream of logins the first home server dies: none is refused or lost; it comes back by
     Status-Server, and is asked first again."""
-    first, second = FreeRadius(tmp_path / "first", USERS), FreeRadius(tmp_path / "second", USERS)
+    first, second = FreeRadius(USERS), FreeRadius(USERS)
     try:
         network.put("config", "trunkline", proxied(first.address, second.address))
         server, _client = anew(network)
@@ -306,7 +306,6 @@ def test_eap_passes_through_with_its_keys(anew, network, tmp_path):
     certs = tmp_path / "certs"
     Authority().issue(certs, "home.example", "peer")
     home = FreeRadius(
-        tmp_path / "home",
         USERS,
         modules=_EAP % {"certs": certs},
         authorize="    eap",

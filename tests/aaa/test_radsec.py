@@ -297,7 +297,6 @@ def test_freeradius_brings_us_logins_and_accounting_by_tls(by_tls, recorded, tmp
     folder = tmp_path / "peer"
     AUTHORITY.issue(folder, "bng1.example", "peer")
     client = FreeRadius(
-        tmp_path / "client",
         "",
         secret="testing123",
         proxying="yes",
@@ -358,7 +357,7 @@ def test_we_ask_freeradius_by_tls_and_come_back_when_it_does(node, network, reco
   }}
 """
     more = "clients radsec {\n client here {\n ipaddr = 127.0.0.1\n proto = tls\n secret = radsec\n }\n}\n"
-    home = FreeRadius(tmp_path / "home", USERS, listen=listen, more=more)
+    home = FreeRadius(USERS, listen=listen, more=more)
     network.put("config", "trunkline", proxied(f"radsec:127.0.0.1:{port}"))
     try:
         with serve(node, network) as server:

@@ -46,7 +46,7 @@ WANTED = {f'"call-{call}"': ["Start", "Interim-Update", "Stop"] for call in rang
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_while_forwarding_every_acknowledged_record_arrives(node, network, recorded, tmp_path, point):
     """SIGKILL around the spool's sync or before a delivered segment goes: the home server has every event in order."""
-    home = FreeRadius(tmp_path / "home", USERS)
+    home = FreeRadius(USERS)
     network.put("config", "trunkline", proxied(home.address))
     write_snapshot(network, node)
     caller = Caller(node.home, f"{point}:3:kill")
@@ -81,7 +81,7 @@ def caller_account(caller: Caller, call: int, kind: int) -> None:
 @pytest.mark.real
 def test_a_home_server_that_is_away_gets_everything_later(anew, network, recorded, tmp_path):
     """The NAS is acknowledged while the home server is down; when it comes back it gets all."""
-    home = FreeRadius(tmp_path / "home", USERS)
+    home = FreeRadius(USERS)
     home.kill()
     network.put("config", "trunkline", proxied(home.address))
     _server, client = anew(network)

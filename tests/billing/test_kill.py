@@ -1,6 +1,5 @@
 """Invariant 2 with SIGKILL: whatever step billing dies at, doing it again ends like an undisturbed day."""
 
-
 import pytest
 
 from billing import billrun, canonical, dunning, invoices, payments
