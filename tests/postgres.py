@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Cluster:
-    """A running server; `fresh_database()` copies a migrated template in about 50 ms."""
+    """A running server; `fresh_database()` copies a migrated template in about 20 ms."""
 
     def __init__(self, socket_dir: Path, programs: Path) -> None:
         self.socket_dir = socket_dir
@@ -39,7 +39,8 @@ class Cluster:
         """A migrated database of its own, dropped at the end even if somebody is still connected."""
         self._make_template()
         name = f"t{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name} TEMPLATE migrated")
+        # As files: through the log, as is its default, all octets of the template would be written twice.
+        self.sql(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
         try:
             yield self.url(name)
         finally:
