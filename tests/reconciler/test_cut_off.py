@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from core import clock
@@ -11,6 +12,12 @@ from reconciler.states import RunState
 from tests.world import World
 
 LINK = "network/links/core1--core2.yaml"
+
+
+@pytest.fixture
+def world(settled: World) -> World:
+    """Every device is as trunk says."""
+    return settled
 
 
 def _time_passes(world: World) -> None:
@@ -25,7 +32,6 @@ def _time_passes(world: World) -> None:
 
 def test_it_ends_in_quarantine_with_the_old_configuration_after_three_tries(world: World) -> None:
     """drop-after-commit: the answer never comes, so nothing is ever confirmed."""
-    world.one.settle()
     before = world.fleet["core1"].configuration.running
     world.fleet["core1"].faults.set("drop-after-commit")
     world.push({LINK: world.files[LINK].replace("ospf: 10", "ospf: 77")})
@@ -43,7 +49,6 @@ def test_a_deleted_index_is_built_again_and_every_lane_starts_over(world: World)
     """Another generation of the index: positions of the old one mean nothing."""
     from intents.index import layout
 
-    world.one.settle()
     layout.reset(world.one.index_db)
     commit = world.push({LINK: world.files[LINK].replace("ospf: 10", "ospf: 77")})
     world.one.settle()

@@ -1,8 +1,16 @@
 """Lane 2: subscriber objects on an OLT."""
 
+import pytest
+
 from core import ids
 from reconciler import receipts
 from tests.world import BLOCK, GARDEN, World, hold_path
+
+
+@pytest.fixture
+def world(settled: World) -> World:
+    """Every device is as trunk says."""
+    return settled
 
 
 def _ports(world: World) -> dict[str, str]:
@@ -13,7 +21,6 @@ def _ports(world: World) -> dict[str, str]:
 
 def test_lines_and_services_become_onus_and_service_ports(world: World) -> None:
     """Three active lines: three ONUs, three ports up, and an activation confirmed for each service."""
-    world.one.settle()
     assert _ports(world) == {"0/1/0:1": "up", "0/1/0:2": "up", "0/1/0:3": "up"}
     with world.one.db.read() as conn:
         from core import events
@@ -24,7 +31,6 @@ def test_lines_and_services_become_onus_and_service_ports(world: World) -> None:
 
 def test_a_block_switches_the_port_off_and_its_release_on_again(world: World) -> None:
     """Suspension and resumption through the trunk, only for the one service."""
-    world.one.settle()
     commit = world.push({hold_path("S-2", "abuse"): BLOCK})
     world.one.settle()
     assert _ports(world) == {"0/1/0:1": "up", "0/1/0:2": "down", "0/1/0:3": "up"}
@@ -38,7 +44,6 @@ def test_a_block_switches_the_port_off_and_its_release_on_again(world: World) ->
 
 def test_a_walled_garden_leaves_the_port_on(world: World) -> None:
     """The garden is RADIUS's work: who is switched off cannot read why."""
-    world.one.settle()
     world.push({hold_path("S-2"): GARDEN})
     world.one.settle()
     assert _ports(world)["0/1/0:2"] == "up"
@@ -46,7 +51,6 @@ def test_a_walled_garden_leaves_the_port_on(world: World) -> None:
 
 def test_a_removed_line_takes_its_objects_away(world: World) -> None:
     """Deleting the files of a line and its service removes service port and ONU, in this order."""
-    world.one.settle()
     world.push(
         {f"services/{ids.shard('S-3')}/S-3.yaml": None, f"lines/{ids.shard('L-3')}/L-3.yaml": None},
         "The customer left",
@@ -58,7 +62,6 @@ def test_a_removed_line_takes_its_objects_away(world: World) -> None:
 
 def test_a_service_whose_file_is_deleted_loses_its_port_and_the_line_keeps_its_onu(world: World) -> None:
     """The file named the line; what was put on the device still knows whose it is."""
-    world.one.settle()
     world.push({f"services/{ids.shard('S-3')}/S-3.yaml": None}, "The service is gone")
     world.one.settle()
     assert set(_ports(world)) == {"0/1/0:1", "0/1/0:2"}
@@ -72,7 +75,6 @@ def test_an_olt_that_is_away_gets_its_objects_later(world: World) -> None:
     from reconciler import objects
     from reconciler.models import object_work
 
-    world.one.settle()
     world.fleet["olt1"].faults.set("refuse-login")
     world.push({hold_path("S-2", "abuse"): BLOCK})
     world.one.settle()

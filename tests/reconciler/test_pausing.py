@@ -13,6 +13,12 @@ from tests.world import BLOCK, World, hold_path
 LINK = "network/links/core1--core2.yaml"
 
 
+@pytest.fixture
+def world(settled: World) -> World:
+    """Every device is as trunk says."""
+    return settled
+
+
 def _cost(world: World, cost: int) -> str:
     return world.push({LINK: world.files[LINK].replace("ospf: 10", f"ospf: {cost}")})
 
@@ -29,7 +35,6 @@ def _newest(world: World, device: str) -> runs.Run:
 
 def test_nothing_is_written_to_a_paused_device_and_the_others_go_on(world: World) -> None:
     """A pause holds its device alone; unpaused, what waited is applied at once."""
-    world.one.settle()
     _pause(world, "core2", hours=2)
     _cost(world, 77)
     world.one.settle()
@@ -47,14 +52,12 @@ def test_nothing_is_written_to_a_paused_device_and_the_others_go_on(world: World
 @pytest.mark.parametrize("days", [0, -1, 31])
 def test_a_pause_has_a_length_that_somebody_remembers(world: World, days: int) -> None:
     """None, a negative one and one over thirty days are refused: a device forgotten in a pause never converges."""
-    world.one.settle()
     with pytest.raises(pausing.PauseNotUsable, match="core1"):
         _pause(world, "core1", days=days)
 
 
 def test_a_pause_ends_by_itself(world: World) -> None:
     """When its time is over the run goes on without anybody."""
-    world.one.settle()
     _pause(world, "core1", hours=2)
     _cost(world, 78)
     world.one.settle()
@@ -70,7 +73,6 @@ def test_subscriber_objects_wait_for_a_paused_device(world: World) -> None:
         ports = world.fleet["olt1"].objects.table.ports.values()
         return next(port.state for port in ports if port.onu == 1)
 
-    world.one.settle()
     _pause(world, "olt1", hours=1)
     world.push({hold_path("S-1"): BLOCK})
     world.one.settle()
@@ -83,7 +85,6 @@ def test_subscriber_objects_wait_for_a_paused_device(world: World) -> None:
 
 def test_apply_asks_again_and_overrules_only_when_told(world: World) -> None:
     """A foreign change is undone by `apply` with overrule alone."""
-    world.one.settle()
     by_hand = world.fleet["core1"].configuration
     by_hand.replace(99, by_hand.running.replace("192.0.2.0/31", "192.0.2.8/31"))
     by_hand.commit(99, "somebody")
@@ -97,7 +98,6 @@ def test_apply_asks_again_and_overrules_only_when_told(world: World) -> None:
 
 def test_apply_of_all_asks_for_every_managed_device(world: World) -> None:
     """Without names all managed devices are asked for, in waves."""
-    world.one.settle()
     with world.one.reader() as reader, world.one.db.write() as conn:
         asked = pausing.apply(conn, reader, actor="oncall")
     assert sorted(asked) == ["bng1", "core1", "core2", "olt1"]
@@ -105,7 +105,6 @@ def test_apply_of_all_asks_for_every_managed_device(world: World) -> None:
 
 def test_a_device_that_is_not_there_is_refused(world: World) -> None:
     """Nothing is written for a name that no intent has."""
-    world.one.settle()
     with world.one.reader() as reader, world.one.db.write() as conn:
         with pytest.raises(DeviceMissing):
             pausing.apply(conn, reader, ["core9"], actor="oncall")
@@ -115,7 +114,6 @@ def test_a_device_that_is_not_there_is_refused(world: World) -> None:
 
 def test_a_wave_that_failed_and_was_repaired_lets_the_later_ones_go(world: World) -> None:
     """The newest run of each device decides, not the one that failed."""
-    world.one.settle()
     world.fleet["core1"].faults.set("reject", "77")
     _cost(world, 77)
     world.one.settle()

@@ -16,9 +16,14 @@ from tests.world import GARDEN, NAS_SECRET, PASSWORD, World, hold_path
 
 
 @pytest.fixture
+def world(settled: World) -> World:
+    """Every device is as trunk says."""
+    return settled
+
+
+@pytest.fixture
 def nas(world: World) -> Iterator[NasStandIn]:
     """The RADIUS server of the world in this process, and a NAS stand-in in front of it."""
-    world.one.settle()
     with world.one.radius_in_process() as radius:
         client = RadiusClient("127.0.0.1", radius.auth_port, radius.acct_port, NAS_SECRET.encode())
         made = NasStandIn(client, NAS_SECRET.encode(), coa_port=world.coa_port).start()
@@ -75,7 +80,6 @@ def test_many_marked_sessions_are_not_read_at_every_step(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few are looked at at once; thousands that wait for a silent NAS are read twice a second."""
-    world.one.settle()
     lane = world.one.reconciler.sessions
     read: list[int] = []
 
