@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: Debian's programs, started by hand, on a Unix socket of our own."""
 
 import ctypes
+import functools
 import itertools
 import os
 import pwd
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support import eventually, need, run
@@ -40,11 +42,16 @@ class Cluster:
         self._make_template()
         name = f"t{next(self._numbers)}"
         # As files: through the log, as is its default, all octets of the template would be written twice.
-        self.sql(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
+        self._kept.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY FILE_COPY")
         try:
             yield self.url(name)
         finally:
-            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+            self._kept.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @functools.cached_property
+    def _kept(self) -> psycopg.Connection:
+        """A connection that stays: a psql for every statement would cost more than the statement."""
+        return psycopg.connect(host=str(self.socket_dir), user=_ACCOUNT, dbname="postgres", autocommit=True)
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run one statement with psql and return its answer."""

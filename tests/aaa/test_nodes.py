@@ -35,7 +35,7 @@ from core import clock
 from core.db import Database
 from core.migrate import upgrade
 from tests.aaa.conftest import client_of
-from tests.aaa.network import settings_in
+from tests.aaa.network import Network, settings_in, write_snapshot
 from tests.aaa.served_nodes import ServedNode
 from tests.aaa.test_pools import NODE_CGN, framed
 from tests.aaa.test_view import SEAL, Built
@@ -55,7 +55,21 @@ def bundle_of(node, **given) -> bundles.Bundle:
     return msgspec.structs.replace(bundles.Bundle(1, key, AWAY, AWAY, view, VOUCHERS), **given)
 
 
-def test_a_bundle_opens_for_its_recipient_or_passphrase_alone(node, tmp_path):
+PASSPHRASE = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def by_passphrase(tmp_path_factory: pytest.TempPathFactory) -> tuple[bundles.Bundle, bytes]:
+    """A bundle, and what `export` writes of it; seconds of work each time, as it has to be."""
+    settings, network = settings_in(tmp_path_factory.mktemp("exported")), Network()
+    for number in (1, 2, 3):
+        network.subscriber(number)
+    write_snapshot(network, settings)
+    packed = bundle_of(settings)
+    return packed, bundles.lock(packed, [], PASSPHRASE)
+
+
+def test_a_bundle_opens_for_its_recipient_or_passphrase_alone(node, by_passphrase, tmp_path):
     """What `export` writes opens with the right key only, and nothing of it stands there in clear."""
     packed, path = bundle_of(node), tmp_path / "n2.bundle"
     path.write_bytes(bundles.lock(packed, [str(IDENTITY.to_public())]))
@@ -63,13 +77,14 @@ def test_a_bundle_opens_for_its_recipient_or_passphrase_alone(node, tmp_path):
     assert packed.view_key not in path.read_bytes()
     with pytest.raises(bundles.BundleNotUsable, match="does not open"):
         bundles.unlock(path, identity=str(pyrage.x25519.Identity.generate()))
-    path.write_bytes(bundles.lock(packed, [], "correct horse battery"))
-    assert bundles.unlock(path, "correct horse battery") == packed
+    packed, locked = by_passphrase
+    path.write_bytes(locked)
+    assert bundles.unlock(path, PASSPHRASE) == packed
     with pytest.raises(bundles.BundleNotUsable, match="does not open"):
         bundles.unlock(path, "wrong horse battery")
     path.write_bytes(b"no bundle")
     with pytest.raises(bundles.BundleNotUsable, match="does not open"):
-        bundles.unlock(path, "correct horse battery")
+        bundles.unlock(path, PASSPHRASE)
 
 
 def test_a_joined_node_is_private_and_keeps_its_key(node, tmp_path):
@@ -87,13 +102,13 @@ def test_a_joined_node_is_private_and_keeps_its_key(node, tmp_path):
     assert {path: path.read_bytes() for path in files} == before
 
 
-def test_the_commands_make_a_node_that_answers_alone(node, tmp_path):
+def test_the_commands_make_a_node_that_answers_alone(by_passphrase, tmp_path):
     """`node join` on an empty home, then RADIUS only: no database, repository or data key, and logins are answered."""
     file, home = tmp_path / "n2.bundle", tmp_path / "n2"
-    file.write_bytes(bundles.lock(bundle_of(node), [], "correct horse battery"))
+    file.write_bytes(by_passphrase[1])
     env = {**os.environ, "TRUNKLINE_HOME": str(home)}
     done = trunkline(
-        "radius", "node", "join", file, "--name", "n2", "--stdin", "--json", env=env, text="correct horse battery\n"
+        "radius", "node", "join", file, "--name", "n2", "--stdin", "--json", env=env, text=f"{PASSPHRASE}\n"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["node"] == "n2"

@@ -1,12 +1,12 @@
 """A network on a bare repository with its queue, committer and index; and an engineer who pushes by himself."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.db import Database
-from core.migrate import upgrade
 from core.models import event
 from core.settings import Settings
 from intents import queue
@@ -20,6 +20,7 @@ from intents.models import change_set
 from intents.queue import Change
 from intents.repository import Repository
 from tests.intents import build as networks
+from tests.migrated import migrated_sqlite
 
 GUARDED = networks.CONFIG + b"guards: {restrict: {count: 5}, devices: {percent: 50}, deletes: {count: 3}}\n"
 
@@ -29,9 +30,10 @@ class Rig:
 
     def __init__(self, home: Path, database: Database | None = None) -> None:
         self.settings = Settings.load(home, env={})
+        if database is None and not home.exists():
+            home.mkdir(parents=True)
+            shutil.copy(migrated_sqlite(), home / "trunkline.db")
         self.db = database or Database(self.settings.database_url)
-        if database is None:
-            upgrade(self.db)
         self.index_db = Database(self.settings.index_url, durable=False)
 
     def begin(self, services: int = 4, config: bytes = networks.CONFIG) -> "Rig":

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +26,9 @@ def shown_in_readme() -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_demo_ends_by_itself_and_says_what_the_readme_shows() -> None:
+def test_the_demo_ends_by_itself_and_says_what_the_readme_shows(tmp_path: Path) -> None:
     """Status 0; each step with its time; the console's address; every quoted line, but for figures."""
-    done = typed("demo", "--once", timeout=280)
+    done = typed("demo", "--once", env={"TMPDIR": str(tmp_path)}, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(re.findall(r"^ *\d+/10 ", done.stdout, re.MULTILINE)) == STEPS
     assert len(re.findall(r"^ +done in \d+\.\d+ s$", done.stdout, re.MULTILINE)) == STEPS
@@ -38,10 +39,11 @@ def test_the_demo_ends_by_itself_and_says_what_the_readme_shows() -> None:
     assert [line for line in quoted if shape(line) not in printed] == []
 
 
-def test_a_demo_that_cannot_go_on_names_its_step() -> None:
+def test_a_demo_that_cannot_go_on_names_its_step(tmp_path: Path) -> None:
     """A taken port: status 3, the step, and no stack trace."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = typed("demo", "--once", "--port", str(taken.getsockname()[1]), timeout=120)
+        port = str(taken.getsockname()[1])
+        done = typed("demo", "--once", "--port", port, env={"TMPDIR": str(tmp_path)}, timeout=120)
     assert done.returncode == 3
     assert "step 3" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
