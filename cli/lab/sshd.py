@@ -26,6 +26,7 @@ UsePAM no
 UseDNS no
 StrictModes no
 PrintMotd no
+SetEnv HOME={folder}
 MaxStartups 50
 LogLevel ERROR
 """

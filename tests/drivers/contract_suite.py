@@ -96,9 +96,9 @@ class DriverContract:
 
     @pytest.fixture
     def driver(self, subject: Subject):
-        """An open driver of a device that runs `base`."""
+        """An open driver of a device that runs `base`: it compares first, a commit may take its device seconds."""
         with registry.opened(subject.target) as opened:
-            if subject.can.replace:
+            if subject.can.replace and not is_running(subject, opened, subject.base):
                 apply(opened, subject.base)
             yield opened
 

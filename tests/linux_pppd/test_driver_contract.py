@@ -14,14 +14,14 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 class TestLinuxPppd(DriverContract):
     @pytest.fixture
-    def subject(self, bng: BngLab, operator: Operator) -> Subject:
+    def subject(self, quiet: BngLab, operator: Operator) -> Subject:
         def dial() -> LiveSession:
-            bng.dial("s1@example.net", "password-1")
-            return eventually(bng.sessions, cap=10)[0]
+            quiet.dial("s1@example.net", "password-1")
+            return eventually(quiet.sessions, cap=10)[0]
 
         base = operator.config()
         return Subject(
-            target=bng.target,
+            target=quiet.target,
             base=base,
             other=operator.config(**{"ac-name: bng1": "ac-name: other", "sessions: 30": "sessions: 20"}),
             broken=base.replace("-A PAGE -j DROP", "-A PAGE -j NOWHERE").replace(
