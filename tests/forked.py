@@ -7,13 +7,14 @@ import gc
 import importlib
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from cli.registry import listed
 
@@ -33,8 +34,26 @@ _WHEN_THEY_RUN = (
 )  # fmt: skip
 
 
+class Fork:
+    """A program that runs beside us, see pidfd_open(2)."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self._fd = pid, os.pidfd_open(pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return not select.select([self._fd], [], [], 0)[0]
+
+    def end(self, patience: float) -> None:
+        """Let it end by itself for so many seconds, or end it."""
+        if not select.select([self._fd], [], [], patience)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+        os.close(self._fd)
+
+
 class Forks:
-    """Runs programs, one at a time; the process behind it ends with us, however we end."""
+    """Runs programs; the process behind it ends with us, however we end."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -62,7 +81,6 @@ class Forks:
 
         Raises TimeoutExpired, when the program is ended.
         """
-        request = json.dumps([module, list(args), str(cwd or Path.cwd()), dict(env)]).encode()
         with (
             tempfile.TemporaryFile() as given,
             tempfile.TemporaryFile() as out,
@@ -70,9 +88,8 @@ class Forks:
         ):
             given.write((text or "").encode())
             given.seek(0)
-            socket.send_fds(self._socket, [request], [one.fileno() for one in (given, out, err)])
-            self._socket.settimeout(None)
-            pid = int(self._socket.recv(100))
+            files = [one.fileno() for one in (given, out, err)]
+            pid = self._begin([module, list(args), str(cwd or Path.cwd()), dict(env), True], files)
             status = self._status([module, *args], pid, timeout)
             texts = []
             for one in (out, err):
@@ -80,12 +97,21 @@ class Forks:
                 texts.append(one.read().decode().replace("\r\n", "\n"))
         return subprocess.CompletedProcess([module, *args], status, *texts)
 
+    def start(self, module: str, args: Sequence[str], env: Mapping[str, str], files: Sequence[int]) -> Fork:
+        """Begin a module's `main()` with these files as its standard input, output and error."""
+        return Fork(self._begin([module, list(args), str(_ROOT), dict(env), False], files))
+
+    def _begin(self, request: list[object], files: Sequence[int]) -> int:
+        socket.send_fds(self._socket, [json.dumps(request).encode()], files)
+        self._socket.settimeout(None)
+        return int(self._socket.recv(100))
+
     def _status(self, command: Sequence[str], pid: int, timeout: float) -> int:
         self._socket.settimeout(timeout)
         try:
             return int(self._socket.recv(100))
         except TimeoutError:
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
             self._socket.settimeout(None)
             self._socket.recv(100)
             raise subprocess.TimeoutExpired(command, timeout) from None
@@ -107,31 +133,36 @@ def _import_everything() -> None:
 
 def _next(asked: socket.socket) -> str | None:
     """The next program's module, in its own process; None when nobody asks any more."""
+    beside: list[int] = []
     while True:
         request, fds, _flags, _address = socket.recv_fds(asked, _MOST, 3)
         if not request:
             return None
+        beside = [pid for pid in beside if os.waitpid(pid, os.WNOHANG)[0] == 0]
+        module, args, cwd, env, is_awaited = json.loads(request)
         pid = os.fork()
         if pid == 0:
             asked.close()
-            return _become(json.loads(request), fds)
+            _become(fds, cwd, env)
+            sys.argv = [module, *args]
+            return str(module)
         for fd in fds:
             os.close(fd)
         asked.send(str(pid).encode())
-        asked.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+        if is_awaited:
+            asked.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+        else:
+            beside.append(pid)
 
 
-def _become(request: list[Any], fds: list[int]) -> str:
-    """Have the program's files, folder, environment and arguments."""
-    module, args, cwd, env = request
+def _become(fds: list[int], cwd: str, env: dict[str, str]) -> None:
+    """Have the program's files, folder and environment."""
     for own, fd in enumerate(fds):
         os.dup2(fd, own)
         os.close(fd)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = [module, *args]
-    return str(module)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cli.installation import Installation
 from core import crypto, ids
@@ -28,9 +29,12 @@ BLOCK = "effect: block\nsince: 2026-11-20T02:00:00Z\ncause: abuse-1\n"
 class World:
     """An installation in `home`, its fleet, and short ways to change trunk as an engineer would."""
 
-    def __init__(
-        self, home: Path, services: int = 3, like: "World | None" = None, **settings: object
-    ) -> None:
+    key: crypto.DataKey
+    password: str
+    coa_port: int
+    files: dict[str, str]
+
+    def __init__(self, home: Path, services: int = 3, like: "World | None" = None, **settings: Any) -> None:
         """`like`: `home` is a copy of that world's, which is closed."""
         given: dict[str, object] = {
             "radius_auth_port": 0,
@@ -148,7 +152,7 @@ def hold_path(service: str, reason: str = "nonpayment") -> str:
 
 
 @contextlib.contextmanager
-def world(home: Path, services: int = 3, **settings: object) -> Iterator[World]:
+def world(home: Path, services: int = 3, **settings: Any) -> Iterator[World]:
     """A world that is closed at the end."""
     made = World(home, services, **settings)
     try:
@@ -158,7 +162,7 @@ def world(home: Path, services: int = 3, **settings: object) -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def settled_world(home: Path, **settings: object) -> Iterator[World]:
+def settled_world(home: Path, **settings: Any) -> Iterator[World]:
     """A world whose devices are as trunk says: a copy of one that was brought to rest once in this process."""
     like = _settled()
     shutil.copytree(like.settings.home, home)

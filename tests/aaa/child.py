@@ -2,35 +2,29 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support import ROOT
+from tests.forked import forks
 
 
 class Child:
-    """A server process. `ports` after start; `end()` closes it in order, `wait_killed()` for a fault point."""
+    """A server process. `ports` after start; `end()` closes it in order; a fault point may kill it."""
 
     def __init__(self, home: Path, auth: int = 0, acct: int = 0, workers: int = 0, fault: str = "") -> None:
-        env = {**os.environ, "TRUNKLINE_TEST_MODE": "1", "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "TRUNKLINE_TEST_MODE": "1"}
         env.pop("TRUNKLINE_FAULT", None)
         if fault:
             env["TRUNKLINE_FAULT"] = fault
-        self._log = (home / "server.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.aaa.served", str(home), str(auth), str(acct), str(workers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=env,
-            cwd=ROOT,
-            text=True,
-        )
+        theirs, ours = os.pipe()
+        self._stdin = os.fdopen(ours, "wb")
+        said, says = os.pipe()
+        arguments = [str(home), str(auth), str(acct), str(workers)]
+        with (home / "server.log").open("ab") as log, os.fdopen(theirs), os.fdopen(says):
+            self._process = forks().start("tests.aaa.served", arguments, env, [theirs, says, log.fileno()])
         self.ports: dict[str, Any] = {}
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        self._stdout = os.fdopen(said)  # it may say more
+        for line in self._stdout:
             if line.startswith('{"auth"'):
                 self.ports = json.loads(line)
                 break
@@ -48,16 +42,10 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self.process.poll() is None
+        return self._process.alive
 
     def end(self) -> None:
         """Stop it in order (or bury it)."""
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=30)
-        finally:
-            self.process.kill()
-            if self.process.stdout:
-                self.process.stdout.close()
-            self._log.close()
+        self._stdin.close()
+        self._process.end(30)
+        self._stdout.close()

@@ -20,7 +20,3 @@ def main() -> None:
             json.dumps({"auth": server.auth_port, "acct": server.acct_port, "pids": server.pids}), flush=True
         )
         sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main()
