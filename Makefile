@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 ONCE_FLAG := $(if $(filter-out 0,$(ONCE)),--once)
-# Two workers: every test on a real part runs on one of them (group "real"), the others on both.
+# Two workers: every lab runs on one of them (group "labs", see tests/conftest.py), the others on both.
 WORKERS ?= 2
 T ?=
 

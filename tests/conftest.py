@@ -1,5 +1,6 @@
 """Fixtures of every room: `database` on both databases, and real parts on one worker."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ _GIT = {
     "GIT_COMMITTER_EMAIL": "test@example.net",
 }
 _KEPT = ("TRUNKLINE_REQUIRE_REAL",)
+_TESTS = Path(__file__).parent
+_LABS = ("frr", "kea", "linux_pppd")
 # Databases sync thousands of times in a run; how long a disk takes for that proves nothing here.
 _MEMORY = "/dev/shm"
 
@@ -74,10 +77,13 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests on real parts share one xdist worker: two labs at once would disturb each other's timers."""
+    """Labs share one xdist worker: two at once would disturb each other's timers. The real parts of any other folder
+    (daemons on loopback) share one, too, but not that of the labs, which would be the longest by far.
+    """
     for item in items:
         if item.get_closest_marker("real") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("real"))
+            folder = item.path.relative_to(_TESTS).parts[0]
+            item.add_marker(pytest.mark.xdist_group("labs" if folder in _LABS else f"real-{folder}"))
         if getattr(config.option, "loadgroup", False):
             _group(item)
 
@@ -126,3 +132,9 @@ def database(database_url: str) -> Iterator["Database"]:
 def sqlite_template() -> Path:
     """A migrated SQLite file that every test copies: migrations run once a session."""
     return migrated_sqlite()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no collection of garbage has to look at it again."""
+    gc.collect()
+    gc.freeze()

@@ -151,6 +151,7 @@ def _start(programs: Path, base: Path, log: Path, **more: str) -> subprocess.Pop
         "full_page_writes": "off",
         "autovacuum": "off",
         "shared_buffers": "64MB",
+        "dynamic_shared_memory_type": "mmap",  # in its folder: a server that is killed leaves nothing in /dev/shm
         "max_connections": "60",
     } | more
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
