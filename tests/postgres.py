@@ -143,17 +143,20 @@ def _initialise(programs: Path, base: Path) -> None:
 
 
 def _start(programs: Path, base: Path, log: Path, **more: str) -> subprocess.Popen[bytes]:
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(base),
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-        "autovacuum": "off",
-        "shared_buffers": "64MB",
-        "dynamic_shared_memory_type": "mmap",  # in its folder: a server that is killed leaves nothing in /dev/shm
-        "max_connections": "60",
-    } | more
+    settings = (
+        {
+            "listen_addresses": "",
+            "unix_socket_directories": str(base),
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            "shared_buffers": "64MB",
+            "dynamic_shared_memory_type": "mmap",  # in its folder: a server that is killed leaves nothing in /dev/shm
+            "max_connections": "60",
+        }
+        | more
+    )
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [f"{programs}/postgres", "-D", f"{base}/cluster", *flags]
     with log.open("wb") as out:
