@@ -46,6 +46,17 @@ class DatabaseAway(Retryable):
         super().__init__(f"database {url} is not available: {why}")
 
 
+NEWS = 10.0
+"""Seconds after which a database that does not answer those who can wait is worth a line in the log."""
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error says that the database is busy or away, which may be over at the next attempt."""
+    return isinstance(error, (DatabaseAway, sa.exc.OperationalError)) and not isinstance(
+        error, TablesNotThere
+    )
+
+
 class TablesNotThere(DatabaseAway):
     """The database answers and has not our tables (yet); for whoever waits for it that is the same as away."""
 

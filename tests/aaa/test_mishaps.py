@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from aaa.accounting.commit import Submitted
@@ -25,6 +26,7 @@ from aaa.radius.refusals import Refusals, last_refusals
 from aaa.radius.request import asked_of
 from aaa.radius.worker import _MOST_DEFERRED
 from cli.commands import radius
+from core.db import DatabaseAway
 from core.errors import first_line
 from tests.aaa.network import SECRET
 from tests.aaa.test_accounting import record
@@ -191,3 +193,27 @@ def test_a_number_that_cannot_be_is_a_mistake_in_usage(args):
 def _quiet(monkeypatch):
     """The stumbling thread does not wait."""
     monkeypatch.setattr("aaa.radius.worker._BREATH", 0.0)
+
+
+def test_a_busy_database_is_news_when_it_lasts(server, node, recorded, monkeypatch):
+    """For ten seconds a chore that meets a lock says nothing; a bug of ours is said at once."""
+    worker = server.worker
+    chores = Chores(node.home, recorded, worker._journal, worker.answers, worker.watched, keeper=False)
+    moment = 1000.0
+    monkeypatch.setattr("core.clock.monotonic", lambda: moment)
+
+    def fails(error: Exception) -> list[str]:
+        def chore() -> None:
+            raise error
+
+        with capture_logs() as said:
+            chores._one("counts are not written", chore)
+        return [one["event"] for one in said]
+
+    locked = DatabaseAway("sqlite:///x.db", "database is locked")
+    assert fails(locked) == []
+    moment += 10
+    assert fails(locked) == ["counts are not written"]
+    chores._one("counts are not written", lambda: None)
+    assert fails(locked) == []
+    assert fails(ValueError("a mistake")) == ["counts are not written"]

@@ -9,7 +9,17 @@ import pytest
 import sqlalchemy as sa
 
 from core import clock, migrate
-from core.db import Database, DatabaseAway, DatabaseDamaged, DatabaseNotUsable, UtcDateTime, place_of, upsert
+from core.db import (
+    Database,
+    DatabaseAway,
+    DatabaseDamaged,
+    DatabaseNotUsable,
+    TablesNotThere,
+    UtcDateTime,
+    is_passing,
+    place_of,
+    upsert,
+)
 from core.models import event, lease
 from core.settings import SettingNotUsable, Settings
 
@@ -135,3 +145,11 @@ def test_a_database_that_is_away_is_named_without_password_and_options():
     )
     assert place_of(url) == "postgresql+psycopg://tl:***@/ours?host=%2Frun%2Fpg"
     assert place_of(sa.make_url("sqlite:////home/x.db")) == "sqlite:////home/x.db"
+
+
+def test_a_busy_database_is_passing_and_a_missing_table_is_not():
+    """What waits for a database says so when it lasts; what nobody mends by waiting is said at once."""
+    assert is_passing(DatabaseAway("x", "database is locked"))
+    assert is_passing(sa.exc.OperationalError("SELECT", {}, Exception("gone")))
+    assert not is_passing(TablesNotThere("x", "no such table"))
+    assert not is_passing(ValueError())
