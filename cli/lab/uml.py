@@ -41,6 +41,8 @@ MODULES = (
     *("xt_tcpudp", "xt_multiport", "xt_TCPMSS", "ipt_REJECT", "nf_tables"),
 )
 """What the guests' programs need; modprobe brings what these need."""
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  unlinked by the kernel as soon as it is open
+_ROOM = 1 << 30
 SSHD = """\
 Port 22
 HostKey /etc/ssh/guest_host_key
@@ -151,9 +153,19 @@ class Guest:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                env={**os.environ, "TMPDIR": str(self.folder)},
+                env={**os.environ, "TMPDIR": str(self._place_of_memory())},
             )
         self._wait_bound()
+
+    def _place_of_memory(self) -> Path:
+        """Where the kernel makes the file that is its memory: on a disk the host would write it out again and again.
+
+        A shared memory that is too small (a container's) or that runs no programs will not do: then the folder.
+        """
+        told = os.statvfs(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
+        if told and told.f_bavail * told.f_frsize > _ROOM and not told.f_flag & os.ST_NOEXEC:
+            return _SHARED_MEMORY
+        return self.folder
 
     def _whole_state(self) -> Path:
         """WHOLE_STATE, compiled. Raises GuestFailed without a C compiler."""

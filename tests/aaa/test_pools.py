@@ -178,7 +178,9 @@ def test_an_empty_pool_refuses_and_names_itself_for_support(giving, node, record
             return [f"{row['reason']}: {row['detail']}" for row in last_refusals(conn, "s3@example.net")]
 
     assert "no-address: none left in west-cgn" in eventually(told, cap=10)
-    assert eventually(lambda: trunkline("radius", "pools", "--home", node.home).returncode == 1, cap=10)
+    assert eventually(
+        lambda: trunkline("radius", "pools", "--home", node.home).returncode == 1, cap=10, every=0.5
+    )
 
 
 # --- what a session gets, by policy ---------------------------------------------------------------------------------

@@ -225,21 +225,44 @@ def test_six_hundred_at_once_need_more_than_one_socket(anew, network, home):
     assert home.process is not None
     home.process.send_signal(signal.SIGSTOP)
     ports = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    requests = []
+    for number in range(200):
+        authenticator = bytes((number,)) * 16
+        body = pair(1, b"ann@guest.example") + pair(2, hide(b"tea", SECRET, authenticator))
+        requests.append(wire.request(wire.ACCESS_REQUEST, number, SECRET, body, authenticator))
     for port in ports:
         port.bind(("127.0.0.1", 0))
-        port.settimeout(20)
-        for number in range(200):
-            authenticator = bytes((number,)) * 16
-            body = pair(1, b"ann@guest.example") + pair(2, hide(b"tea", SECRET, authenticator))
-            asked = wire.request(wire.ACCESS_REQUEST, number, SECRET, body, authenticator)
-            port.sendto(asked, ("127.0.0.1", server.auth_port))
+        port.connect(("127.0.0.1", server.auth_port))
+        port.settimeout(3)
+        for asked in requests:
+            port.send(asked)
     eventually(lambda: errands.counted["forwarded"] == 600, cap=20)
     (one,) = errands._homes.values()
     assert len(one._lanes) == 3
     home.process.send_signal(signal.SIGCONT)
     for port in ports:
-        assert {port.recv(4096)[:2] for _ in range(200)} == {bytes((2, number)) for number in range(200)}
+        assert all_answers(port, requests) == {bytes((2, number)) for number in range(200)}
         port.close()
+
+
+def all_answers(port: socket.socket, requests: list[bytes]) -> set[bytes]:
+    """Code and identifier of the answers to all requests. What the home server's socket had no room for while it hung,
+    and what we gave up meanwhile, is asked again, as a NAS does; what was asked once is answered once.
+    """
+    found: set[bytes] = set()
+    again: set[int] = set()
+    for _ in range(10):
+        try:
+            while len(found) < len(requests):
+                answer = port.recv(4096)[:2]
+                assert answer not in found or answer[1] in again
+                found.add(answer)
+            break
+        except TimeoutError:
+            again |= set(range(len(requests))) - {answer[1] for answer in found}
+            for number in again - {answer[1] for answer in found}:
+                port.send(requests[number])
+    return found
 
 
 def test_accounting_of_a_proxied_realm_is_ours_and_theirs(anew, network, home, recorded):

@@ -21,7 +21,10 @@ from renderers.accel_ppp.renderer import render
 from tests.accel_ppp import network
 from tests.support import eventually, free_port, need
 
-PROGRAMS = ("accel-cmd", "systemctl", "ip", "nft", "sysctl")
+PLAYED = ("accel-cmd", "systemctl")
+# Only noted: the machine itself stays as it is. A shell, for a commit calls them two dozen times.
+NOTED = ("ip", "nft", "sysctl")
+NOTES = '#!/bin/sh\nprintf "%s\\n" "${0##*/} $*" >>"${0%/*}/../device/log"\n'
 
 
 class Device:
@@ -33,8 +36,15 @@ class Device:
         (root / "device").mkdir()
         shutil.copy(Path(__file__).parent / "standin.py", root / "bin/standin.py")
         (root / "bin/standin.py").chmod(0o755)
-        for name in PROGRAMS:
+        for name in PLAYED:
             (root / "bin" / name).symlink_to("standin.py")
+        (root / "bin/notes.sh").write_text(NOTES)
+        (root / "bin/notes.sh").chmod(0o755)
+        for name in NOTED:
+            (root / "bin" / name).symlink_to("notes.sh")
+        (root / "bin/sync").symlink_to(
+            "/bin/true"
+        )  # or each commit waits for whatever the machine has to write
 
     def dial(
         self, login: str = "s1@example.net", sid: str = "5f3a1c00000001", number: int = 0
