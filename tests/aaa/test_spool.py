@@ -95,7 +95,10 @@ def test_a_home_server_that_is_away_gets_everything_later(anew, network, recorde
         for kind in (1, 3, 2):
             assert client.account(body(call, kind)) is not None
     home.start()
-    eventually(lambda: events(home) == WANTED, cap=20, says=lambda: events(home))
+    try:
+        eventually(lambda: events(home) == WANTED, cap=20, says=lambda: events(home))
+    finally:
+        home.kill()
 
 
 def test_a_record_without_room_for_our_proxy_state_holds_nobody_up(anew, network, recorded, node):
