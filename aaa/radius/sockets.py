@@ -75,12 +75,8 @@ def receive_burst(port: socket.socket, most: int = _BURST) -> list[tuple[bytes, 
 
 def send(port: socket.socket, reply: bytes, source: Source) -> None:
     """Send a reply; PENDING (no bytes) and a vanished peer are nothing."""
-    if not reply:
-        return
-    try:
-        port.sendto(reply, source)
-    except OSError as error:
-        _log.warning("a reply could not be sent", peer=source[0], error=str(error))
+    if reply:
+        send_all(port, [(source, reply)])
 
 
 def send_all(port: socket.socket, replies: Iterable[tuple[Source, bytes]]) -> None:
