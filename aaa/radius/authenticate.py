@@ -2,7 +2,6 @@
 the count of failed attempts.
 """
 
-import hmac
 import time
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
@@ -10,7 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from aaa.errors import SecretNotOpenable
-from aaa.radius.credentials import chap_is_right, reveal
+from aaa.radius.credentials import is_proven
 from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
@@ -141,13 +140,8 @@ class Authenticator:
             password = self._seal.open(access.credential, key)
         except SecretNotOpenable:
             return None
-        hidden = found.get(PASSWORD)
-        if hidden is not None and CHAP not in found:
-            given = reveal(hidden, secret, authenticator)
-            right = given is not None and hmac.compare_digest(given, password)
-        else:
-            answer = found.get(CHAP, b"")
-            right = chap_is_right(answer, found.get(CHALLENGE) or authenticator, password)
+        challenge = found.get(CHALLENGE) or authenticator
+        right = is_proven(password, found.get(PASSWORD), found.get(CHAP), challenge, secret, authenticator)
         return access.blocks[index] if right else None
 
     def _find(self, asked: Asked, by_login: bool) -> tuple[bytes, Access | None]:
@@ -187,12 +181,7 @@ class Authenticator:
             return False
         if proof is not None:
             return proof(password)
-        if asked.chap is not None:
-            return chap_is_right(asked.chap, asked.challenge, password)
-        if asked.hidden is None:
-            return False
-        given = reveal(asked.hidden, secret, authenticator)
-        return given is not None and hmac.compare_digest(given, password)
+        return is_proven(password, asked.hidden, asked.chap, asked.challenge, secret, authenticator)
 
     def _entitled(self, asked: Asked, nas: NasEntry, access: Access, index: int) -> Verdict:
         """What is seldom: restrictions, overrides, an end in sight, and addresses that the node gives."""

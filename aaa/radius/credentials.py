@@ -39,6 +39,21 @@ def hider(hidden: bytes, authenticator: bytes, secrets: tuple[bytes, ...]) -> by
     return secrets[0]
 
 
+def is_proven(
+    password: bytes,
+    hidden: bytes | None,
+    chap: bytes | None,
+    challenge: bytes,
+    secret: bytes,
+    authenticator: bytes,
+) -> bool:
+    """Whether a request shows that it knows this password: by CHAP where it has that, else by PAP."""
+    if chap is not None:
+        return chap_is_right(chap, challenge, password)
+    given = reveal(hidden, secret, authenticator) if hidden is not None else None
+    return given is not None and hmac.compare_digest(given, password)
+
+
 def chap_is_right(answer: bytes, challenge: bytes, password: bytes) -> bool:
     """Whether CHAP-Password (identifier and 16 octets) answers the challenge for this password."""
     if len(answer) != 17:
