@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 
+from core import clock
 from core.errors import Retryable, Terminal
 from core.queueing import FairLock
 
@@ -46,8 +47,27 @@ class DatabaseAway(Retryable):
         super().__init__(f"database {url} is not available: {why}")
 
 
-NEWS = 10.0
+_NEWS = 10.0
 """Seconds after which a database that does not answer those who can wait is worth a line in the log."""
+
+
+class Outage:
+    """For one who can wait: whether what went wrong is worth a line in the log already. A database that is busy for a
+    while is not: whoever writes a lot on SQLite makes everybody wait.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def is_news(self, error: Exception) -> bool:
+        """Whether an error is no passing one, or has been there for a while; call it at each."""
+        if self._since is None:
+            self._since = clock.monotonic()
+        return not is_passing(error) or clock.monotonic() - self._since >= _NEWS
+
+    def end(self) -> None:
+        """It went well."""
+        self._since = None
 
 
 def is_passing(error: Exception) -> bool:

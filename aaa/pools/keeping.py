@@ -20,8 +20,8 @@ from aaa.pools.giver import Giver
 from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
-from core import clock, faults
-from core.db import NEWS, Database, is_passing, upsert
+from core import faults
+from core.db import Database, Outage, upsert
 from core.errors import first_line
 
 LEASED_IN_DATABASE = faults.declare("pools.leased_before_ledger")
@@ -69,7 +69,7 @@ class Keeping(threading.Thread):
         self._stop_event, self._workers = stop, workers
         self._journal_empty, self._retiring, self._now = journal_empty, retiring, now
         self._pools: set[str] | None = None
-        self._lost_since, self._away = 0.0, False
+        self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
         self._counted = self._spoke = 0.0
         view.on_change(self._changed)
@@ -79,7 +79,8 @@ class Keeping(threading.Thread):
         while not self._stop_event.is_set():
             try:
                 self.step()
-                self._lost_since, self._away = 0.0, False
+                self._outage.end()
+                self._away = False
             except Exception as error:
                 self._lost(error)
                 self._stop_event.wait(_AFTER_FAILURE)
@@ -96,9 +97,7 @@ class Keeping(threading.Thread):
 
     def _lost(self, error: Exception) -> None:
         self._giver.asked = True
-        self._lost_since = self._lost_since or clock.monotonic()
-        lasts = clock.monotonic() - self._lost_since >= NEWS
-        if not self._away and (lasts or not is_passing(error)):
+        if self._outage.is_news(error) and not self._away:
             _log.warning(
                 "leased addresses are not kept",
                 worker=self._owner.worker,

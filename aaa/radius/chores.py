@@ -4,7 +4,7 @@ once, when it has begun: crowds whose marks died with its predecessor.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -21,7 +21,7 @@ from aaa.limits.overrides import drain
 from aaa.observe.worker import Watched
 from aaa.radius.answers import Answers
 from core import clock
-from core.db import NEWS, Database, is_passing
+from core.db import Database, Outage
 from core.errors import first_line
 
 _log = structlog.get_logger()
@@ -46,7 +46,7 @@ class Chores:
         self._began = clock.now()
         self._offset = _offset()
         self._recalled = False
-        self._failing: dict[str, float] = {}
+        self._outages: defaultdict[str, Outage] = defaultdict(Outage)
 
     def run(self, stop: threading.Event, flushes: Sequence[Flush]) -> None:
         """Until stopped. A database that is away costs a line in the log, and everything waits for it."""
@@ -61,17 +61,14 @@ class Chores:
                 self._one("services with a session more are not looked for", self._recall)
 
     def _one(self, what: str, chore: Callable[[], object]) -> None:
-        """A chore that cannot be done keeps none of the others from being done. A database that is busy for a while is
-        no news: whoever writes a lot on SQLite makes everybody wait.
-        """
+        """A chore that cannot be done keeps none of the others from being done."""
         try:
             chore()
         except Exception as error:
-            since = self._failing.setdefault(what, clock.monotonic())
-            if not is_passing(error) or clock.monotonic() - since >= NEWS:
+            if self._outages[what].is_news(error):
                 _log.warning(what, error=first_line(error))
         else:
-            self._failing.pop(what, None)
+            self._outages[what].end()
 
     def _tell(self) -> None:
         """For those who watch: it needs no database, and a full disk costs metrics only."""
