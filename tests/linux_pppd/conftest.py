@@ -6,6 +6,7 @@ import pytest
 
 from cli.lab.bng import BngLab
 from drivers.files_on_device import AGENT, STATE
+from tests.linux_pppd.host_bng import HostBng, host_bng
 from tests.linux_pppd.operator import Operator
 from tests.support import eventually, need
 
@@ -76,3 +77,10 @@ def pytest_runtest_makereport(item: pytest.Item):
         for guest in (lab.bng, lab.cpe):
             report.sections.append((f"console of {guest.name}", guest.last_lines()))
     return report
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostBng]:
+    """The BNG's programs in a namespace of this machine, for all tests of a file."""
+    with host_bng(tmp_path_factory.mktemp("bng")) as host:
+        yield host

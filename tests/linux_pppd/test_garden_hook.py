@@ -1,12 +1,11 @@
 """The hooks of a session: free only when they have done all, in the garden with a line in the log when they fail."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from renderers.linux_pppd.renderer import FREE_GROUP
-from tests.linux_pppd.host_bng import FREE, HostBng, fetch, host_bng
+from tests.linux_pppd.host_bng import FREE, HostBng, fetch
 
 pytestmark = pytest.mark.real
 
@@ -20,13 +19,6 @@ _NOT_FREE = f"""cat >/run/bin/ip <<'END' && chmod 755 /run/bin/ip
 case $* in *{FREE_GROUP}) exit 1 ;; esac
 exec /usr/sbin/ip "$@"
 END"""
-
-
-@pytest.fixture(scope="module")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostBng]:
-    """For all tests here."""
-    with host_bng(tmp_path_factory.mktemp("bng")) as host:
-        yield host
 
 
 @pytest.fixture

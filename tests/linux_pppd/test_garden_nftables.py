@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.lab import namespaces
-from tests.linux_pppd.host_bng import FREE, HELD, INTERNET, SITE, SUBSCRIBER, HostBng, fetch, host_bng
+from tests.linux_pppd.host_bng import FREE, HELD, INTERNET, SITE, SUBSCRIBER, HostBng, fetch
 
 pytestmark = pytest.mark.real
 
@@ -18,13 +18,6 @@ QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03
 RESOLVER = SITE
 """Somebody's on the Internet; not one that the edge names."""
 PORTAL = ("198.51.100.90", 443)
-
-
-@pytest.fixture(scope="module")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostBng]:
-    """For all tests here."""
-    with host_bng(tmp_path_factory.mktemp("bng")) as host:
-        yield host
 
 
 @pytest.fixture
@@ -75,6 +68,16 @@ def a_flow() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield flow, far
 
 
+def ends_what_was_open(bng: HostBng, state: str) -> None:
+    """What a subscriber sends in an established flow does not arrive any more once the interface is in that state."""
+    with a_flow() as (flow, far):
+        bng.put(state)
+        with suppress(OSError):
+            flow.sendall(b"two")
+        with pytest.raises(TimeoutError):
+            far.recv(10)
+
+
 def test_a_garden_address_gets_the_page_and_an_ordinary_one_the_site(bng: HostBng):
     """The pool decides, even on an interface that is free."""
     assert (fetch(HELD), fetch(FREE)) == (511, 200)
@@ -91,12 +94,7 @@ def test_an_interface_is_held_whatever_its_address_and_free_when_it_leaves(bng: 
 
 def test_nothing_passes_on_a_new_interface(bng: HostBng):
     """IPv6 brings it up before the hook has said who is on it: neither site nor page, nor the portal."""
-    with a_flow() as (flow, far):
-        bng.put("new")
-        with suppress(OSError):
-            flow.sendall(b"two")
-        with pytest.raises(TimeoutError):
-            far.recv(10)
+    ends_what_was_open(bng, "new")
     assert fetch(cap=1) == 0
     assert fetch(url="http://100.64.0.1:8080/", cap=1) == 0
     with portal():
@@ -165,12 +163,7 @@ def test_a_session_from_before_there_were_groups_is_put_into_its_own(
 
 def test_being_held_ends_what_was_open(bng: HostBng):
     """No rule about established flows comes before the garden's."""
-    with a_flow() as (flow, far):
-        bng.put("held")
-        with suppress(OSError):
-            flow.sendall(b"two")
-        with pytest.raises(TimeoutError):
-            far.recv(10)
+    ends_what_was_open(bng, "held")
 
 
 def test_where_invoices_are_paid_stays_reachable(bng: HostBng):
