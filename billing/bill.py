@@ -4,13 +4,14 @@ Listed prices stand on the lines; where a rate is inclusive they contain the tax
 the tax subtotals' bases and taxes (invariant 15).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 
 import msgspec
 
 from billing.charges import Charge
-from billing.tax import Rate, Taxable, TaxLine, tax_lines
+from billing.periods import Period
+from billing.tax import Rate, Taxable, TaxLine, nets, tax_lines
 from billing.timeline import SETUP, Slice
 from core.money import Money
 
@@ -25,13 +26,20 @@ class Bounds(msgspec.Struct, frozen=True):
 BOUNDS = Bounds()
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line; `amount` as listed, negative where something is taken back."""
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line; `amount` as listed, negative where something is taken back. `kind`: billing.kinds.
 
-    charge: str
+    What it bills is a charge (an interval of an item) or a billable.
+    """
+
     description: str
     amount: Money
     rate: Rate
+    kind: str
+    service: str | None = None
+    period: Period | None = None
+    charge: str | None = None
+    billable: str | None = None
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -40,6 +48,11 @@ class Bill(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...]
     taxes: tuple[TaxLine, ...]
     currency: str
+
+    @property
+    def nets(self) -> list[Money]:
+        """Each line without tax; they add up to `net`."""
+        return nets([_taxable(line) for line in self.lines])
 
     @property
     def net(self) -> Money:
@@ -57,11 +70,19 @@ class Bill(msgspec.Struct, frozen=True):
         return self.net + self.tax
 
 
-def make(charges: Sequence[tuple[Charge, str]], currency: str) -> Bill:
-    """A bill of charges, each with the name of what it is for."""
-    lines = tuple(_line(item, name) for item, name in charges)
-    taxes = tax_lines(Taxable(line.amount, line.rate) for line in lines)
-    return Bill(lines, tuple(taxes), currency)
+def make(lines: Iterable[Line], currency: str) -> Bill:
+    """A bill of lines, with its tax subtotals."""
+    found = tuple(lines)
+    return Bill(found, tuple(tax_lines(_taxable(line) for line in found)), currency)
+
+
+def line_of(posted: Charge, name: str, service: str) -> Line:
+    """The line of a charge for a service; `name` is what the customer knows it by."""
+    amount = -posted.slice.amount if posted.is_reversal else posted.slice.amount
+    return Line(
+        description=describe(posted.slice, name, posted.is_reversal), amount=amount, rate=posted.rate,
+        kind=posted.slice.kind, service=service, period=posted.slice.part, charge=posted.id,
+    )  # fmt: skip
 
 
 def oddity(bill: Bill, last: int, expected: int, bounds: Bounds) -> str:
@@ -85,6 +106,5 @@ def describe(part: Slice, name: str, taken_back: bool = False) -> str:
     return f"taken back: {text}" if taken_back else text
 
 
-def _line(item: Charge, name: str) -> Line:
-    amount = -item.slice.amount if item.is_reversal else item.slice.amount
-    return Line(item.id, describe(item.slice, name, item.is_reversal), amount, item.rate)
+def _taxable(line: Line) -> Taxable:
+    return Taxable(line.amount, line.rate)

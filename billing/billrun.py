@@ -12,10 +12,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, bill, charges, invoices, parked, subscriptions, taxes
+from billing import accounts, bill, billables, charges, invoices, parked, subscriptions, taxes
 from billing.accounts import Account
+from billing.billables import Billable
 from billing.charges import Charge
-from billing.models import bill_run, charge, subscription
+from billing.models import bill_run, billable, charge, subscription, subscription_item
 from billing.subscriptions import Item
 from billing.timeline import Slice, charged_through, is_over, ought, state_on
 from core import clock, db, faults, ids
@@ -37,6 +38,13 @@ class BillRun(msgspec.Struct, frozen=True, kw_only=True):
     drafts: int
     final: tuple[str, ...]
     parked: dict[str, str]
+
+
+class _Due(msgspec.Struct, frozen=True):
+    """What is due of one account: items with their differences, and billables."""
+
+    work: tuple["_Work", ...]
+    billables: tuple[Billable, ...]
 
 
 class _Work(msgspec.Struct, frozen=True):
@@ -79,18 +87,18 @@ def _bill_chunk(
     conn: Connection, reader: Reader, account_ids: list[str], on: date, run_id: str, bounds: bill.Bounds
 ) -> tuple[int, dict[str, str]]:
     owners = accounts.by_ids(conn, account_ids)
-    work = _work(conn, owners, on)
+    due = _due(conn, owners, on)
     last = invoices.last_totals(conn, account_ids)
     accepted = parked.accepted(conn, account_ids)
     made, odd = 0, {}
     for owner in owners:
-        mine = work[owner.id]
+        mine = due[owner.id]
         try:
-            posted = _charges(conn, owner, mine, on)
+            posted = _charges(conn, owner, mine.work, on)
+            drawn = bill.make(_lines(conn, reader, owner, mine, posted, on), owner.currency)
         except Terminal as error:
             odd[owner.id] = str(error)
             continue
-        drawn = bill.make([(one, _name(reader, one)) for one in posted], owner.currency)
         why = bill.oddity(drawn, last.get(owner.id, 0), _expected(mine, on), bounds)
         if why and owner.id not in accepted:
             odd[owner.id] = why
@@ -98,6 +106,12 @@ def _bill_chunk(
         made += _store(conn, owner, mine, posted, drawn, on, run_id)
     parked.note(conn, run_id, account_ids, odd)
     return made, odd
+
+
+def _due(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, _Due]:
+    work = _work(conn, owners, on)
+    waiting = billables.waiting(conn, {owner.id: owner.currency for owner in owners}, on)
+    return {owner.id: _Due(tuple(work[owner.id]), tuple(waiting[owner.id])) for owner in owners}
 
 
 def _work(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, list[_Work]]:
@@ -131,6 +145,17 @@ def _charges(conn: Connection, owner: Account, work: Sequence[_Work], on: date) 
     return made
 
 
+def _lines(
+    conn: Connection, reader: Reader, owner: Account, due: _Due, posted: Sequence[Charge], on: date
+) -> Iterator[bill.Line]:
+    """The lines of a bill: charges, then billables. Raises TaxRateMissing."""
+    services = {one.item.id: one.item.service for one in due.work}
+    for one in posted:
+        yield bill.line_of(one, _name(reader, one), services[one.item])
+    for other in due.billables:
+        yield billables.line_of(other, taxes.rate_on(conn, owner.tax_profile, other.tax, on))
+
+
 def _reversal(old: Charge) -> Charge:
     return msgspec.structs.replace(old, id=ids.new_id("chg"), reverses=old.id)
 
@@ -138,35 +163,37 @@ def _reversal(old: Charge) -> Charge:
 def _store(
     conn: Connection,
     owner: Account,
-    work: Sequence[_Work],
+    due: _Due,
     posted: Sequence[Charge],
     drawn: bill.Bill,
     on: date,
     run_id: str,
 ) -> int:
-    for one in work:
+    for one in due.work:
         _advance(conn, one, on)
-    if not posted:
+    if not drawn.lines:
         return 0
     db.insert_many(conn, charge, [charges.row_of(owner.id, one) for one in posted])
-    invoices.draft(conn, owner, drawn, on, run_id)
+    invoice = invoices.draft(conn, owner, drawn, on, run_id)
+    billables.billed(conn, due.billables, invoice)
     return 1
 
 
 def _advance(conn: Connection, work: _Work, on: date) -> None:
-    """Remember how far the subscription is billed."""
+    """Remember how far the item is billed."""
     item = work.item
     through = charged_through(work.slices) or item.charged_through
     ended = is_over(item.events) and item.events and max(e.effective for e in item.events) <= on
     values = {"charged_through": OVER if ended else through, "recalculate_from": None}
-    conn.execute(sa.update(subscription).where(subscription.c.id == item.subscription).values(**values))
+    conn.execute(sa.update(subscription_item).where(subscription_item.c.id == item.id).values(**values))
 
 
-def _expected(work: Sequence[_Work], on: date) -> int:
-    """What a full period of everything costs: the yardstick where there is no last invoice."""
-    found = [state_on(one.item.events, on).terms for one in work]
+def _expected(due: _Due, on: date) -> int:
+    """What a full period of everything costs, and what was added: the yardstick where there is no last invoice."""
+    found = [state_on(one.item.events, on).terms for one in due.work]
     setups = sum(terms.setup.minor for terms in found if terms and terms.setup)
-    return setups + sum(terms.price.minor for terms in found if terms)
+    added = sum(abs(one.amount.minor) for one in due.billables)
+    return setups + added + sum(terms.price.minor for terms in found if terms)
 
 
 def _name(reader: Reader, posted: Charge) -> str:
@@ -182,9 +209,9 @@ def _since(item: Item) -> date | None:
 
 def _is_due(on: date) -> "sa.ColumnElement[bool]":
     return sa.or_(
-        subscription.c.charged_through.is_(None),
-        subscription.c.charged_through <= on,
-        subscription.c.recalculate_from.is_not(None),
+        subscription_item.c.charged_through.is_(None),
+        subscription_item.c.charged_through <= on,
+        subscription_item.c.recalculate_from.is_not(None),
     )
 
 
@@ -192,14 +219,22 @@ def _chunks(database: Database, on: date, size: int) -> Iterator[list[str]]:
     """Ranges of accounts with something due, in order of their ids."""
     last = ""
     while True:
-        query = sa.select(subscription.c.account_id).where(_is_due(on), subscription.c.account_id > last)
-        query = query.distinct().order_by(subscription.c.account_id).limit(size)
         with database.read() as conn:
-            found = list(conn.execute(query).scalars())
+            found = _accounts_due(conn, on, last, size)
         if not found:
             return
         yield found
         last = found[-1]
+
+
+def _accounts_due(conn: Connection, on: date, last: str, size: int) -> list[str]:
+    items = sa.select(subscription.c.account_id).join(subscription_item)
+    items = items.where(_is_due(on), subscription.c.account_id > last)
+    added = sa.select(billable.c.account_id).where(
+        billable.c.invoice_id.is_(None), billable.c.billed_from <= on, billable.c.account_id > last
+    )
+    due = sa.union(items, added).subquery()
+    return list(conn.execute(sa.select(due.c.account_id).order_by(due.c.account_id).limit(size)).scalars())
 
 
 def _start(database: Database, on: date) -> str:

@@ -19,17 +19,17 @@ from billing.models import (
     subscription_item,
 )
 
-_LEAVE_OUT = {"id", "run_id", "seal", "invoice_id", "charge_id", "transaction_id", "payment_id", "item_id"}
+_LEAVE_OUT = {"id", "run_id", "seal", "invoice_id", "charge_id", "transaction_id", "payment_id", "item_id",
+              "billable_id", "credits_invoice"}  # fmt: skip
 
 
 def export(conn: Connection, account: str) -> str:
-    """JSON lines, sorted: subscriptions, charges, invoices with lines and taxes, allocations, ledger."""
+    """JSON lines, sorted: items, charges, invoices with lines and taxes, allocations, ledger."""
     invoices = invoice.c.account_id == account
-    of_invoice = invoice_line.join(invoice)
+    of_invoice = invoice_line.join(invoice, invoice_line.c.invoice_id == invoice.c.id)
     queries: dict[str, sa.Select[Any]] = {
-        "subscription": sa.select(
-            subscription.c.service, subscription.c.charged_through, subscription.c.recalculate_from
-        ).where(subscription.c.account_id == account),
+        "item": sa.select(subscription.c.service, *_said(subscription_item, {"subscription_id"}))
+        .select_from(subscription_item.join(subscription)).where(subscription.c.account_id == account),
         "charge": sa.select(
             subscription.c.service, *_said(charge, {"reverses", "account_id"})
         ).select_from(charge.join(subscription_item).join(subscription)).where(charge.c.account_id == account),

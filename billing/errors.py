@@ -112,6 +112,22 @@ class PaymentKeyReused(Terminal):
         super().__init__(f"payment key '{key}' already stands for another payment; use a new key")
 
 
+class KindUnknown(Terminal):
+    """A line of a kind that the books do not know: a programming error."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"'{kind}' is no kind of line; billing/kinds.py has them")
+
+
+class BillableUnlike(Terminal):
+    """One source stands for two different things to bill."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"'{source}' was billed with another amount or to another account; correct it by a revision"
+        )
+
+
 class PolicyNotUsable(Terminal):
     """A dunning policy makes no sense."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import charges, debts, invoices
+from billing import billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
 from billing.tax import rate_text
@@ -36,8 +36,12 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
 
 
 def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
-    posted = _charge(conn, line["charge_id"])
     said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
+    if line["billable_id"] is not None:
+        added = billables.get(conn, line["billable_id"], currency)
+        told = "; ".join(f"{name}: {value}" for name, value in added.why.items())
+        return {**said, "why": told or f"added as {added.source}", "service": added.service or ""}
+    posted = _charge(conn, line["charge_id"])
     if posted is None:
         return {**said, "why": "the draft was voided: its interval was billed again", "service": ""}
     service = sa.select(subscription.c.service).join(subscription_item)

@@ -13,11 +13,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, numbers, payments, posting
+from billing import accounts, billables, numbers, payments, posting
 from billing.accounts import Account
 from billing.bill import Bill
 from billing.errors import DraftBuiltOn, InvoiceFinal, InvoiceUnknown
-from billing.models import charge, invoice, invoice_line, invoice_tax, subscription, subscription_item
+from billing.models import charge, invoice, invoice_line, invoice_tax, subscription_item
 from billing.periods import days_after
 from core import db, faults, ids
 from core.db import Database
@@ -25,6 +25,10 @@ from core.db import Database
 INVOICE, CREDIT_NOTE = "invoice", "credit-note"
 _PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
 _CHUNK = 100
+_SEALED = (
+    "invoice_id", "position", "charge_id", "description", "amount", "tax_category", "tax_millionths",
+    "tax_inclusive",
+)  # fmt: skip
 P_NUMBER = faults.declare("billing.after_number")
 
 
@@ -68,6 +72,7 @@ def void(conn: Connection, invoice_id: str) -> None:
     if row["state"] != "draft":
         raise InvoiceFinal(row["number"])
     _unbill(conn, row["id"])
+    billables.unbill(conn, row["id"])
     conn.execute(sa.update(invoice).where(invoice.c.id == row["id"]).values(state="void"))
 
 
@@ -106,7 +111,8 @@ def seal_of(conn: Connection, row: dict[str, Any]) -> str:
         key: row[key] for key in ("id", "account_id", "kind", "number", "issued_on", "due_on", "currency")
     }
     totals = [row["net"], row["tax"], row["total"]]
-    content = [said, totals, lines(conn, row["id"]), tax_subtotals(conn, row["id"])]
+    told = [{name: line[name] for name in _SEALED} for line in lines(conn, row["id"])]
+    content = [said, totals, told, tax_subtotals(conn, row["id"])]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 
@@ -140,7 +146,7 @@ def _finalise_one(
     row["seal"] = seal_of(conn, row)
     conn.execute(sa.update(invoice).where(invoice.c.id == row["id"]).values(**row))
     faults.point(P_NUMBER)
-    posting.book_invoice(conn, row, tax_subtotals(conn, row["id"]))
+    posting.book_invoice(conn, row, lines(conn, row["id"]), tax_subtotals(conn, row["id"]))
     if row["kind"] == CREDIT_NOTE:
         payments.add_credit(conn, owner, row)
     payments.apply_credit(conn, owner, issued)
@@ -165,22 +171,22 @@ def _unbill(conn: Connection, invoice_id: str) -> None:
     conn.execute(sa.delete(charge).where(charge.c.id.in_([row.id for row in rows])))
     for item in sorted({row.item_id for row in rows}):
         since = min(row.part_start for row in rows if row.item_id == item)
-        of_item = sa.select(subscription_item.c.subscription_id).where(subscription_item.c.id == item)
-        conn.execute(
-            sa.update(subscription)
-            .where(subscription.c.id == of_item.scalar_subquery())
-            .values(recalculate_from=since)
-        )
+        chosen = subscription_item.c.id == item
+        conn.execute(sa.update(subscription_item).where(chosen).values(recalculate_from=since))
 
 
 def _line_rows(invoice_id: str, drawn: Bill) -> list[dict[str, Any]]:
     return [
         {
             "invoice_id": invoice_id, "position": position, "charge_id": line.charge,
-            "description": line.description, "amount": line.amount.minor, "tax_category": line.rate.category,
-            "tax_millionths": line.rate.millionths, "tax_inclusive": line.rate.inclusive,
+            "billable_id": line.billable, "kind": line.kind, "service": line.service,
+            "period_start": line.period.start if line.period else None,
+            "period_end": line.period.end if line.period else None,
+            "description": line.description, "amount": line.amount.minor, "net": net.minor,
+            "tax_category": line.rate.category, "tax_millionths": line.rate.millionths,
+            "tax_inclusive": line.rate.inclusive,
         }
-        for position, line in enumerate(drawn.lines, 1)
+        for position, (line, net) in enumerate(zip(drawn.lines, drawn.nets, strict=True), 1)
     ]  # fmt: skip
 
 

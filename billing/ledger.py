@@ -1,7 +1,8 @@
 """Double entry: every transaction adds up to zero in every currency, and none is booked twice.
 
-Debits are positive, credits negative. Accounts of the books in this slice: `receivable`, `cash:<method>`,
-`customer-credit` (unapplied receipts and credit notes), `tax-payable:<category>`, `revenue:recurring`.
+Debits are positive, credits negative. Accounts of the books: `receivable`, `cash:<method>`, `customer-credit`
+(unapplied receipts and credit notes), `tax-payable:<category>`, `revenue:<what>` and `deferred:revenue:<what>`
+(billed for days to come), and what `billing.kinds` names.
 """
 
 from collections import defaultdict
@@ -19,7 +20,13 @@ from core.money import Money
 
 RECEIVABLE = "receivable"
 CREDIT = "customer-credit"
-REVENUE = "revenue:recurring"
+
+
+class Books(msgspec.Struct, frozen=True):
+    """Whose books: a legal entity's, and the billing account that it is about (None: it is about many)."""
+
+    entity: str
+    account: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -29,12 +36,15 @@ class Entry(msgspec.Struct, frozen=True):
     amount: Money
 
 
-def book(conn: Connection, account: str, kind: str, source: str, on: date, entries: Sequence[Entry]) -> str:
+def book(conn: Connection, books: Books, kind: str, source: str, on: date, entries: Sequence[Entry]) -> str:
     """Book one transaction for `source`; legs of nothing are left out. Raises LedgerUnbalanced."""
     _require_balanced(source, entries)
     transaction = ids.new_id("ldg")
-    values = {"id": transaction, "account_id": account, "kind": kind, "source": source, "booked_on": on}
-    conn.execute(sa.insert(ledger_transaction).values(**values, recorded_at=clock.now()))
+    values = {
+        "id": transaction, "account_id": books.account, "legal_entity": books.entity, "kind": kind,
+        "source": source, "booked_on": on, "recorded_at": clock.now(),
+    }  # fmt: skip
+    conn.execute(sa.insert(ledger_transaction).values(**values))
     legs = [entry for entry in entries if entry.amount.minor]
     rows = [_row(transaction, position, entry) for position, entry in enumerate(legs)]
     if rows:

@@ -59,8 +59,6 @@ subscription = sa.Table(
     _key(),
     _to("account", "account_id"),
     sa.Column("service", sa.String(64), nullable=False, unique=True),
-    sa.Column("charged_through", sa.Date, comment="billed up to this day, exclusive"),
-    sa.Column("recalculate_from", sa.Date, comment="an event since the last run reaches back to this day"),
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -70,10 +68,18 @@ subscription_item = sa.Table(
     _key(),
     _to("subscription", "subscription_id"),
     sa.Column("role", sa.String(16), nullable=False, comment="plan, later also add-on, rental, …"),
+    sa.Column("label", sa.String(64), nullable=False),
     sa.Column(
         "cadence_base", sa.Integer, nullable=False, comment="month index that longer periods count from"
     ),
-    sa.UniqueConstraint("subscription_id", "role"),
+    sa.Column("charged_through", sa.Date, index=True, comment="billed up to this day, exclusive"),
+    sa.Column(
+        "recalculate_from",
+        sa.Date,
+        index=True,
+        comment="an event since the last run reaches back to this day",
+    ),
+    sa.UniqueConstraint("subscription_id", "role", "label"),
 )
 
 subscription_event = sa.Table(
@@ -156,17 +162,50 @@ invoice = sa.Table(
     sa.UniqueConstraint("number"),
 )
 
+billable = sa.Table(
+    "billable",
+    META,
+    _key(),
+    _to("account", "account_id"),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("source", sa.String(160), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("service", sa.String(64)),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("tax_category", sa.String(32), nullable=False),
+    sa.Column("billed_from", sa.Date, nullable=False),
+    sa.Column("period_start", sa.Date),
+    sa.Column("period_end", sa.Date),
+    sa.Column("why", Json, nullable=False),
+    sa.Column("invoice_id", sa.String(64), sa.ForeignKey("invoice.id"), index=True),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("source", "revision"),
+    sa.Index("ix_billable_waiting", "billed_from", postgresql_where=sa.text("invoice_id IS NULL"),
+             sqlite_where=sa.text("invoice_id IS NULL")),
+    comment="what no timeline says: fees, usage, rental of a month, deposits, credits; the next run bills it",
+)  # fmt: skip
+
 invoice_line = sa.Table(
     "invoice_line",
     META,
     sa.Column("invoice_id", sa.String(64), sa.ForeignKey("invoice.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("charge_id", sa.String(64), sa.ForeignKey("charge.id"), index=True),
+    sa.Column("billable_id", sa.String(64), sa.ForeignKey("billable.id"), index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("service", sa.String(64)),
+    sa.Column("period_start", sa.Date),
+    sa.Column("period_end", sa.Date),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("net", sa.BigInteger, nullable=False),
     sa.Column("tax_category", sa.String(32), nullable=False),
     sa.Column("tax_millionths", sa.Integer, nullable=False),
     sa.Column("tax_inclusive", sa.Boolean, nullable=False),
+    sa.Column("credits_invoice", sa.String(64), sa.ForeignKey("invoice.id"), index=True),
+    sa.Column("credits_position", sa.Integer),
 )
 
 invoice_tax = sa.Table(
@@ -211,7 +250,8 @@ ledger_transaction = sa.Table(
     "ledger_transaction",
     META,
     _key(),
-    _to("account", "account_id"),
+    _to("account", "account_id", null=True),
+    sa.Column("legal_entity", sa.String(32), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("source", sa.String(80), nullable=False),
     sa.Column("booked_on", sa.Date, nullable=False),

@@ -49,7 +49,7 @@ def pay(
         return earlier
     day = on or owner.today
     payment_id = _store(conn, owner, amount, "receipt", method, key, actor)
-    posting.book_receipt(conn, owner.id, payment_id, amount, method, day)
+    posting.book_receipt(conn, owner, payment_id, amount, method, day)
     settle(conn, owner, day)
     set_ids = releases.release_if_clear(conn, owner, day, cause=payment_id)
     conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(sets=list(set_ids)))
@@ -83,7 +83,7 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
             values = {"payment_id": payment_id, "invoice_id": share.invoice, "amount": share.amount}
             conn.execute(sa.insert(allocation).values(**values, allocated_on=on))
             amount = owner.money(share.amount)
-            posting.book_allocation(conn, owner.id, payment_id, share.invoice, amount, on)
+            posting.book_allocation(conn, owner, payment_id, share.invoice, amount, on)
             made.append(share)
     return made
 

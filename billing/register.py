@@ -1,10 +1,15 @@
-"""What billing registers: the events that it listens to, and its preview."""
+"""What billing registers: the events that it listens to, its preview, and what each of its folders registers."""
+
+import importlib
 
 import billing.preview  # noqa: F401  (registers itself)
 from billing import hearing, holds
-from core import events
+from core import discovery, events
 from core.db import Database
 from core.events import Event
+
+for _folder in discovery.folders("billing", "register"):
+    importlib.import_module(f"billing.{_folder}.register")
 
 
 @events.on("hold.removed")

@@ -16,6 +16,9 @@ from billing.periods import days_after, month_index
 from billing.timeline import Event, EventKind, Terms, state_on
 from core import clock, ids
 
+PLAN = "plan"
+"""The role of the item that a service is: every subscription has one; others come beside it."""
+
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One billed item of a subscription, with its whole timeline."""
@@ -24,6 +27,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     subscription: str
     account: str
     service: str
+    role: str
+    label: str
     cadence_base: int
     charged_through: date | None
     recalculate_from: date | None
@@ -96,33 +101,36 @@ def services_of(conn: Connection, account_ids: Sequence[str]) -> dict[str, list[
 
 
 def items(conn: Connection, condition: Any) -> list[Item]:
-    """Items whose subscription meets a condition, in order, each with its timeline: two queries."""
+    """Items that meet a condition, in order, each with its timeline: two queries."""
     query = (
-        sa.select(subscription_item.c.id, subscription_item.c.cadence_base, subscription)
+        sa.select(subscription_item, subscription.c.account_id, subscription.c.service)
         .join(subscription, subscription.c.id == subscription_item.c.subscription_id)
         .where(condition)
-        .order_by(subscription.c.service, subscription_item.c.role)
+        .order_by(subscription.c.service, subscription_item.c.role, subscription_item.c.label)
     )
     rows = conn.execute(query).all()
-    events = _events(conn, [row[0] for row in rows])
+    events = _events(conn, [row.id for row in rows])
     return [_item(row, events) for row in rows]
 
 
 def _item(row: Any, events: dict[str, list[Event]]) -> Item:
     return Item(
-        id=row[0],
-        subscription=row[2],
+        id=row.id,
+        subscription=row.subscription_id,
         account=row.account_id,
         service=row.service,
+        role=row.role,
+        label=row.label,
         cadence_base=row.cadence_base,
         charged_through=row.charged_through,
         recalculate_from=row.recalculate_from,
-        events=tuple(events[row[0]]),
+        events=tuple(events[row.id]),
     )
 
 
 def _item_of(conn: Connection, service: str) -> Item | None:
-    return next(iter(items(conn, subscription.c.service == service)), None)
+    mine = sa.and_(subscription.c.service == service, subscription_item.c.role == PLAN)
+    return next(iter(items(conn, mine)), None)
 
 
 def _events(conn: Connection, item_ids: Sequence[str]) -> dict[str, list[Event]]:
@@ -141,7 +149,8 @@ def _create(conn: Connection, account_id: str, service: str, on: date) -> str:
     values = {
         "id": item_id,
         "subscription_id": subscription_id,
-        "role": "plan",
+        "role": PLAN,
+        "label": "",
         "cadence_base": month_index(on),
     }
     conn.execute(sa.insert(subscription_item).values(**values))
@@ -173,10 +182,7 @@ def _append(
 
 def _mark(conn: Connection, item_id: str, since: date) -> None:
     """Remember how far back the next bill run must look."""
-    of_item = sa.select(subscription_item.c.subscription_id).where(subscription_item.c.id == item_id)
-    earlier = sa.or_(subscription.c.recalculate_from.is_(None), subscription.c.recalculate_from > since)
-    conn.execute(
-        sa.update(subscription)
-        .where(subscription.c.id == of_item.scalar_subquery(), earlier)
-        .values(recalculate_from=since)
-    )
+    column = subscription_item.c.recalculate_from
+    earlier = sa.or_(column.is_(None), column > since)
+    chosen = sa.and_(subscription_item.c.id == item_id, earlier)
+    conn.execute(sa.update(subscription_item).where(chosen).values(recalculate_from=since))

@@ -1,7 +1,7 @@
 """Tax per (category, rate) = half-up(sum of the taxable base x rate); never per line and summed (pin 3). Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import msgspec
@@ -44,6 +44,19 @@ def tax_lines(lines: Iterable[Taxable]) -> list[TaxLine]:
         sums[line.rate] += line.amount.minor
         currency = line.amount.currency
     return [_subtotal(rate, Money(amount, currency)) for rate, amount in sorted(sums.items())]
+
+
+def nets(lines: Sequence[Taxable]) -> list[Money]:
+    """Each line without tax: per rate they add up exactly to its subtotal's base, the residue on later lines."""
+    listed: dict[Rate, int] = defaultdict(int)
+    taken: dict[Rate, int] = defaultdict(int)
+    found: list[Money] = []
+    for line in lines:
+        listed[line.rate] += line.amount.minor
+        running = _subtotal(line.rate, Money(listed[line.rate], line.amount.currency)).base.minor
+        found.append(Money(running - taken[line.rate], line.amount.currency))
+        taken[line.rate] = running
+    return found
 
 
 def _subtotal(rate: Rate, amount: Money) -> TaxLine:

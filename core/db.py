@@ -191,6 +191,34 @@ class Database:
             _end(conn, "COMMIT", self.is_sqlite)
             conn.commit()
 
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """A write in which SQLite's tables may be made anew: foreign keys are checked once, before the commit.
+
+        SQLite cannot alter most of a table; it is copied, dropped and renamed, and dropping it would otherwise delete
+        what refers to it (sqlite.org, "Making Other Kinds Of Table Schema Changes"). Raises DatabaseDamaged.
+        """
+        if not self.is_sqlite:
+            with self.write() as conn:
+                yield conn
+            return
+        with self._turn(), self._connect() as conn:
+            conn.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            try:
+                self._begin_immediate(conn)
+                try:
+                    yield conn
+                    if broken := conn.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
+                        raise DatabaseDamaged(
+                            place_of(self.url), f"a row of {broken[0][0]} refers to nothing"
+                        )
+                except BaseException:
+                    _end(conn, "ROLLBACK", True)
+                    raise
+                _end(conn, "COMMIT", True)
+            finally:
+                conn.exec_driver_sql("PRAGMA foreign_keys=ON")
+
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()

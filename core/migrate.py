@@ -26,7 +26,7 @@ class SchemaNotCurrent(Terminal):
 
 def upgrade(db: Database) -> None:
     """Bring every room's tables to their newest revision; doing it again changes nothing."""
-    with db.write() as conn:
+    with db.rebuild() as conn:
         command.upgrade(_config(conn), "heads")
 
 

@@ -1,5 +1,7 @@
 """Bill, dun, take payments, and explain every amount."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli.billing
 from cli.answer import answer
 
 if TYPE_CHECKING:
@@ -230,3 +233,7 @@ def _plain(value: Any) -> dict[str, Any]:
     import msgspec
 
     return dict(msgspec.to_builtins(value))
+
+
+for _found in pkgutil.iter_modules(cli.billing.__path__):
+    importlib.import_module(f"cli.billing.{_found.name}").add(app)
