@@ -10,36 +10,92 @@ from core.db import Database, DatabaseDamaged
 
 BEFORE = {
     "account": [
-        {"id": "A-1", "customer_ref": "C-1", "currency": "AUD", "timezone": "Australia/Perth", "anchor": 1, "legal_entity": "west",
-             "tax_profile": "default", "dunning_policy": "default", "payment_days": 14, "change_day": "new",
-             "opened_at": "2026-01-01"},
+        {
+            "id": "A-1",
+            "customer_ref": "C-1",
+            "currency": "AUD",
+            "timezone": "Australia/Perth",
+            "anchor": 1,
+            "legal_entity": "west",
+            "tax_profile": "default",
+            "dunning_policy": "default",
+            "payment_days": 14,
+            "change_day": "new",
+            "opened_at": "2026-01-01",
+        },
     ],
     "subscription": [
-        {"id": "sub1", "account_id": "A-1", "service": "S-1", "charged_through": "2026-02-01", "recalculate_from": "2026-01-20",
-             "created_at": "2026-01-01"},
+        {
+            "id": "sub1",
+            "account_id": "A-1",
+            "service": "S-1",
+            "charged_through": "2026-02-01",
+            "recalculate_from": "2026-01-20",
+            "created_at": "2026-01-01",
+        },
     ],
     "subscription_item": [{"id": "itm1", "subscription_id": "sub1", "role": "plan", "cadence_base": 24312}],
     "charge": [
-        {"id": "chg1", "account_id": "A-1", "item_id": "itm1", "kind": "recurring-reversal", "period_start": "2026-01-01",
-             "period_end": "2026-02-01", "part_start": "2026-01-05", "part_end": "2026-02-01", "revision": 0, "amount": 7900,
-             "terms": "{}", "tax_category": "gst", "tax_millionths": 100000, "tax_inclusive": True},
+        {
+            "id": "chg1",
+            "account_id": "A-1",
+            "item_id": "itm1",
+            "kind": "recurring-reversal",
+            "period_start": "2026-01-01",
+            "period_end": "2026-02-01",
+            "part_start": "2026-01-05",
+            "part_end": "2026-02-01",
+            "revision": 0,
+            "amount": 7900,
+            "terms": "{}",
+            "tax_category": "gst",
+            "tax_millionths": 100000,
+            "tax_inclusive": True,
+        },
     ],
     "invoice": [
-        {"id": "inv1", "account_id": "A-1", "kind": "invoice", "state": "draft", "legal_entity": "west", "billed_on": "2026-01-01",
-             "currency": "AUD", "net": 14364, "tax": 1436, "total": 15800, "run_id": "r"},
+        {
+            "id": "inv1",
+            "account_id": "A-1",
+            "kind": "invoice",
+            "state": "draft",
+            "legal_entity": "west",
+            "billed_on": "2026-01-01",
+            "currency": "AUD",
+            "net": 14364,
+            "tax": 1436,
+            "total": 15800,
+            "run_id": "r",
+        },
     ],
     "invoice_line": [
-        {"invoice_id": "inv1", "position": n, "charge_id": "chg1" if n == 1 else None, "description": "Fibre", "amount": 7900,
-             "tax_category": "gst", "tax_millionths": 100000, "tax_inclusive": True} for n in (1, 2)
+        {
+            "invoice_id": "inv1",
+            "position": n,
+            "charge_id": "chg1" if n == 1 else None,
+            "description": "Fibre",
+            "amount": 7900,
+            "tax_category": "gst",
+            "tax_millionths": 100000,
+            "tax_inclusive": True,
+        }
+        for n in (1, 2)
     ],
     "ledger_transaction": [
-        {"id": "ldg1", "account_id": "A-1", "kind": "invoice", "source": "inv1", "booked_on": "2026-01-01",
-             "recorded_at": "2026-01-01"},
+        {
+            "id": "ldg1",
+            "account_id": "A-1",
+            "kind": "invoice",
+            "source": "inv1",
+            "booked_on": "2026-01-01",
+            "recorded_at": "2026-01-01",
+        },
     ],
     "ledger_entry": [
-        {"transaction_id": "ldg1", "position": n, "ledger": "receivable", "currency": "AUD", "amount": 0} for n in (0, 1)
+        {"transaction_id": "ldg1", "position": n, "ledger": "receivable", "currency": "AUD", "amount": 0}
+        for n in (0, 1)
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
