@@ -65,7 +65,7 @@ def pay(
 def add_credit(conn: Connection, owner: Account, note: dict[str, Any]) -> None:
     """Turn a credit note's total into the customer's credit (the books have it from the note)."""
     amount = Money(-note["total"], note["currency"])
-    _store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['id']}", "billing")
+    _store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['number']}", "billing")
 
 
 def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:

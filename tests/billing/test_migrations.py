@@ -8,7 +8,7 @@ from billing import canonical, invoices
 from core import migrate
 from core.db import Database, DatabaseDamaged
 
-BEFORE = {
+BEFORE: dict[str, list[dict[str, object]]] = {
     "account": [
         {
             "id": "A-1",
