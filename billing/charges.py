@@ -119,5 +119,6 @@ def from_row(row: Any) -> Charge:
     )
 
 
-def _place(part: Slice) -> tuple[date, date, str]:
-    return part.period.start, part.part.start, part.kind
+def _place(part: Slice) -> tuple[Period, date, str]:
+    """What revisions count within; periods of two rhythms may begin on one day and are apart."""
+    return part.period, part.part.start, part.kind

@@ -114,7 +114,7 @@ charge = sa.Table(
     sa.Column("tax_inclusive", sa.Boolean, nullable=False),
     sa.Column("reverses", sa.String(64), sa.ForeignKey("charge.id"), unique=True),
     sa.UniqueConstraint(
-        "item_id", "period_start", "part_start", "kind", "revision", name="uq_charge_interval"
+        "item_id", "period_start", "period_end", "part_start", "kind", "revision", name="uq_charge_interval"
     ),
     comment="a billed interval; the unique key makes billing it twice impossible",
 )

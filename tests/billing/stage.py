@@ -28,6 +28,10 @@ def price(version: str, amount: str, since: date = date(2025, 1, 1), **given: An
 PLANS = {
     "fibre": Plan(type="internet", name="Fibre 500", prices=(price("2025a", "79.00"),)),
     "slow": Plan(type="internet", name="Fibre 50", prices=(price("2025a", "49.00"),)),
+    "yearly": Plan(
+        type="internet", name="Fibre by the year", prices=(price("2025a", "600.00", every="year"),)
+    ),
+    "quarterly": Plan(type="internet", name="Quarter", prices=(price("2025a", "237.00", every="quarter"),)),
 }
 
 

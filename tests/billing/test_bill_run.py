@@ -17,7 +17,7 @@ from billing.models import invoice
 from core.db import Database
 from core.faults import FaultInjected
 from intents.plan.schema import Plan
-from tests.billing.stage import START, Stage, price, reader_of
+from tests.billing.stage import PLANS, START, Stage, price, reader_of
 from tests.billing.threads import together
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -25,7 +25,7 @@ FEB, MAR = date(2026, 2, 1), date(2026, 3, 1)
 happenings = st.lists(
     st.tuples(
         st.dates(date(2026, 1, 2), date(2026, 4, 20)),
-        st.sampled_from(["slow", "fibre", "block", "unblock", "cease"]),
+        st.sampled_from(["slow", "fibre", "yearly", "quarterly", "block", "unblock", "cease"]),
     ),
     max_size=4,
 )
@@ -34,10 +34,27 @@ happenings = st.lists(
 def happen(stage: Stage, service: str, day: date, what: str) -> None:
     """Let something happen to a service."""
     with stage.database.write() as conn:
-        if what in ("slow", "fibre"):
+        if what in PLANS:
             subscriptions.change_terms(conn, service, stage.terms(what), day, "test")
         else:
             getattr(subscriptions, what)(conn, service, day, "test")
+
+
+def test_periods_of_two_rhythms_that_begin_on_one_day_are_corrected_apart(database: Database):
+    """Monthly, then by the year from the same day, then ended: each correction has a place of its own."""
+    stage = Stage(database)
+    service = stage.add()
+    for day in (START, date(2026, 2, 1)):
+        run_billing(database, stage.reader, day)
+    happen(stage, service, date(2026, 2, 1), "yearly")
+    for day in (date(2026, 2, 10), date(2026, 5, 4)):
+        run_billing(database, stage.reader, day)
+    happen(stage, service, date(2026, 5, 4), "cease")
+    run_billing(database, stage.reader, date(2026, 5, 5))
+    billed = [
+        (one.part_start, one.part_end, one.amount) for one in stage.standing() if one.part_end.month == 5
+    ]
+    assert billed == [(date(2026, 2, 1), date(2026, 5, 4), 15123)]
 
 
 def test_a_month_is_billed_with_tax_and_a_number(database: Database):

@@ -18,6 +18,7 @@ depends_on = None
 def upgrade() -> None:
     """Add, fill, then require."""
     _items()
+    _charges()
     _billables()
     _lines()
     _ledger()
@@ -47,6 +48,16 @@ def _items() -> None:
     with op.batch_alter_table("subscription") as table:
         table.drop_column("charged_through")
         table.drop_column("recalculate_from")
+
+
+def _charges() -> None:
+    """Periods of two rhythms that begin on one day are apart."""
+    with op.batch_alter_table("charge") as table:
+        table.drop_constraint("uq_charge_interval", type_="unique")
+        table.create_unique_constraint(
+            "uq_charge_interval",
+            ["item_id", "period_start", "period_end", "part_start", "kind", "revision"],
+        )
 
 
 def _billables() -> None:
