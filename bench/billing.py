@@ -63,7 +63,9 @@ def main(args: Sequence[str] = ()) -> None:
         return
     with tempfile.TemporaryDirectory() as home, _base(told.database, Path(home)) as base:
         load = os.getloadavg()
-        print(f"{told.accounts} accounts on {told.database}, {os.cpu_count()} cores, load before {load[0]:.1f}")
+        print(
+            f"{told.accounts} accounts on {told.database}, {os.cpu_count()} cores, load before {load[0]:.1f}"
+        )
         print(_HEAD)
         month(base, told.accounts, told.workers, told.chunk)
         print(f"load after {os.getloadavg()[0]:.1f}")
@@ -98,7 +100,9 @@ def month(base: Base, accounts: int, workers: int | None, chunk: int | None) -> 
 
 def counted(base: Base) -> None:
     """Ask the script that knows nothing of our code; a mistake ends the measurement."""
-    done = subprocess.run([sys.executable, str(_COUNT), base.plain], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(_COUNT), base.plain], capture_output=True, text=True, check=False
+    )
     print(done.stdout.strip(), done.stderr.strip()[-500:])
     if done.returncode:
         raise SystemExit("the books are wrong")

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from billing import models, taxes
+from billing import charges, models, taxes
 from billing.periods import Period
 from billing.runs.copying import copy
 from billing.runs.renewal import terms_id
 from billing.tax import Rate
 from billing.timeline import Slice, Terms
-from billing import charges
 from core import clock
 from core.db import Database
 from core.money import Money
@@ -49,21 +48,22 @@ def reader() -> MemoryReader:
 
 
 def _price(terms: Terms) -> Price:
-    every = "quarter" if terms.months == QUARTERLY else "month"
+    rhythm = "quarter" if terms.months == QUARTERLY else "month"
     amount = f"{terms.price.minor // 100}.{terms.price.minor % 100:02d}"
-    return Price(id=terms.version, from_=_SINCE, amount=amount, tax="gst", every=every)  # type: ignore[call-arg]
+    given: dict[str, Any] = {"amount": amount, "every": rhythm, "tax": "gst"}
+    return Price(id=terms.version, from_=_SINCE, **given)
 
 
 def make(database: Database, accounts: int) -> int:
     """Fill an empty database; returns how many items there are."""
     with database.write() as conn:
         for profile, inclusive in (("default", False), ("retail", True)):
-            taxes.set_rate(conn, "gst", "10%", profile=profile, valid_from=date(2000, 1, 1), inclusive=inclusive)
+            taxes.set_rate(
+                conn, "gst", "10%", profile=profile, valid_from=date(2000, 1, 1), inclusive=inclusive
+            )
         pinned = [(terms_id(one), one.months, msgspec.to_builtins(one)) for one in TERMS]
         copy(conn, models.pinned_terms, ("id", "months", "terms"), pinned)
-        conn.execute(
-            sa.insert(models.counter).values(name="account", last=accounts + 1, issued_on=None)
-        )
+        conn.execute(sa.insert(models.counter).values(name="account", last=accounts + 1, issued_on=None))
     items = 0
     for start in range(0, accounts, _SOME):
         numbers = range(start, min(start + _SOME, accounts))
@@ -168,5 +168,9 @@ def _december(n: int, k: int, tag: str) -> charges.Charge:
     month = Period(date(2025, 10, 1) if terms.months == QUARTERLY else BEFORE, ON)
     rate = Rate("gst", 0 if _profile(n) == "exempt" else 100_000, _profile(n) == "retail")
     return charges.Charge(
-        id=f"chg_{tag}", item=f"itm_{tag}", slice=Slice(month, month, terms, terms.price), revision=0, rate=rate
+        id=f"chg_{tag}",
+        item=f"itm_{tag}",
+        slice=Slice(month, month, terms, terms.price),
+        revision=0,
+        rate=rate,
     )

@@ -28,7 +28,7 @@ from billing.runs.ranges import Range
 from billing.runs.renewal import renews
 from billing.subscriptions import Item
 from billing.timeline import Slice, charged_through, is_over, ought, state_on
-from core import clock, db, faults, ids
+from core import clock, faults, ids
 from core.db import Database
 from core.errors import Terminal
 from intents.reader import Reader
@@ -103,7 +103,7 @@ def run_billing(
     crew.each(found if total else [], hands, run.take)
     crew.each(run.left_behind(size), hands, run.take_named)
     faults.point(P_DRAFTS)
-    numbers = numbering.finalise(database, size, run.numbered) if finalise else []
+    numbers = numbering.finalise(database, size, run.numbered, workers) if finalise else []
     made = run.ended(numbers)
     _end(database, made)
     return made
@@ -162,7 +162,8 @@ class _Run:
 
     def _bill(self, conn: Connection, mine: list[str]) -> "_Made":
         done = plain.bill_plain(conn, self._rules, mine, self.id, self._bounds)
-        batch, odd = Batch(), {}
+        batch = Batch()
+        odd: dict[str, str] = {}
         for start in range(0, len(done.odd), _SOME):
             some = done.odd[start : start + _SOME]
             odd |= _bill_some(conn, self._known, some, self.id, self._bounds, batch)
@@ -197,7 +198,7 @@ def _bill_some(
     due = _due(conn, owners, on)
     last = invoices.last_totals(conn, account_ids)
     accepted = parked.accepted(conn, account_ids)
-    odd = {}
+    odd: dict[str, str] = {}
     for owner in owners:
         mine = due[owner.id]
         try:

@@ -79,7 +79,7 @@ class Batch:
             )
         db.upsert(conn, pinned_terms, [self._terms[one] for one in sorted(self._terms)], ["id"], [])
         if self._items:
-            values = {
+            values: Row = {
                 "charged_through": sa.bindparam("through"), "renews": sa.bindparam("pinned"), "recalculate_from": None,
             }  # fmt: skip
             chosen = subscription_item.c.id == sa.bindparam("chosen")

@@ -33,6 +33,4 @@ def copy(conn: Connection, table: sa.Table, names: Sequence[str], rows: Iterable
     quoted = ", ".join(f'"{name}"' for name in names)
     with raw.cursor() as cursor, cursor.copy(f"COPY {table.name} ({quoted}) FROM STDIN") as target:
         for row in rows:
-            target.write_row(
-                [bind(value) if bind else value for bind, value in zip(binds, row, strict=True)]
-            )
+            target.write_row([bind(value) if bind else value for bind, value in zip(binds, row, strict=True)])

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from core.db import Database
@@ -41,6 +41,38 @@ def each(work: Sequence[T], workers: int, act: Callable[[T], None]) -> None:
 
     with ThreadPoolExecutor(workers, thread_name_prefix="bill-run") as pool:
         taken: list[Future[None]] = [pool.submit(take) for _ in range(min(workers, len(work)))]
-        wait(taken, return_when=FIRST_EXCEPTION)
-    for one_hand in taken:
-        one_hand.result()
+        wait(taken)
+    failed = [error for one_hand in taken if (error := one_hand.exception())]
+    for error in sorted(failed, key=lambda error: isinstance(error, TurnLost)):
+        raise error
+
+
+class Turns:
+    """Who may go on: the n-th after all before it are done. When one has failed, nobody may."""
+
+    def __init__(self) -> None:
+        self._next, self._failed = 0, False
+        self._changed = threading.Condition()
+
+    def wait(self, n: int) -> None:
+        """Wait for the turn of the n-th. Raises TurnLost."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or self._next >= n)
+            if self._failed:
+                raise TurnLost
+
+    def done(self, n: int) -> None:
+        """The n-th is done."""
+        with self._changed:
+            self._next = n + 1
+            self._changed.notify_all()
+
+    def fail(self) -> None:
+        """One has failed."""
+        with self._changed:
+            self._failed = True
+            self._changed.notify_all()
+
+
+class TurnLost(Exception):
+    """Another one failed before; its error is the one to tell."""

@@ -18,9 +18,9 @@ from billing.kinds import KINDS
 from billing.ledger import CREDIT, RECEIVABLE
 from billing.models import account, invoice, payment
 from billing.periods import days_after
-from billing.runs import sealing, seals, statements, tables
+from billing.runs import crew, ranges, sealing, seals, statements, tables
 from billing.runs.copying import copy
-from billing.runs.ranges import among
+from billing.runs.ranges import Range, among
 from core import clock, db, faults, ids
 from core.db import Database, UtcDateTime
 
@@ -45,20 +45,17 @@ class Numbers(msgspec.Struct, frozen=True):
         return [number_text(self.kind, self.legal_entity, one) for one in range(self.first, self.last + 1)]
 
 
-def finalise(database: Database, size: int, noted: Noted = lambda _: None) -> list[Numbers]:
+def finalise(
+    database: Database, size: int, noted: Noted = lambda _: None, workers: int | None = None
+) -> list[Numbers]:
     """Give every draft its number, in one order, and book it; `noted` hears how many, stretch by stretch."""
     given: list[Numbers] = []
     for legal_entity, kind in _series(database):
-        after = ""
-        while True:
-            with database.write() as conn:
-                after, stretch = number_some(conn, legal_entity, kind, after, size)
-            if not after:
-                break
-            if stretch:
-                given.append(stretch)
-                noted(stretch.last - stretch.first + 1)
-            faults.point(P_STRETCH)
+        one = _Pass(database, legal_entity, kind, noted)
+        with database.read() as conn:
+            _, stretches = ranges.cut(conn, one.accounts(), size)
+        crew.each(list(enumerate(stretches)), crew.hands(database, workers), one.take)
+        given += one.given
     return given
 
 
@@ -74,53 +71,130 @@ def _series(database: Database) -> list[tuple[str, str]]:
         return sorted((row[0], row[1]) for row in conn.execute(query))
 
 
-def number_some(
-    conn: Connection, legal_entity: str, kind: str, after: str, size: int
-) -> tuple[str, Numbers | None]:
-    """Number the next stretch of drafts; returns the account that it ends with ("": none is left), and the numbers."""
-    mine = [invoice.c.state == "draft", invoice.c.legal_entity == legal_entity, invoice.c.kind == kind]
-    query = sa.select(invoice.c.account_id).where(*mine, invoice.c.account_id >= after)
-    query = query.order_by(invoice.c.account_id, invoice.c.id).limit(size)
-    owners = list(dict.fromkeys(conn.execute(query).scalars()))
-    if not owners:
-        return "", None
-    locked = sa.select(account.c.id).where(among(conn, account.c.id, owners)).order_by(account.c.id)
-    conn.execute(db.lock_row(conn, locked))
-    series = numbers.lock(conn, f"{kind}:{legal_entity}")
-    # Only now: a draft may have been voided, or numbered by somebody else, while we waited.
-    query = sa.select(invoice.c.id, invoice.c.billed_on, account.c.payment_days).join(account)
-    query = query.where(*mine, among(conn, invoice.c.account_id, owners))
-    drafts = conn.execute(query.order_by(invoice.c.account_id, invoice.c.id)).all()
-    first = series.last + 1
-    if drafts:
-        _number(conn, series, drafts, kind, legal_entity)
-        _book(conn, kind)
-        faults.point(P_NUMBER)
-        _credit(conn, kind, owners)
-        tables.end(conn, tables.NUMBERING)
-    numbers.store(conn, series)
-    stretch = Numbers(kind, legal_entity, first, series.last) if drafts else None
-    return owners[-1], stretch
+class _Pass:
+    """The pass over one series. Threads book their stretches at once; numbers they take in turn."""
+
+    def __init__(self, database: Database, legal_entity: str, kind: str, noted: Noted) -> None:
+        self.given: list[Numbers] = []
+        self._database, self._entity, self._kind, self._noted = database, legal_entity, kind, noted
+        self._turns = crew.Turns()
+
+    def accounts(self) -> "sa.Select[Any]":
+        """Those with a draft of the series."""
+        return sa.select(invoice.c.account_id).where(*self._mine).distinct()
+
+    def take(self, stretch: tuple[int, Range]) -> None:
+        """Number a stretch of accounts."""
+        n, within = stretch
+        try:
+            try:
+                with self._database.write() as conn:
+                    made = number_stretch(
+                        conn, self._entity, self._kind, within, lambda: self._turns.wait(n), guess=True
+                    )
+            except _GuessedWrong:
+                with self._database.write() as conn:
+                    made = number_stretch(conn, self._entity, self._kind, within, lambda: None, guess=False)
+        except BaseException:
+            self._turns.fail()
+            raise
+        self._turns.done(n)
+        if made is not None:
+            self.given.append(made)
+            self._noted(made.last - made.first + 1)
+        faults.point(P_STRETCH)
+
+    @property
+    def _mine(self) -> "list[sa.ColumnElement[bool]]":
+        return drafts_of(self._entity, self._kind)
 
 
-def _number(
-    conn: Connection, series: numbers.Series, drafts: Sequence[Any], kind: str, legal_entity: str
-) -> None:
+def drafts_of(legal_entity: str, kind: str) -> "list[sa.ColumnElement[bool]]":
+    """Which documents wait for a number of a series."""
+    return [invoice.c.state == "draft", invoice.c.legal_entity == legal_entity, invoice.c.kind == kind]
+
+
+class _GuessedWrong(Exception):
+    """Another issue date than the books were written for: somebody has numbered meanwhile."""
+
+
+def number_stretch(
+    conn: Connection,
+    legal_entity: str,
+    kind: str,
+    within: Range,
+    turn: Callable[[], None],
+    *,
+    guess: bool,
+) -> Numbers | None:
+    """Number the drafts of a range of accounts, after all before it (`turn` waits for that).
+
+    With `guess` the books are written before the turn, for the issue date that is to be expected. Raises _GuessedWrong.
+    """
+    name = f"{kind}:{legal_entity}"
+    drafts = _drafts(conn, legal_entity, kind, within)
+    if not drafts:
+        turn()
+        return None
     tables.begin(conn, tables.NUMBERING)
-    rows = []
-    for n, (invoice_id, billed_on, payment_days) in enumerate(drafts, 1):
-        sequence, issued = series.next(billed_on)
-        number = number_text(kind, legal_entity, sequence)
-        rows.append((invoice_id, n, sequence, number, issued, days_after(issued, payment_days)))
-    names = ("invoice_id", "n", "sequence", "number", "issued_on", "due_on")
-    copy(conn, tables.FINAL, names, rows)
-    tables.counted(conn, tables.FINAL)
+    guessed = _issue_dates(numbers.peek(conn, name), drafts)
+    if guess:
+        _book(conn, kind, drafts, guessed)
+    turn()
+    series = numbers.lock(conn, name)
+    issued = _issue_dates(series, drafts)
+    if not guess:
+        _book(conn, kind, drafts, issued)
+    elif issued != guessed:
+        raise _GuessedWrong
+    first = series.last + 1
+    sequences = [series.next(one.billed_on)[0] for one in drafts]
+    rows = [(n, one, number_text(kind, legal_entity, one)) for n, one in enumerate(sequences, 1)]
+    copy(conn, tables.NUMBER, ("n", "sequence", "number"), rows)
+    tables.counted(conn, tables.NUMBER)
     sealing.seal_all(conn)
     statements.run(conn, _FINAL, version=seals.VERSION)
+    faults.point(P_NUMBER)
+    _credit(conn, kind, list(dict.fromkeys(one.account_id for one in drafts)))
+    tables.end(conn, tables.NUMBERING)
+    numbers.store(conn, series)
+    return Numbers(kind, legal_entity, first, series.last)
 
 
-def _book(conn: Connection, kind: str) -> None:
+def _drafts(conn: Connection, legal_entity: str, kind: str, within: Range) -> "list[_Draft]":
+    """The drafts of a range in order, their accounts locked first: none is voided or numbered by somebody else now."""
+    mine = [*drafts_of(legal_entity, kind), within.holds(invoice.c.account_id)]
+    owners = sa.select(invoice.c.account_id).where(*mine).order_by(invoice.c.account_id)
+    found = list(dict.fromkeys(conn.execute(owners).scalars()))
+    if not found:
+        return []
+    locked = sa.select(account.c.id, account.c.payment_days).where(among(conn, account.c.id, found))
+    days = {row[0]: row[1] for row in conn.execute(db.lock_row(conn, locked.order_by(account.c.id)))}
+    query = sa.select(invoice.c.id, invoice.c.account_id, invoice.c.billed_on).where(*mine)
+    rows = conn.execute(query.order_by(invoice.c.account_id, invoice.c.id))
+    return [_Draft(row[0], row[1], row[2], days[row[1]]) for row in rows if row[1] in days]
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    id: str
+    account_id: str
+    billed_on: date
+    payment_days: int
+
+
+def _issue_dates(series: numbers.Series, drafts: Sequence[_Draft]) -> list[date]:
+    trial = numbers.Series(series.name, series.last, series.issued_on)
+    return [trial.next(one.billed_on)[1] for one in drafts]
+
+
+def _book(conn: Connection, kind: str, drafts: Sequence[_Draft], issued: Sequence[date]) -> None:
     """The legs of `posting.book_invoice`, for all of them at once. Raises LedgerUnbalanced."""
+    rows = (
+        (one.id, n, on, days_after(on, one.payment_days))
+        for n, (one, on) in enumerate(zip(drafts, issued, strict=True), 1)
+    )
+    copy(conn, tables.FINAL, ("invoice_id", "n", "issued_on", "due_on"), rows)
+    tables.counted(conn, tables.FINAL)
     legs = [
         (name, later, posting.ledger_of(name, date.max if later else None, date.min))
         for name in KINDS
@@ -151,7 +225,7 @@ def _credit(conn: Connection, kind: str, owners: list[str]) -> None:
         among(conn, payment.c.account_id, owners), ~payment.c.spent
     )
     query = query.where(invoice.c.account_id.in_(unspent)).group_by(invoice.c.account_id)
-    issued = {row[0]: row[1] for row in conn.execute(query)}
+    issued: dict[str, date] = {row[0]: row[1] for row in conn.execute(query).tuples()}
     for owner in _owners(conn, list(issued)).values():
         payments.apply_credit(conn, owner, issued[owner.id])
 
@@ -161,9 +235,9 @@ def _owners(conn: Connection, account_ids: list[str]) -> dict[str, Account]:
 
 
 _FINAL = """
-UPDATE invoice SET state = 'final', sequence = f.sequence, number = f.number, issued_on = f.issued_on,
+UPDATE invoice SET state = 'final', sequence = u.sequence, number = u.number, issued_on = f.issued_on,
   due_on = f.due_on, seal = f.seal, seal_version = :version
-FROM run_final f WHERE f.invoice_id = invoice.id
+FROM run_final f JOIN run_number u ON u.n = f.n WHERE f.invoice_id = invoice.id
 """
 
 _TRANSACTIONS = """
@@ -174,8 +248,8 @@ FROM run_final f JOIN invoice i ON i.id = f.invoice_id ORDER BY f.n
 
 _ENTRIES = """
 INSERT INTO ledger_entry (transaction_id, position, ledger, currency, amount)
-SELECT 'ldg_' || :stamp || HEX6(n), row_number() OVER (PARTITION BY n ORDER BY rank, BYTES(place), millionths, inclusive) - 1,
-  ledger, currency, amount
+SELECT 'ldg_' || :stamp || HEX6(n),
+  row_number() OVER (PARTITION BY n ORDER BY rank, BYTES(place), millionths, inclusive) - 1, ledger, currency, amount
 FROM (
   SELECT f.n, 0 AS rank, '' AS place, 0 AS millionths, false AS inclusive, :claim AS ledger, i.currency,
     i.total AS amount

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing.models import account, billable, invoice, subscription, subscription_item
+from billing.models import account, billable, subscription, subscription_item
 from core import db
 
 
@@ -35,7 +36,7 @@ def is_due(on: date) -> "sa.ColumnElement[bool]":
     )
 
 
-def due(on: date, within: Range = EVERYBODY) -> sa.Select[tuple[str]]:
+def due(on: date, within: Range = EVERYBODY) -> sa.Select[Any]:
     """Ids of accounts with something due, each once."""
     items = sa.select(subscription.c.account_id).join(subscription_item)
     items = items.where(is_due(on), within.holds(subscription.c.account_id))
@@ -46,12 +47,12 @@ def due(on: date, within: Range = EVERYBODY) -> sa.Select[tuple[str]]:
     return sa.select(either.c.account_id)
 
 
-def drafted() -> sa.Select[tuple[str]]:
-    """Ids of accounts with a draft."""
-    return sa.select(invoice.c.account_id).where(invoice.c.state == "draft").distinct()
+def everybody() -> sa.Select[Any]:
+    """Ids of all accounts."""
+    return sa.select(account.c.id.label("account_id"))
 
 
-def cut(conn: Connection, ids: sa.Select[tuple[str]], size: int) -> tuple[int, list[Range]]:
+def cut(conn: Connection, ids: sa.Select[Any], size: int) -> tuple[int, list[Range]]:
     """How many ids there are, and ranges that hold `size` of them each; together they hold every id there may be."""
     found = ids.subquery()
     ranked = sa.select(found.c.account_id, sa.func.row_number().over(order_by=found.c.account_id).label("n"))
@@ -74,9 +75,7 @@ def lock(conn: Connection, ids: Sequence[str], *, wait: bool) -> list[str]:
     return list(conn.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
-def among(
-    conn: Connection, column: "sa.ColumnElement[str]", ids: Sequence[str]
-) -> "sa.ColumnElement[bool]":
+def among(conn: Connection, column: "sa.ColumnElement[str]", ids: Sequence[str]) -> "sa.ColumnElement[bool]":
     """Whether a column is one of any number of ids: one parameter on PostgreSQL, however many they are."""
     if conn.dialect.name == "sqlite":
         return column.in_(ids)

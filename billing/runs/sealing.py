@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 from billing.models import invoice, invoice_line, invoice_tax
 from billing.runs import seals, tables
 
-_FINAL = ("number", "issued_on", "due_on")
-"""What a document has only since a moment ago, in `run_final`."""
+_GIVEN = {"number": "u", "issued_on": "f", "due_on": "f"}
+"""What a document has only since a moment ago, in `run_number` and `run_final`."""
 
 
 def seal_all(conn: Connection) -> None:
@@ -38,9 +38,7 @@ def _joined(table: sa.Table, prefix: str, names: tuple[str, ...]) -> str:
 
 
 def _header() -> str:
-    return " || ".join(
-        _written(invoice, "f" if name in _FINAL else "i", name) for name in seals.HEADER
-    )
+    return " || ".join(_written(invoice, _GIVEN.get(name, "i"), name) for name in seals.HEADER)
 
 
 _ORDER = ", ".join(
@@ -55,7 +53,7 @@ FROM (
         FROM invoice_line l WHERE l.invoice_id = f.invoice_id), '')
     || coalesce((SELECT string_agg('%%' || {_joined(invoice_tax, "t", seals.TAX)}, '' ORDER BY {_ORDER})
         FROM invoice_tax t WHERE t.invoice_id = f.invoice_id), '') AS said
-  FROM run_final f JOIN invoice i ON i.id = f.invoice_id
+  FROM run_final f JOIN run_number u ON u.n = f.n JOIN invoice i ON i.id = f.invoice_id
 ) AS told WHERE told.invoice_id = run_final.invoice_id
 """  # noqa: S608 (our own columns)
 
@@ -66,13 +64,15 @@ def _in_python(conn: Connection) -> None:
         _grouped(conn, sa.select(table).where(table.c.invoice_id.in_(mine)))
         for table in (invoice_line, invoice_tax)
     )
-    final = tables.FINAL.c
-    query = sa.select(invoice, *(final[name].label(f"{name}_given") for name in _FINAL)).join(
-        tables.FINAL, final.invoice_id == invoice.c.id
+    final, number = tables.FINAL.c, tables.NUMBER.c
+    given = {"number": number.number, "issued_on": final.issued_on, "due_on": final.due_on}
+    query = sa.select(invoice, *(column.label(f"{name}_given") for name, column in given.items()))
+    query = query.join(tables.FINAL, final.invoice_id == invoice.c.id).join(
+        tables.NUMBER, number.n == final.n
     )
     rows = []
     for row in conn.execute(query).mappings():
-        document = {**row, **{name: row[f"{name}_given"] for name in _FINAL}}
+        document = {**row, **{name: row[f"{name}_given"] for name in given}}
         told = sorted(lines[row["id"]], key=lambda line: line["position"])
         rows.append({"i": row["id"], "s": seals.seal(seals.VERSION, document, told, taxes[row["id"]])})
     if rows:

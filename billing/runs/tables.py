@@ -58,14 +58,14 @@ BILL = _table(
 )  # fmt: skip
 FINAL = _table(
     "run_final",
-    _text("invoice_id", key=True), _number("n"), _number("sequence"), _text("number"), _day("issued_on"),
-    _day("due_on"), _text("seal"),
+    _text("invoice_id", key=True), _number("n"), _day("issued_on"), _day("due_on"), _text("seal"),
 )  # fmt: skip
+NUMBER = _table("run_number", _number("n", key=True), _number("sequence"), _text("number"))
 LEDGER = _table(
     "run_ledger", _text("kind"), sa.Column("later", sa.Boolean), _text("ledger")
 )  # fmt: skip
 BILLING = (ACCOUNT, ITEM, ODD, RULE, LINE, TAX, BILL)
-NUMBERING = (FINAL, LEDGER)
+NUMBERING = (FINAL, NUMBER, LEDGER)
 
 
 def begin(conn: Connection, tables: tuple[sa.Table, ...]) -> None:

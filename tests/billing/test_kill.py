@@ -9,7 +9,14 @@ from tests.billing.doomed import live
 from tests.billing.stage import Stage, all_sets, changes_of
 from tests.faults_matrix import KILLED, run_child
 
-POINTS = [billrun.P_CHUNK, billrun.P_DRAFTS, numbering.P_NUMBER, numbering.P_STRETCH, dunning.P_RUN, payments.P_PAID]
+POINTS = [
+    billrun.P_CHUNK,
+    billrun.P_DRAFTS,
+    numbering.P_NUMBER,
+    numbering.P_STRETCH,
+    dunning.P_RUN,
+    payments.P_PAID,
+]
 
 
 @pytest.mark.parametrize("point", POINTS)

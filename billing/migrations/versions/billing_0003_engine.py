@@ -80,6 +80,4 @@ def _documents() -> None:
 
 def _where(name: str, table: str, condition: str, *columns: str, unique: bool = False) -> None:
     told = sa.text(condition)
-    op.create_index(
-        name, table, list(columns), unique=unique, postgresql_where=told, sqlite_where=told
-    )
+    op.create_index(name, table, list(columns), unique=unique, postgresql_where=told, sqlite_where=told)
