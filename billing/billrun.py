@@ -19,7 +19,7 @@ from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
 from billing.models import bill_run, subscription
-from billing.runs import crew, numbering, plain, ranges
+from billing.runs import alarms, crew, numbering, plain, ranges
 from billing.runs.batch import Batch
 from billing.runs.known import Known
 from billing.runs.numbering import Numbers
@@ -39,7 +39,9 @@ P_DRAFTS = faults.declare("billing.before_numbers")
 
 
 class BillRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `parked`: account -> why a person must look at it."""
+    """What a run did. `parked`: account -> why a person must look at it. `silent`: why it cannot be right that nobody
+    was billed for the date; `unusual`: what is far off the same day a month ago.
+    """
 
     id: str
     billed_on: date
@@ -47,6 +49,8 @@ class BillRun(msgspec.Struct, frozen=True, kw_only=True):
     final: tuple[str, ...]
     parked: dict[str, str]
     lines: int = 0
+    silent: str = ""
+    unusual: tuple[str, ...] = ()
 
 
 class _Due(msgspec.Struct, frozen=True):
@@ -94,8 +98,8 @@ def run_billing(
     An odd account is parked, named, and the run goes on. Without `finalise` the invoices stay drafts. `chunk`: accounts
     in one transaction; `workers`: threads (default: by the database and the cores).
     """
-    size = chunk or (_CHUNK_SQLITE if database.is_sqlite else _CHUNK)
-    run = _Run(database, Known(reader, on), _start(database, on), bounds, watch)
+    size = chunk_of(database, chunk)
+    run = Run(database, Known(reader, on), _start(database, on), bounds, watch)
     with database.read() as conn:
         total, found = ranges.cut(conn, ranges.due(on), size)
     run.expect(total)
@@ -104,12 +108,15 @@ def run_billing(
     crew.each(run.left_behind(size), hands, run.take_named)
     faults.point(P_DRAFTS)
     numbers = numbering.finalise(database, size, run.numbered, workers) if finalise else []
-    made = run.ended(numbers)
-    _end(database, made)
-    return made
+    return _end(database, run.ended(numbers))
 
 
-class _Run:
+def chunk_of(database: Database, asked: int | None) -> int:
+    """How many accounts a transaction has: few on SQLite, where others wait for it to end."""
+    return asked or (_CHUNK_SQLITE if database.is_sqlite else _CHUNK)
+
+
+class Run:
     """One run while it goes on: what its threads share, and what they count."""
 
     def __init__(
@@ -135,6 +142,13 @@ class _Run:
             mine = ranges.lock(conn, due, wait=False)
             made = self._bill(conn, mine)
         self._note(mine, made, sorted(set(due).difference(mine)))
+        faults.point(P_CHUNK)
+
+    def bill_now(self, conn: Connection, within: Range) -> None:
+        """Bill a range of accounts in the caller's transaction, waiting for whoever has them."""
+        due = list(conn.execute(ranges.due(self._on, within)).scalars())
+        mine = ranges.lock(conn, due, wait=True)
+        self._note(mine, self._bill(conn, mine), [])
 
     def left_behind(self, size: int) -> list[list[str]]:
         """The accounts that somebody had locked, in chunks."""
@@ -147,6 +161,7 @@ class _Run:
             mine = ranges.lock(conn, account_ids, wait=True)
             made = self._bill(conn, mine)
         self._note(mine, made, [])
+        faults.point(P_CHUNK)
 
     def numbered(self, count: int) -> None:
         """So many documents more have their number."""
@@ -180,7 +195,6 @@ class _Run:
                 far.accounts + len(mine), far.of, far.lines + made.lines, len(self._odd), far.numbered
             )
             self._watch(self._so_far)
-        faults.point(P_CHUNK)
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -305,8 +319,13 @@ def _start(database: Database, on: date) -> str:
     return run_id
 
 
-def _end(database: Database, run: BillRun) -> None:
+def _end(database: Database, run: BillRun) -> BillRun:
+    """Keep what the run did, and compare the day with others."""
     outcome = {"drafts": run.drafts, "final": len(run.final), "parked": run.parked, "lines": run.lines}
     with database.write() as conn:
-        values = {"ended_at": clock.now(), "outcome": outcome}
+        day = alarms.look(conn, run.billed_on, len(run.parked))
+        silent, unusual = alarms.silence(day), alarms.unusual(day)
+        alarms.tell(conn, day, silent, unusual)
+        values = {"ended_at": clock.now(), "outcome": {**outcome, "silent": silent, "unusual": list(unusual)}}
         conn.execute(sa.update(bill_run).where(bill_run.c.id == run.id).values(**values))
+    return msgspec.structs.replace(run, silent=silent, unusual=unusual)

@@ -1,6 +1,6 @@
 """What billing has on accounts, in one fixed form without ids and moments: equal texts, equal books."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing import numbers
 from billing.models import (
     account,
     allocation,
@@ -61,8 +62,15 @@ def export_range(conn: Connection, after: str, until: str | None) -> Iterator[st
 
 def series(conn: Connection) -> list[str]:
     """How far each series of numbers got."""
-    query = sa.select(counter.c.name, counter.c.last, counter.c.issued_on).order_by(counter.c.name)
-    return [msgspec.json.encode(["series", *row]).decode() for row in conn.execute(query)]
+    return series_lines(
+        [numbers.peek(conn, name) for name in conn.execute(sa.select(counter.c.name)).scalars()]
+    )
+
+
+def series_lines(found: Iterable[numbers.Series]) -> list[str]:
+    """The lines of these series."""
+    told = sorted((one.name, one.last, one.issued_on) for one in found)
+    return [msgspec.json.encode(["series", *one]).decode() for one in told]
 
 
 def _rows(conn: Connection, mine: Condition) -> Iterator[tuple[str, bytes]]:

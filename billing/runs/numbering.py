@@ -6,6 +6,7 @@ Accounts are locked before the series, as everybody does who moves an account's 
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -206,7 +207,7 @@ def _book(conn: Connection, kind: str, drafts: Sequence[_Draft], issued: Sequenc
     now = sa.bindparam("now", clock.now(), type_=UtcDateTime)
     statements.run(conn, _TRANSACTIONS, stamp=stamp, now=now)
     statements.run(conn, _ENTRIES, stamp=stamp, claim=claim)
-    wrong = statements.run(conn, _UNBALANCED, stamp=stamp).first()
+    wrong: Any = statements.run(conn, _UNBALANCED, stamp=stamp).first()
     if wrong is not None:
         raise LedgerUnbalanced(wrong[0], wrong[1], int(wrong[2]))
 
@@ -225,7 +226,7 @@ def _credit(conn: Connection, kind: str, owners: list[str]) -> None:
         among(conn, payment.c.account_id, owners), ~payment.c.spent
     )
     query = query.where(invoice.c.account_id.in_(unspent)).group_by(invoice.c.account_id)
-    issued: dict[str, date] = {row[0]: row[1] for row in conn.execute(query).tuples()}
+    issued: dict[str, date] = {row[0]: row[1] for row in conn.execute(query).all()}
     for owner in _owners(conn, list(issued)).values():
         payments.apply_credit(conn, owner, issued[owner.id])
 
