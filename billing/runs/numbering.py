@@ -4,6 +4,7 @@ Accounts are locked before the series, as everybody does who moves an account's 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import date
 from typing import Any
 from typing import Any
@@ -53,11 +54,25 @@ def finalise(
     given: list[Numbers] = []
     for legal_entity, kind in _series(database):
         one = _Pass(database, legal_entity, kind, noted)
-        with database.read() as conn:
+        with ExitStack() as kept:
+            conn = kept.enter_context(database.read())
+            _alone(conn, f"{kind}:{legal_entity}")
             _, stretches = ranges.cut(conn, one.accounts(), size)
-        crew.each(list(enumerate(stretches)), crew.hands(database, workers), one.take)
+            if database.is_sqlite:
+                kept.close()  # or its log would grow until the end
+            crew.each(list(enumerate(stretches)), crew.hands(database, workers), one.take)
         given += one.given
     return given
+
+
+def _alone(conn: Connection, series: str) -> None:
+    """One pass over a series at a time, until the transaction ends: the stretches of two would wait for each other.
+
+    Between threads that take turns PostgreSQL would not see it.
+    """
+    if conn.dialect.name != "sqlite":
+        key = sa.func.hashtextextended(f"billing:{series}", 0)
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def number_text(kind: str, legal_entity: str, sequence: int) -> str:

@@ -106,14 +106,6 @@ class World:
         with self.database.write() as conn:
             conn.execute(sa.update(subscription_item).where(chosen).values(renews=None))
 
-    def renewing(self) -> int:
-        """How many of its items are known to renew."""
-        query = sa.select(sa.func.count(subscription_item.c.renews)).select_from(
-            subscription_item.join(subscription).join(account)
-        )
-        with self.database.read() as conn:
-            return int(conn.execute(query.where(account.c.legal_entity == self.entity)).scalar_one())
-
     def export(self) -> list[str]:
         """Its canonical form with places in the telling instead of names."""
         found: list[str] = []
