@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import billing_world, radius_postgres
+from bench import billing_kill, billing_tryton, billing_world, radius_postgres
 from bench.radius_cost import Cpu, cpu_of
 from bench.radius_postgres import Postgres, postgres
 from billing.billrun import Progress, run_billing
+from billing.runs.verify import breaches
 from core import migrate
 from core.db import Database
 
@@ -29,6 +31,22 @@ class Base:
 
     def __init__(self, url: str, plain: str, server: Postgres | None) -> None:
         self.url, self.plain, self.server = url, plain, server
+
+    def names(self, twin: str) -> tuple[str, str]:
+        """A copy's URL, and how our script opens it."""
+        if self.server:
+            return self.server.url(twin), self.server.conninfo(twin)
+        return f"sqlite:///{twin}", twin
+
+    def copy(self, database: Database) -> str:
+        """Copy the database as it is; returns the copy's name."""
+        if self.server:
+            database.engine.dispose()
+            self.server.psql("postgres", "CREATE DATABASE twin TEMPLATE ours")
+            return "twin"
+        with database.engine.connect() as conn:
+            conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return shutil.copy(self.plain, f"{self.plain}.twin")
 
     def cpu(self) -> Cpu:
         """Seconds of PostgreSQL."""
@@ -67,17 +85,24 @@ def main(args: Sequence[str] = ()) -> None:
             f"{told.accounts} accounts on {told.database}, {os.cpu_count()} cores, load before {load[0]:.1f}"
         )
         print(_HEAD)
-        month(base, told.accounts, told.workers, told.chunk)
+        database = Database(base.url)
+        migrate.upgrade(database)
+        clock = Clock(base)
+        clock.phase("world (items)", billing_world.make(database, told.accounts))
+        twin = base.copy(database) if told.kills else ""
+        seconds = month(base, database, told)
+        counted(base.plain)
+        if twin:
+            killed(database, base, twin, told.kills, seconds)
+        if told.tryton:
+            billing_tryton.beside(base.server)
+        database.close()
         print(f"load after {os.getloadavg()[0]:.1f}")
 
 
-def month(base: Base, accounts: int, workers: int | None, chunk: int | None) -> None:
-    """One month, measured and counted."""
-    database = Database(base.url)
-    migrate.upgrade(database)
+def month(base: Base, database: Database, told: argparse.Namespace) -> float:
+    """One month, measured; returns the seconds of the run."""
     clock = Clock(base)
-    items = billing_world.make(database, accounts)
-    clock.phase("world (items)", items)
     drafted: list[int] = []
     split = Clock(base)
 

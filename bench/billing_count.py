@@ -26,7 +26,7 @@ QUESTIONS = {
     "(SELECT sum(tax) FROM invoice_tax t WHERE t.invoice_id = i.id)",
     "invoices not in the books": "SELECT count(*) FROM invoice i WHERE state = 'final' AND total <> 0 AND NOT EXISTS "
     "(SELECT 1 FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
-    "WHERE t.source = i.id AND e.amount = i.total)",
+    "WHERE t.kind = i.kind AND t.source = i.id AND e.amount = i.total)",
     "intervals billed twice": "SELECT count(*) FROM (SELECT item_id FROM charge WHERE kind = 'recurring' AND id NOT IN "
     "(SELECT reverses FROM charge WHERE reverses IS NOT NULL) GROUP BY item_id, part_start HAVING count(*) > 1) AS two",
     "accounts billed twice": "SELECT count(*) FROM (SELECT account_id FROM invoice WHERE state <> 'void' "

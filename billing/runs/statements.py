@@ -24,8 +24,9 @@ JOIN account a ON a.id = r.account_id
 JOIN subscription s ON s.account_id = a.id
 JOIN subscription_item i ON i.subscription_id = s.id
 LEFT JOIN pinned_terms t ON t.id = i.renews
-WHERE i.charged_through IS NULL OR i.charged_through <> :over OR i.recalculate_from IS NOT NULL
+WHERE CASE WHEN i.charged_through = :over AND i.recalculate_from IS NULL THEN 0 ELSE 1 END = 1
 """
+# As a CASE, or SQLite would look through the index of `charged_through` for everybody's items, chunk by chunk.
 
 ODD = """
 INSERT INTO run_odd
