@@ -1,4 +1,7 @@
-"""`python -m bench [NAME…]` runs the named measurements, or all; `--list` names them with their first line."""
+"""`python -m bench [NAME…]` runs the named measurements, or all; `--list` names them with their first line.
+
+`python -m bench NAME --option …` gives options to one that has some.
+"""
 
 import ast
 import importlib
@@ -26,13 +29,15 @@ def main(args: list[str]) -> int:
         for name, line in here.items():
             print(f"{name:<16}{line}")
         return 0
+    at = next((n for n, arg in enumerate(args) if arg.startswith("-")), len(args))
+    args, options = args[:at], args[at:]
     unknown = sorted(set(args) - set(here))
     if unknown:
         print(f"bench: no {', '.join(unknown)}; there are: {', '.join(here) or 'none yet'}", file=sys.stderr)
         return 2
     for name in args or here:
         print(f"\n== {name}: {here[name]}", flush=True)
-        importlib.import_module(f"bench.{name}").main()
+        importlib.import_module(f"bench.{name}").main(*([options] if options else []))
     return 0
 
 

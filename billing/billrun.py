@@ -1,43 +1,56 @@
 """The bill run: what is due on a date becomes drafts, chunk by chunk, then numbers are given in one ordered pass.
 
-Resumable and repeatable: how far each subscription is billed is kept with its charges in one transaction, and a
-charge's interval is unique. Any number of runners do what one does: accounts are locked and looked at again.
+Resumable and repeatable: how far each item is billed is kept with its charges in one transaction, and a charge's
+interval is unique. Any number of runners do what one does: accounts are locked and looked at again. Accounts of which
+everything simply renews are billed by `runs.plain` in SQL; here are the others.
 """
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, bill, billables, charges, invoices, parked, subscriptions, taxes
+from billing import accounts, bill, billables, charges, invoices, parked, subscriptions
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
-from billing.models import bill_run, billable, charge, subscription, subscription_item
+from billing.models import bill_run, subscription
+from billing.runs import alarms, crew, numbering, plain, ranges
+from billing.runs.batch import Batch
+from billing.runs.known import Known
+from billing.runs.numbering import Numbers
+from billing.runs.plain import OVER, Rules
+from billing.runs.ranges import Range
+from billing.runs.renewal import renews
 from billing.subscriptions import Item
 from billing.timeline import Slice, charged_through, is_over, ought, state_on
-from core import clock, db, faults, ids
+from core import clock, faults, ids
 from core.db import Database
 from core.errors import Terminal
 from intents.reader import Reader
 
-OVER = date.max
-"""`charged_through` of what has ended and is billed to its end."""
+_CHUNK, _CHUNK_SQLITE, _SOME = 5_000, 500, 500
 P_CHUNK = faults.declare("billing.after_chunk")
 P_DRAFTS = faults.declare("billing.before_numbers")
 
 
 class BillRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `parked`: account -> why a person must look at it."""
+    """What a run did. `parked`: account -> why a person must look at it. `silent`: why it cannot be right that nobody
+    was billed for the date; `unusual`: what is far off the same day a month ago.
+    """
 
     id: str
     billed_on: date
     drafts: int
     final: tuple[str, ...]
     parked: dict[str, str]
+    lines: int = 0
+    silent: str = ""
+    unusual: tuple[str, ...] = ()
 
 
 class _Due(msgspec.Struct, frozen=True):
@@ -52,7 +65,21 @@ class _Work(msgspec.Struct, frozen=True):
 
     item: Item
     slices: tuple[Slice, ...]
+    posted: tuple[Charge, ...]
     difference: charges.Difference
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a run is: accounts looked at, of so many; lines billed, accounts parked; then numbers given."""
+
+    accounts: int = 0
+    of: int = 0
+    lines: int = 0
+    parked: int = 0
+    numbered: int = 0
+
+
+Watch = Callable[[Progress], None]
 
 
 def run_billing(
@@ -61,41 +88,136 @@ def run_billing(
     on: date,
     *,
     bounds: bill.Bounds = bill.BOUNDS,
-    chunk: int = 200,
+    chunk: int | None = None,
     finalise: bool = True,
+    workers: int | None = None,
+    watch: Watch = lambda _: None,
 ) -> BillRun:
     """Bill everything that is due on the local date `on`; doing it again adds nothing (invariant 1).
 
-    An odd account is parked, named, and the run goes on. Without `finalise` the invoices stay drafts.
+    An odd account is parked, named, and the run goes on. Without `finalise` the invoices stay drafts. `chunk`: accounts
+    in one transaction; `workers`: threads (default: by the database and the cores).
     """
-    run_id = _start(database, on)
-    drafts, left_out = 0, {}
-    for account_ids in _chunks(database, on, chunk):
-        with database.write() as conn:
-            made, odd = _bill_chunk(conn, reader, account_ids, on, run_id, bounds)
-        drafts += made
-        left_out.update(odd)
-        faults.point(P_CHUNK)
+    size = chunk_of(database, chunk)
+    run = Run(database, Known(reader, on), _start(database, on), bounds, watch)
+    with database.read() as conn:
+        total, found = ranges.cut(conn, ranges.due(on), size)
+    run.expect(total)
+    hands = crew.hands(database, workers)
+    crew.each(found if total else [], hands, run.take)
+    crew.each(run.left_behind(size), hands, run.take_named)
     faults.point(P_DRAFTS)
-    numbers = tuple(invoices.finalise(database)) if finalise else ()
-    run = BillRun(id=run_id, billed_on=on, drafts=drafts, final=numbers, parked=left_out)
-    _end(database, run)
-    return run
+    numbers = numbering.finalise(database, size, run.numbered, workers) if finalise else []
+    return _end(database, run.ended(numbers))
 
 
-def _bill_chunk(
-    conn: Connection, reader: Reader, account_ids: list[str], on: date, run_id: str, bounds: bill.Bounds
-) -> tuple[int, dict[str, str]]:
+def chunk_of(database: Database, asked: int | None) -> int:
+    """How many accounts a transaction has: few on SQLite, where others wait for it to end."""
+    return asked or (_CHUNK_SQLITE if database.is_sqlite else _CHUNK)
+
+
+class Run:
+    """One run while it goes on: what its threads share, and what they count."""
+
+    def __init__(
+        self, database: Database, known: Known, run_id: str, bounds: bill.Bounds, watch: Watch
+    ) -> None:
+        self.id, self._on = run_id, known.on
+        self._database, self._known, self._bounds, self._watch = database, known, bounds, watch
+        self._rules = Rules(known)
+        self._lock = threading.Lock()
+        self._so_far = Progress()
+        self._bills = 0
+        self._odd: dict[str, str] = {}
+        self._skipped: list[str] = []
+
+    def expect(self, total: int) -> None:
+        """So many accounts have something due."""
+        self._so_far = Progress(of=total)
+
+    def take(self, within: Range) -> None:
+        """Bill a range of accounts; those that somebody else has locked are left behind for later."""
+        with self._database.write() as conn:
+            due = list(conn.execute(ranges.due(self._on, within)).scalars())
+            mine = ranges.lock(conn, due, wait=False)
+            made = self._bill(conn, mine)
+        self._note(mine, made, sorted(set(due).difference(mine)))
+        faults.point(P_CHUNK)
+
+    def bill_now(self, conn: Connection, within: Range) -> None:
+        """Bill a range of accounts in the caller's transaction, waiting for whoever has them."""
+        due = list(conn.execute(ranges.due(self._on, within)).scalars())
+        mine = ranges.lock(conn, due, wait=True)
+        self._note(mine, self._bill(conn, mine), [])
+
+    def left_behind(self, size: int) -> list[list[str]]:
+        """The accounts that somebody had locked, in chunks."""
+        found = sorted(self._skipped)
+        return [found[start : start + size] for start in range(0, len(found), size)]
+
+    def take_named(self, account_ids: list[str]) -> None:
+        """Bill these accounts, waiting for whoever has them."""
+        with self._database.write() as conn:
+            mine = ranges.lock(conn, account_ids, wait=True)
+            made = self._bill(conn, mine)
+        self._note(mine, made, [])
+        faults.point(P_CHUNK)
+
+    def numbered(self, count: int) -> None:
+        """So many documents more have their number."""
+        self._so_far = msgspec.structs.replace(self._so_far, numbered=self._so_far.numbered + count)
+        self._watch(self._so_far)
+
+    def ended(self, given: list[Numbers]) -> BillRun:
+        """What it did."""
+        return BillRun(
+            id=self.id, billed_on=self._on, drafts=self._bills, parked=dict(sorted(self._odd.items())),
+            lines=self._so_far.lines, final=tuple(text for one in given for text in one.texts()),
+        )  # fmt: skip
+
+    def _bill(self, conn: Connection, mine: list[str]) -> "_Made":
+        done = plain.bill_plain(conn, self._rules, mine, self.id, self._bounds)
+        batch = Batch()
+        odd: dict[str, str] = {}
+        for start in range(0, len(done.odd), _SOME):
+            some = done.odd[start : start + _SOME]
+            odd |= _bill_some(conn, self._known, some, self.id, self._bounds, batch)
+        batch.store(conn)
+        return _Made(done.bills + batch.bills, done.lines + batch.lines, odd)
+
+    def _note(self, mine: Sequence[str], made: "_Made", skipped: list[str]) -> None:
+        with self._lock:
+            self._bills += made.bills
+            self._odd |= made.odd
+            self._skipped += skipped
+            far = self._so_far
+            self._so_far = Progress(
+                far.accounts + len(mine), far.of, far.lines + made.lines, len(self._odd), far.numbered
+            )
+            self._watch(self._so_far)
+
+
+class _Made(msgspec.Struct, frozen=True):
+    bills: int
+    lines: int
+    odd: dict[str, str]
+
+
+def _bill_some(
+    conn: Connection, known: Known, account_ids: list[str], run_id: str, bounds: bill.Bounds, batch: Batch
+) -> dict[str, str]:
+    """Bill accounts by their timelines and billables; returns those that are parked, and why."""
+    on = known.on
     owners = accounts.by_ids(conn, account_ids)
     due = _due(conn, owners, on)
     last = invoices.last_totals(conn, account_ids)
     accepted = parked.accepted(conn, account_ids)
-    made, odd = 0, {}
+    odd: dict[str, str] = {}
     for owner in owners:
         mine = due[owner.id]
         try:
-            posted = _charges(conn, owner, mine.work, on)
-            drawn = bill.make(_lines(conn, reader, owner, mine, posted, on), owner.currency)
+            posted = _charges(conn, owner, mine.work, known)
+            drawn = bill.make(_lines(conn, owner, mine, posted, known), owner.currency)
         except Terminal as error:
             odd[owner.id] = str(error)
             continue
@@ -103,9 +225,12 @@ def _bill_chunk(
         if why and owner.id not in accepted:
             odd[owner.id] = why
             continue
-        made += _store(conn, owner, mine, posted, drawn, on, run_id)
+        for one in mine.work:
+            _advance(owner, one, [new for new in posted if new.item == one.item.id], on, batch)
+        if drawn.lines:
+            batch.bill(owner, posted, mine.billables, drawn, on, run_id)
     parked.note(conn, run_id, account_ids, odd)
-    return made, odd
+    return odd
 
 
 def _due(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, _Due]:
@@ -116,14 +241,16 @@ def _due(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, _Du
 
 def _work(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, list[_Work]]:
     anchors = {owner.id: owner.anchor for owner in owners}
-    due = subscriptions.items(conn, sa.and_(subscription.c.account_id.in_(list(anchors)), _is_due(on)))
+    mine = subscription.c.account_id.in_(list(anchors))
+    due = subscriptions.items(conn, sa.and_(mine, ranges.is_due(on)))
     since = {item.id: _since(item) for item in due}
     posted = charges.of_items(conn, since)
     work: dict[str, list[_Work]] = defaultdict(list)
     for item in due:
         day = _as_of(on, posted[item.id])
         wanted = ought(item.events, anchors[item.account], item.cadence_base, day, since[item.id])
-        work[item.account].append(_Work(item, tuple(wanted), charges.difference(wanted, posted[item.id])))
+        change = charges.difference(wanted, posted[item.id])
+        work[item.account].append(_Work(item, tuple(wanted), tuple(posted[item.id]), change))
     return work
 
 
@@ -132,13 +259,13 @@ def _as_of(on: date, posted: Sequence[Charge]) -> date:
     return max([on, *(one.slice.part.start for one in charges.net(posted))])
 
 
-def _charges(conn: Connection, owner: Account, work: Sequence[_Work], on: date) -> list[Charge]:
+def _charges(conn: Connection, owner: Account, work: Sequence[_Work], known: Known) -> list[Charge]:
     """New charges: what is taken back at the rate it had, what is posted at today's. Raises TaxRateMissing."""
     made: list[Charge] = []
     for one in work:
         made += [_reversal(old) for old in one.difference.reverse]
         for part, revision in one.difference.post:
-            rate = taxes.rate_on(conn, owner.tax_profile, part.terms.tax, on)
+            rate = known.rate(conn, owner.tax_profile, part.terms.tax)
             made.append(
                 Charge(id=ids.new_id("chg"), item=one.item.id, slice=part, revision=revision, rate=rate)
             )
@@ -146,46 +273,29 @@ def _charges(conn: Connection, owner: Account, work: Sequence[_Work], on: date) 
 
 
 def _lines(
-    conn: Connection, reader: Reader, owner: Account, due: _Due, posted: Sequence[Charge], on: date
+    conn: Connection, owner: Account, due: _Due, posted: Sequence[Charge], known: Known
 ) -> Iterator[bill.Line]:
     """The lines of a bill: charges, then billables. Raises TaxRateMissing."""
     services = {one.item.id: one.item.service for one in due.work}
     for one in posted:
-        yield bill.line_of(one, _name(reader, one), services[one.item])
+        yield bill.line_of(one, known.name(one.slice.terms.plan), services[one.item])
     for other in due.billables:
-        yield billables.line_of(other, taxes.rate_on(conn, owner.tax_profile, other.tax, on))
+        yield billables.line_of(other, known.rate(conn, owner.tax_profile, other.tax))
 
 
 def _reversal(old: Charge) -> Charge:
     return msgspec.structs.replace(old, id=ids.new_id("chg"), reverses=old.id)
 
 
-def _store(
-    conn: Connection,
-    owner: Account,
-    due: _Due,
-    posted: Sequence[Charge],
-    drawn: bill.Bill,
-    on: date,
-    run_id: str,
-) -> int:
-    for one in due.work:
-        _advance(conn, one, on)
-    if not drawn.lines:
-        return 0
-    db.insert_many(conn, charge, [charges.row_of(owner.id, one) for one in posted])
-    invoice = invoices.draft(conn, owner, drawn, on, run_id)
-    billables.billed(conn, due.billables, invoice)
-    return 1
-
-
-def _advance(conn: Connection, work: _Work, on: date) -> None:
-    """Remember how far the item is billed."""
+def _advance(owner: Account, work: _Work, new: Sequence[Charge], on: date, batch: Batch) -> None:
+    """Remember how far the item is billed, and whether it simply renews from there."""
     item = work.item
-    through = charged_through(work.slices) or item.charged_through
+    through = charged_through(item.events, work.slices, _since(item)) or item.charged_through
     ended = is_over(item.events) and item.events and max(e.effective for e in item.events) <= on
-    values = {"charged_through": OVER if ended else through, "recalculate_from": None}
-    conn.execute(sa.update(subscription_item).where(subscription_item.c.id == item.id).values(**values))
+    if ended:
+        batch.advance(item.id, OVER, None)
+    else:
+        batch.advance(item.id, through, renews(item, owner.anchor, through, [*work.posted, *new]))
 
 
 def _expected(due: _Due, on: date) -> int:
@@ -196,45 +306,10 @@ def _expected(due: _Due, on: date) -> int:
     return setups + added + sum(terms.price.minor for terms in found if terms)
 
 
-def _name(reader: Reader, posted: Charge) -> str:
-    plan = reader.get("plan", posted.slice.terms.plan)
-    return str(getattr(plan, "name", None) or posted.slice.terms.plan)
-
-
 def _since(item: Item) -> date | None:
     if item.charged_through is None:
         return None
     return min(item.charged_through, item.recalculate_from or item.charged_through)
-
-
-def _is_due(on: date) -> "sa.ColumnElement[bool]":
-    return sa.or_(
-        subscription_item.c.charged_through.is_(None),
-        subscription_item.c.charged_through <= on,
-        subscription_item.c.recalculate_from.is_not(None),
-    )
-
-
-def _chunks(database: Database, on: date, size: int) -> Iterator[list[str]]:
-    """Ranges of accounts with something due, in order of their ids."""
-    last = ""
-    while True:
-        with database.read() as conn:
-            found = _accounts_due(conn, on, last, size)
-        if not found:
-            return
-        yield found
-        last = found[-1]
-
-
-def _accounts_due(conn: Connection, on: date, last: str, size: int) -> list[str]:
-    items = sa.select(subscription.c.account_id).join(subscription_item)
-    items = items.where(_is_due(on), subscription.c.account_id > last)
-    added = sa.select(billable.c.account_id).where(
-        billable.c.invoice_id.is_(None), billable.c.billed_from <= on, billable.c.account_id > last
-    )
-    due = sa.union(items, added).subquery()
-    return list(conn.execute(sa.select(due.c.account_id).order_by(due.c.account_id).limit(size)).scalars())
 
 
 def _start(database: Database, on: date) -> str:
@@ -244,8 +319,13 @@ def _start(database: Database, on: date) -> str:
     return run_id
 
 
-def _end(database: Database, run: BillRun) -> None:
-    outcome = {"drafts": run.drafts, "final": len(run.final), "parked": run.parked}
+def _end(database: Database, run: BillRun) -> BillRun:
+    """Keep what the run did, and compare the day with others."""
+    outcome = {"drafts": run.drafts, "final": len(run.final), "parked": run.parked, "lines": run.lines}
     with database.write() as conn:
-        values = {"ended_at": clock.now(), "outcome": outcome}
+        day = alarms.look(conn, run.billed_on, len(run.parked))
+        silent, unusual = alarms.silence(day), alarms.unusual(day)
+        alarms.tell(conn, day, silent, unusual)
+        values = {"ended_at": clock.now(), "outcome": {**outcome, "silent": silent, "unusual": list(unusual)}}
         conn.execute(sa.update(bill_run).where(bill_run.c.id == run.id).values(**values))
+    return msgspec.structs.replace(run, silent=silent, unusual=unusual)

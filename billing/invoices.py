@@ -1,65 +1,54 @@
-"""Invoices: draft -> final; a draft may be voided. A number exists from finalisation on, in a gapless series.
+"""Invoices: draft -> final; a draft may be voided. A number exists from finalisation on (`runs.numbering`).
 
 A bill below zero becomes a credit note in a series of its own, and the customer's credit. A final document never
 changes: its content is sealed with a hash (invariant 27).
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, billables, numbers, payments, posting
+from billing import accounts, billables
 from billing.accounts import Account
 from billing.bill import Bill
 from billing.errors import DraftBuiltOn, InvoiceFinal, InvoiceUnknown
 from billing.models import charge, invoice, invoice_line, invoice_tax, subscription_item
-from billing.periods import days_after
-from core import db, faults, ids
+from billing.runs import numbering, seals
+from billing.runs.numbering import CREDIT_NOTE, INVOICE
+from core import db, ids
 from core.db import Database
 
-INVOICE, CREDIT_NOTE = "invoice", "credit-note"
-_PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
-_CHUNK = 100
-_SEALED = (
-    "invoice_id", "position", "charge_id", "description", "amount", "tax_category", "tax_millionths",
-    "tax_inclusive",
-)  # fmt: skip
-P_NUMBER = faults.declare("billing.after_number")
+_STRETCH = 500
+
+Rows = list[dict[str, Any]]
 
 
 def draft(conn: Connection, owner: Account, drawn: Bill, on: date, run_id: str) -> str:
     """Store a bill as a draft and return its id."""
+    values, told, taxes = rows_of(owner, drawn, on, run_id)
+    conn.execute(sa.insert(invoice).values(**values))
+    db.insert_many(conn, invoice_line, told)
+    db.insert_many(conn, invoice_tax, taxes)
+    return str(values["id"])
+
+
+def rows_of(owner: Account, drawn: Bill, on: date, run_id: str) -> tuple[dict[str, Any], Rows, Rows]:
+    """A draft as rows: of `invoice`, `invoice_line`, `invoice_tax`."""
     invoice_id = ids.new_id("inv")
     values = {
         "id": invoice_id, "account_id": owner.id, "kind": CREDIT_NOTE if drawn.total.minor < 0 else INVOICE,
         "state": "draft", "legal_entity": owner.legal_entity, "billed_on": on, "currency": owner.currency,
         "net": drawn.net.minor, "tax": drawn.tax.minor, "total": drawn.total.minor, "run_id": run_id,
     }  # fmt: skip
-    conn.execute(sa.insert(invoice).values(**values))
-    db.insert_many(conn, invoice_line, _line_rows(invoice_id, drawn))
-    db.insert_many(conn, invoice_tax, _tax_rows(invoice_id, drawn))
-    return invoice_id
+    return values, _line_rows(invoice_id, drawn), _tax_rows(invoice_id, drawn)
 
 
 def finalise(database: Database) -> list[str]:
     """Give every draft its number, in one order, and book it; returns the numbers given."""
-    with database.read() as conn:
-        query = sa.select(invoice.c.legal_entity, invoice.c.kind).where(invoice.c.state == "draft").distinct()
-        series = sorted(tuple(row) for row in conn.execute(query))
-    given: list[str] = []
-    for legal_entity, kind in series:
-        while True:
-            with database.write() as conn:
-                numbered = _finalise_some(conn, legal_entity, kind)
-            if not numbered:
-                break
-            given.extend(numbered)
-    return given
+    return [text for given in numbering.finalise(database, _STRETCH) for text in given.texts()]
 
 
 def void(conn: Connection, invoice_id: str) -> None:
@@ -106,57 +95,9 @@ def last_totals(conn: Connection, account_ids: Sequence[str]) -> dict[str, int]:
 
 
 def seal_of(conn: Connection, row: dict[str, Any]) -> str:
-    """SHA-256 of everything that a final document says."""
-    said = {
-        key: row[key] for key in ("id", "account_id", "kind", "number", "issued_on", "due_on", "currency")
-    }
-    totals = [row["net"], row["tax"], row["total"]]
-    told = [{name: line[name] for name in _SEALED} for line in lines(conn, row["id"])]
-    content = [said, totals, told, tax_subtotals(conn, row["id"])]
-    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
-
-
-def _finalise_some(conn: Connection, legal_entity: str, kind: str) -> list[str]:
-    series = numbers.lock(conn, f"{kind}:{legal_entity}")
-    query = (
-        sa.select(invoice)
-        .where(invoice.c.state == "draft", invoice.c.legal_entity == legal_entity, invoice.c.kind == kind)
-        .order_by(invoice.c.account_id, invoice.c.id)
-        .limit(_CHUNK)
-    )
-    rows = [dict(row) for row in conn.execute(query).mappings()]
-    owners = {owner.id: owner for owner in accounts.by_ids(conn, sorted({row["account_id"] for row in rows}))}
-    given = [_finalise_one(conn, row, owners[row["account_id"]], series) for row in rows]
-    numbers.store(conn, series)
-    return [number for number in given if number]
-
-
-def _finalise_one(
-    conn: Connection, row: dict[str, Any], owner: Account, series: numbers.Series
-) -> str | None:
-    held = conn.execute(sa.select(invoice.c.state).where(invoice.c.id == row["id"])).scalar_one()
-    if held != "draft":  # voided while we waited for the account
-        return None
-    sequence, issued = series.next(row["billed_on"])
-    row |= {
-        "state": "final", "sequence": sequence, "issued_on": issued,
-        "number": number_text(row["kind"], row["legal_entity"], sequence),
-        "due_on": days_after(issued, owner.payment_days),
-    }  # fmt: skip
-    row["seal"] = seal_of(conn, row)
-    conn.execute(sa.update(invoice).where(invoice.c.id == row["id"]).values(**row))
-    faults.point(P_NUMBER)
-    posting.book_invoice(conn, row, lines(conn, row["id"]), tax_subtotals(conn, row["id"]))
-    if row["kind"] == CREDIT_NOTE:
-        payments.add_credit(conn, owner, row)
-    payments.apply_credit(conn, owner, issued)
-    return str(row["number"])
-
-
-def number_text(kind: str, legal_entity: str, sequence: int) -> str:
-    """A number to print: `INV-000001`; of another legal entity `INV-south-000001`."""
-    entity = "" if legal_entity == "main" else f"{legal_entity}-"
-    return f"{_PREFIX[kind]}-{entity}{sequence:06d}"
+    """The seal that a final document must have, by the version that it was sealed with (`runs.seals`)."""
+    version = row["seal_version"] or seals.VERSION
+    return seals.seal(version, row, lines(conn, row["id"]), tax_subtotals(conn, row["id"]))
 
 
 def _unbill(conn: Connection, invoice_id: str) -> None:

@@ -15,6 +15,12 @@ def _to(table: str, name: str, *, null: bool = False, index: bool = True) -> "sa
     return sa.Column(name, sa.String(64), sa.ForeignKey(f"{table}.id"), nullable=null, index=index)
 
 
+def _where(name: str, condition: str, *columns: str, unique: bool = False) -> sa.Index:
+    """An index of the rows that meet a condition: what most rows do not have costs them nothing."""
+    told = sa.text(condition)
+    return sa.Index(name, *columns, unique=unique, postgresql_where=told, sqlite_where=told)
+
+
 counter = sa.Table(
     "billing_counter",
     META,
@@ -62,11 +68,20 @@ subscription = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
+pinned_terms = sa.Table(
+    "pinned_terms",
+    META,
+    sa.Column("id", sa.String(64), primary_key=True, comment="SHA-256 of the terms"),
+    sa.Column("months", sa.Integer, nullable=False),
+    sa.Column("terms", Json, nullable=False),
+    comment="each price version that some item renews at, once",
+)
+
 subscription_item = sa.Table(
     "subscription_item",
     META,
     _key(),
-    _to("subscription", "subscription_id"),
+    _to("subscription", "subscription_id", index=False),
     sa.Column("role", sa.String(16), nullable=False, comment="plan, later also add-on, rental, …"),
     sa.Column("label", sa.String(64), nullable=False),
     sa.Column(
@@ -76,10 +91,16 @@ subscription_item = sa.Table(
     sa.Column(
         "recalculate_from",
         sa.Date,
-        index=True,
         comment="an event since the last run reaches back to this day",
     ),
+    sa.Column(
+        "renews",
+        sa.String(64),
+        sa.ForeignKey("pinned_terms.id"),
+        comment="what each whole period after charged_through costs; none: only the timeline knows",
+    ),
     sa.UniqueConstraint("subscription_id", "role", "label"),
+    _where("ix_subscription_item_recalculate_from", "recalculate_from IS NOT NULL", "recalculate_from"),
 )
 
 subscription_event = sa.Table(
@@ -100,7 +121,7 @@ charge = sa.Table(
     META,
     _key(),
     _to("account", "account_id"),
-    _to("subscription_item", "item_id"),
+    _to("subscription_item", "item_id", index=False),
     sa.Column("kind", sa.String(32), nullable=False, comment="recurring, setup, and their -reversal"),
     sa.Column("period_start", sa.Date, nullable=False),
     sa.Column("period_end", sa.Date, nullable=False),
@@ -112,7 +133,8 @@ charge = sa.Table(
     sa.Column("tax_category", sa.String(32), nullable=False),
     sa.Column("tax_millionths", sa.Integer, nullable=False),
     sa.Column("tax_inclusive", sa.Boolean, nullable=False),
-    sa.Column("reverses", sa.String(64), sa.ForeignKey("charge.id"), unique=True),
+    sa.Column("reverses", sa.String(64), sa.ForeignKey("charge.id")),
+    _where("uq_charge_reverses", "reverses IS NOT NULL", "reverses", unique=True),
     sa.UniqueConstraint(
         "item_id", "period_start", "period_end", "part_start", "kind", "revision", name="uq_charge_interval"
     ),
@@ -145,11 +167,11 @@ invoice = sa.Table(
     _key(),
     _to("account", "account_id"),
     sa.Column("kind", sa.String(16), nullable=False, comment="invoice | credit-note"),
-    sa.Column("state", sa.String(8), nullable=False, index=True, comment="draft -> final; draft -> void"),
+    sa.Column("state", sa.String(8), nullable=False, comment="draft -> final; draft -> void"),
     sa.Column("legal_entity", sa.String(32), nullable=False),
     sa.Column("number", sa.String(40)),
     sa.Column("sequence", sa.BigInteger),
-    sa.Column("billed_on", sa.Date, nullable=False),
+    sa.Column("billed_on", sa.Date, nullable=False, index=True),
     sa.Column("issued_on", sa.Date),
     sa.Column("due_on", sa.Date),
     sa.Column("currency", sa.String(3), nullable=False),
@@ -158,8 +180,10 @@ invoice = sa.Table(
     sa.Column("total", sa.BigInteger, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), comment="SHA-256 of the final content"),
+    sa.Column("seal_version", sa.Integer, comment="what the seal covers: billing.runs.seals"),
     sa.UniqueConstraint("legal_entity", "kind", "sequence"),
     sa.UniqueConstraint("number"),
+    _where("ix_invoice_draft", "state = 'draft'", "legal_entity", "kind", "account_id", "id"),
 )
 
 billable = sa.Table(
@@ -193,7 +217,7 @@ invoice_line = sa.Table(
     sa.Column("invoice_id", sa.String(64), sa.ForeignKey("invoice.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("charge_id", sa.String(64), sa.ForeignKey("charge.id"), index=True),
-    sa.Column("billable_id", sa.String(64), sa.ForeignKey("billable.id"), index=True),
+    sa.Column("billable_id", sa.String(64), sa.ForeignKey("billable.id")),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("service", sa.String(64)),
     sa.Column("period_start", sa.Date),
@@ -204,8 +228,10 @@ invoice_line = sa.Table(
     sa.Column("tax_category", sa.String(32), nullable=False),
     sa.Column("tax_millionths", sa.Integer, nullable=False),
     sa.Column("tax_inclusive", sa.Boolean, nullable=False),
-    sa.Column("credits_invoice", sa.String(64), sa.ForeignKey("invoice.id"), index=True),
+    sa.Column("credits_invoice", sa.String(64), sa.ForeignKey("invoice.id")),
     sa.Column("credits_position", sa.Integer),
+    _where("ix_invoice_line_billable_id", "billable_id IS NOT NULL", "billable_id"),
+    _where("ix_invoice_line_credits_invoice", "credits_invoice IS NOT NULL", "credits_invoice"),
 )
 
 invoice_tax = sa.Table(
@@ -232,7 +258,15 @@ payment = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("actor", sa.String(80), nullable=False),
     sa.Column("sets", Json, nullable=False, comment="change sets that it released services with"),
+    sa.Column(
+        "spent",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="wholly allocated: numbering need not ask; whoever takes an allocation back clears it",
+    ),
     sa.CheckConstraint("amount > 0", name="amount"),
+    _where("ix_payment_unspent", "NOT spent", "account_id"),
 )
 
 allocation = sa.Table(

@@ -33,6 +33,12 @@ def lock(conn: Connection, name: str) -> Series:
     return Series(name, row.last, row.issued_on)
 
 
+def peek(conn: Connection, name: str) -> Series:
+    """A series as it stands, not locked."""
+    row = conn.execute(sa.select(counter).where(counter.c.name == name)).first()
+    return Series(name, 0, None) if row is None else Series(name, row.last, row.issued_on)
+
+
 def store(conn: Connection, series: Series) -> None:
     """Write back how far a locked series got."""
     values = {"last": series.last, "issued_on": series.issued_on}

@@ -85,6 +85,9 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
             amount = owner.money(share.amount)
             posting.book_allocation(conn, owner, payment_id, share.invoice, amount, on)
             made.append(share)
+            available -= share.amount
+        if not available:
+            conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(spent=True))
     return made
 
 

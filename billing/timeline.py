@@ -143,9 +143,23 @@ def _setups(events: Sequence[Event], today: date) -> list[Slice]:
     return found
 
 
-def charged_through(slices: Iterable[Slice]) -> date | None:
-    """The day up to which slices bill (exclusive)."""
-    return max((one.part.end for one in slices if one.kind == RECURRING), default=None)
+def charged_through(
+    events: Sequence[Event], slices: Iterable[Slice], since: date | None = None
+) -> date | None:
+    """The first day that is to be billed and that `slices` do not bill; None where there is nothing to bill at all.
+
+    Not the last day billed: a shorter rhythm that comes later may be billed before a longer one that comes first.
+    Days before `since` are billed already. When all that is to be billed is billed, the day after the last.
+    """
+    parts = sorted(one.part for one in slices if one.kind == RECURRING)
+    for segment in segments(events):
+        first = max(segment.start, since or segment.start)
+        for part in parts:
+            if part.start <= first < part.end:
+                first = part.end
+        if segment.end is None or first < segment.end:
+            return first
+    return max((part.end for part in parts), default=None)
 
 
 def is_over(events: Iterable[Event]) -> bool:

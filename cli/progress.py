@@ -20,13 +20,14 @@ class Bar:
     def __enter__(self) -> "Bar":
         return self
 
-    def __call__(self, done: int, total: int) -> None:
-        """So many are done, of so many."""
+    def __call__(self, done: int, total: int, told: str = "") -> None:
+        """So many are done, of so many; `told` stands beside the label."""
         if self._shown is None and (not sys.stderr.isatty() or time.monotonic() < self._from):
             return
         if self._shown is None:
             self._show(total)
-        self._shown.update(self._task, completed=done, total=total)
+        label = f"{self._label}: {told}" if told else self._label
+        self._shown.update(self._task, completed=done, total=total, description=label)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

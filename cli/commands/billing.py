@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,27 +33,45 @@ def bill(
     on: On = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="Stop before invoices get their numbers.")] = False,
     accept: Annotated[list[str], typer.Option(help="Bill this parked account as it is (repeatable).")] = [],  # noqa: B006
+    dry: Annotated[bool, typer.Option("--dry", help="Do it all and keep nothing.")] = False,
+    canonical: Annotated[
+        Path | None, typer.Option(help="With --dry: write what 'export --canonical' would say after it.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; default: one a core, one on SQLite.")
+    ] = None,
+    chunk: Annotated[int | None, typer.Option(min=1, help="Accounts in one transaction.")] = None,
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
-    """Bill what is due; doing it again adds nothing. Odd accounts are parked and named: status 1."""
+    """Bill what is due; doing it again adds nothing. Status 1: odd accounts are parked, or nobody was billed."""
     from billing import parked
     from billing.billrun import run_billing
-    from core.problems import Problem
+    from billing.runs.rehearsal import rehearse
+    from cli.billing.runs import Showing, problems_of, writing
 
+    if (dry and (drafts or accept)) or (canonical and not dry):
+        raise typer.BadParameter("--dry goes with neither --drafts nor --accept, --canonical only with --dry")
     with _opened() as here:
         with here.db.write() as conn:
             for account in accept:
                 parked.accept(conn, account, actor)
-        with here.reader() as reader:
-            run = run_billing(here.db, reader, _day(reader, on), finalise=not drafts)
-    problems = [Problem("billing.parked", f"{name} is parked: {why}") for name, why in run.parked.items()]
+        with here.reader() as reader, Showing() as watch:
+            day = _day(reader, on)
+            if dry:
+                with writing(canonical) as listener:
+                    run = rehearse(here.db, reader, day, chunk=chunk, watch=watch, listener=listener)
+            else:
+                run = run_billing(
+                    here.db, reader, day, finalise=not drafts, chunk=chunk, workers=workers, watch=watch
+                )
     text = (
         f"{run.billed_on}: {run.drafts} new bills, {len(run.final)} invoices final, {len(run.parked)} parked"
     )
     answer(
-        "billing-run", text=text, problems=problems, as_json=as_json, run=run.id, billed_on=str(run.billed_on),
-        drafts=run.drafts, final=list(run.final), parked=run.parked,
+        "billing-run", text=f"{text} (dry: nothing was kept)" if dry else text, problems=problems_of(run),
+        as_json=as_json, run=run.id, dry=dry, billed_on=str(run.billed_on), drafts=run.drafts, lines=run.lines,
+        final=list(run.final), parked=run.parked, silent=run.silent, unusual=list(run.unusual),
     )  # fmt: skip
 
 

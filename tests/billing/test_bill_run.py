@@ -12,8 +12,8 @@ from billing import canonical, catalog, invoices, ledger, parked, subscriptions,
 from billing.bill import Bounds
 from billing.billrun import P_CHUNK, P_DRAFTS, run_billing
 from billing.errors import InvoiceFinal, PriceMissing, PriceVersionUnknown
-from billing.invoices import P_NUMBER
 from billing.models import invoice
+from billing.runs.numbering import P_NUMBER
 from core.db import Database
 from core.faults import FaultInjected
 from intents.plan.schema import Plan

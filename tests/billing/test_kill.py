@@ -2,13 +2,21 @@
 
 import pytest
 
-from billing import billrun, canonical, dunning, invoices, payments
+from billing import billrun, canonical, dunning, payments
+from billing.runs import numbering
 from core.db import Database
 from tests.billing.doomed import live
 from tests.billing.stage import Stage, all_sets, changes_of
 from tests.faults_matrix import KILLED, run_child
 
-POINTS = [billrun.P_CHUNK, billrun.P_DRAFTS, invoices.P_NUMBER, dunning.P_RUN, payments.P_PAID]
+POINTS = [
+    billrun.P_CHUNK,
+    billrun.P_DRAFTS,
+    numbering.P_NUMBER,
+    numbering.P_STRETCH,
+    dunning.P_RUN,
+    payments.P_PAID,
+]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -1,5 +1,7 @@
 """A database of an older version keeps what it has."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -8,7 +10,7 @@ from billing import canonical, invoices
 from core import migrate
 from core.db import Database, DatabaseDamaged
 
-BEFORE: dict[str, list[dict[str, object]]] = {
+BEFORE: dict[str, list[dict[str, Any]]] = {
     "account": [
         {
             "id": "A-1",

@@ -1,0 +1,118 @@
+"""`trunkline billing verify` and `export`: prove the books, and write them in one fixed form."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.answer import answer
+from cli.progress import Bar
+from core.problems import Problem
+
+if TYPE_CHECKING:
+    from billing.billrun import BillRun, Progress
+
+_TOLD = 1_000
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(verify)
+    app.command()(export)
+
+
+def verify(
+    limit: Annotated[int, typer.Option(min=1, help="Tell at most so many breaches.")] = _TOLD,
+    as_json: Json = False,
+) -> None:
+    """Prove seals, numbers, issue dates and the ledger of all documents; status 1 and a sentence for each breach."""
+    from billing.runs.verify import breaches
+    from cli.commands.billing import _opened
+
+    found, looked_at = [], 0
+    with _opened() as here, Bar("verifying") as bar:
+
+        def noted(done: int, total: int) -> None:
+            nonlocal looked_at
+            looked_at = done
+            bar(done, total)
+
+        count = 0
+        for one in breaches(here.db, noted):
+            count += 1
+            if count <= limit:
+                found.append(one)
+    problems = [Problem(f"billing.invariant-{one.invariant}", str(one)) for one in found]
+    answer(
+        "billing-verified", text=f"{looked_at} documents looked at, {count} breaches", problems=problems,
+        as_json=as_json, documents=looked_at, breaches=count,
+    )  # fmt: skip
+
+
+def export(
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="In one fixed form without ids and moments.")
+    ] = False,
+    to: Annotated[Path | None, typer.Option(help="A new file; default: standard output.")] = None,
+) -> None:
+    """Write everything that billing has as JSON lines: equal files, equal books."""
+    from billing import canonical as form
+    from cli.commands.billing import _opened
+
+    if not canonical:
+        raise typer.BadParameter("say in which form: --canonical")
+    with writing(to or Path("-")) as write, _opened() as here, here.db.read() as conn:
+        for line in form.export_all(conn):
+            if write:
+                write(line)
+
+
+@contextmanager
+def writing(to: Path | None) -> "Iterator[Callable[[str], None] | None]":
+    """Lines into a file, or standard output for `-`; nothing without one. A file that is there is not written over."""
+    if to is None:
+        yield None
+    elif str(to) == "-":
+        yield lambda line: print(line, file=sys.stdout)
+    else:
+        try:
+            with to.open("x", encoding="utf-8") as file:
+                yield lambda line: print(line, file=file)
+        except FileExistsError as error:
+            raise typer.BadParameter(f"{to} is there already; name a new file") from error
+
+
+def problems_of(run: "BillRun") -> list[Problem]:
+    """What a person must look at after a run."""
+    found = [Problem("billing.parked", f"{name} is parked: {why}") for name, why in run.parked.items()]
+    found += [Problem("billing.silent", run.silent)] if run.silent else []
+    return found + [Problem("billing.unusual", told, severity="warning") for told in run.unusual]
+
+
+class Showing:
+    """A run's progress on the terminal: accounts done of all, then documents numbered of all."""
+
+    def __init__(self) -> None:
+        self._bars = Bar("billing"), Bar("numbering")
+
+    def __enter__(self) -> "Callable[[Progress], None]":
+        return self._show
+
+    def _show(self, far: "Progress") -> None:
+        billing, numbering = self._bars
+        if far.numbered:
+            billing.__exit__(None, None, None)
+            numbering(far.numbered, max(far.numbered, far.of))
+        else:
+            billing(far.accounts, far.of, f"{far.lines} lines, {far.parked} parked")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bar in self._bars:
+            bar.__exit__(kind, error, trace)
