@@ -18,7 +18,6 @@ from bench import billing_kill, billing_tryton, billing_world, radius_postgres
 from bench.radius_cost import Cpu, cpu_of
 from bench.radius_postgres import Postgres, postgres
 from billing.billrun import Progress, run_billing
-from billing.runs.verify import breaches
 from core import migrate
 from core.db import Database
 
@@ -111,23 +110,32 @@ def month(base: Base, database: Database, told: argparse.Namespace) -> float:
             drafted.append(so_far.lines)
             split.phase("  drafts (lines), 1 stretch", so_far.lines)
 
-    run = run_billing(
-        database, billing_world.reader(), billing_world.ON, workers=workers, chunk=chunk, watch=watch
-    )
+    reader, on = billing_world.reader(), billing_world.ON
+    run = run_billing(database, reader, on, workers=told.workers, chunk=told.chunk, watch=watch)
     split.phase("  numbers (documents)", len(run.final))
-    clock.phase("run (lines)", run.lines)
-    run_billing(database, billing_world.reader(), billing_world.ON)
-    clock.phase("run again (accounts)", accounts)
+    seconds = clock.phase("run (lines)", run.lines)
+    run_billing(database, reader, on)
+    clock.phase("run again (accounts)", told.accounts)
     print(f"{run.drafts} bills, {run.lines} lines, {len(run.final)} final, {len(run.parked)} parked")
-    counted(base)
-    database.close()
+    return seconds
 
 
-def counted(base: Base) -> None:
+def killed(database: Database, base: Base, twin: str, kills: int, seconds: float) -> None:
+    """The same month of a copy, killed again and again; its canonical export must be that of the calm one."""
+    url, plain = base.names(twin)
+    billing_kill.kill_and_resume(url, kills, seconds)
+    counted(plain)
+    other = Database(url)
+    (one, lines, took), (two, _, _) = billing_kill.digest(database), billing_kill.digest(other)
+    other.close()
+    print(f"canonical export: {lines} lines in {took:.1f} s; {'identical' if one == two else 'DIFFERENT'}")
+    if one != two:
+        raise SystemExit("the run that was killed ended in other books")
+
+
+def counted(plain: str) -> None:
     """Ask the script that knows nothing of our code; a mistake ends the measurement."""
-    done = subprocess.run(
-        [sys.executable, str(_COUNT), base.plain], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, str(_COUNT), plain], capture_output=True, text=True, check=False)
     print(done.stdout.strip(), done.stderr.strip()[-500:])
     if done.returncode:
         raise SystemExit("the books are wrong")

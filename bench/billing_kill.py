@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 
+import sqlalchemy as sa
+
 from billing import billrun, canonical
 from billing.models import invoice
 from billing.runs import numbering
 from core.db import Database
-
-import sqlalchemy as sa
 
 POINTS = (billrun.P_CHUNK, billrun.P_DRAFTS, numbering.P_NUMBER, numbering.P_STRETCH)
 _SEED = 20_260_101

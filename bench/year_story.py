@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from bench.year_checks import breaches
 from bench.year_events import FIRST
 from bench.year_world import Year
-from billing import billrun, canonical, dunning, invoices, payments
+from billing import billrun, canonical, dunning, payments
+from billing.runs import numbering
 from core.db import Database
 
 _ROOT = Path(__file__).resolve().parent.parent
-POINTS = (billrun.P_CHUNK, billrun.P_DRAFTS, invoices.P_NUMBER, dunning.P_RUN, payments.P_PAID)
+POINTS = (billrun.P_CHUNK, billrun.P_DRAFTS, numbering.P_NUMBER, dunning.P_RUN, payments.P_PAID)
 """Where a process is killed: places that it passes every few days."""
 Tell = Callable[[date], None]
 

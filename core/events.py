@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
-from core.db import Database, insert_many
+from core.db import Database, insert_many, upsert
 from core.ids import new_id
 from core.models import event
 
@@ -68,12 +68,17 @@ def emit(
     if unique is not None and _recorded(conn, unique):
         return None
     identifier = new_id("evt")
-    conn.execute(
-        sa.insert(event).values(
-            event_id=identifier, type=type_, version=1, occurred_at=clock.now(), subject=subject,
-            revision=revision, correlation=correlation, actor=actor, data=data, unique_key=unique,
-        )
-    )  # fmt: skip
+    row = {
+        "event_id": identifier, "type": type_, "version": 1, "occurred_at": clock.now(), "subject": subject,
+        "revision": revision, "correlation": correlation, "actor": actor, "data": data, "unique_key": unique,
+    }  # fmt: skip
+    if unique is None:
+        conn.execute(sa.insert(event).values(**row))
+    else:  # another process may record it at this very moment
+        upsert(conn, event, [row], ["unique_key"], [])
+        query = sa.select(event.c.event_id).where(event.c.unique_key == unique)
+        if conn.execute(query).scalar() != identifier:
+            return None
     _queue_deliveries(conn, type_, identifier, correlation)
     return identifier
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import date
 from typing import Any
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa

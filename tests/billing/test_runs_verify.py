@@ -89,8 +89,8 @@ def test_what_was_sealed_before_keeps_its_seal(database: Database):
 
 def test_no_two_contents_have_one_text():
     """Values carry their length: moving a letter from one to the next, or nothing for an empty text, is another seal."""
-    whole = {name: None for name in seals.HEADER}
-    line = {name: None for name in seals.LINE}
+    whole = dict.fromkeys(seals.HEADER)
+    line = dict.fromkeys(seals.LINE)
     given = [{"kind": "ab", "service": "c"}, {"kind": "a", "service": "bc"}, {"kind": "a", "service": ""},
              {"kind": "a", "service": None}, {"kind": "1:a", "service": "-"}]  # fmt: skip
     assert len({seals.seal(2, whole, [{**line, **one}], []) for one in given}) == len(given)

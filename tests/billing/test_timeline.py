@@ -150,7 +150,7 @@ def _run(events, anchor, today, posted):
         for n, (s, r) in enumerate(found.post)
     ]
     places = {
-        (c.slice.period.start, c.slice.part.start, c.is_reversal, c.slice.kind, c.revision)
+        (c.slice.period, c.slice.part.start, c.is_reversal, c.slice.kind, c.revision)
         for c in [*posted, *made]
     }
     assert len(places) == len(posted) + len(made)  # the table's unique key holds
