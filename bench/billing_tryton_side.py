@@ -3,6 +3,9 @@
 `python bench/billing_tryton_side.py CONFIG DATABASE INVOICES`; prints `phase seconds CPU-seconds` lines.
 """
 
+# mypy: ignore-errors
+# Run by the Python of Tryton's own environment: none of its modules is there where we are checked.
+
 import datetime
 import sys
 import time

@@ -1,12 +1,13 @@
 """`breaches` finds nothing in good books, and each thing that somebody damaged."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
-from billing import invoices
+from billing import invoices, payments
 from billing.billrun import run_billing
 from billing.models import counter, invoice, invoice_line, invoice_tax, ledger_entry, payment
 from billing.runs import seals
@@ -59,10 +60,9 @@ def test_each_damage_is_found_and_told(database: Database, what: str):
     run_billing(database, stage.reader, START)
     run_billing(database, stage.reader, FEB)
     with database.write() as conn:
-        from billing import payments
-
         payments.pay(conn, stage.account, stage.money("200.00"), "cash", "k", on=FEB)
-    assert service and list(breaches(database)) == []
+    assert service
+    assert list(breaches(database)) == []
     with database.write() as conn:
         conn.execute(statement)
     assert number in {one.invariant for one in breaches(database)}
@@ -88,10 +88,10 @@ def test_what_was_sealed_before_keeps_its_seal(database: Database):
 
 
 def test_no_two_contents_have_one_text():
-    """Values carry their length: moving a letter from one to the next, or nothing for an empty text, is another seal."""
+    """Values carry their length: moving a letter to the next value, or nothing for an empty text, is another seal."""
     whole = dict.fromkeys(seals.HEADER)
     line = dict.fromkeys(seals.LINE)
-    given = [{"kind": "ab", "service": "c"}, {"kind": "a", "service": "bc"}, {"kind": "a", "service": ""},
+    given: list[dict[str, Any]] = [{"kind": "ab", "service": "c"}, {"kind": "a", "service": "bc"}, {"kind": "a", "service": ""},
              {"kind": "a", "service": None}, {"kind": "1:a", "service": "-"}]  # fmt: skip
     assert len({seals.seal(2, whole, [{**line, **one}], []) for one in given}) == len(given)
     assert seals.seal(2, whole, [line], []) != seals.seal(2, whole, [line, line], [])
