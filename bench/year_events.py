@@ -60,7 +60,7 @@ def script(seed: int, who: Who, days: int) -> Iterator[Step]:
     for number in range(1, chance.choice((1, 1, 1, 2, 2, 3)) + 1):
         steps += _service_story(chance, who, f"S-{who.number}-{number}", days)
     steps += _account_story(chance, who, days)
-    yield from (step for step in sorted(steps) if step.day < FIRST + timedelta(days=days))
+    yield from (step for step in sorted(steps, key=_order) if step.day < FIRST + timedelta(days=days))
 
 
 def by_day(seed: int, whole: list[Who], days: int) -> dict[date, list[Step]]:
@@ -102,6 +102,10 @@ def _person(chance: random.Random, number: int) -> Who:
         "exempt" if chance.random() < 0.05 else "inclusive" if currency == "EUR" else "default",
         chance.choice((0, 7, 14, 30)), chance.choice(("new", "new", "new", "old")), chance.choice(TEMPERS),
     )  # fmt: skip
+
+
+def _order(step: Step) -> tuple[date, datetime, str]:
+    return step.day, step.moment, step.key
 
 
 def _step(chance: random.Random, who: Who, service: str, offset: int, what: str, **said: Any) -> Step:

@@ -154,3 +154,10 @@ class LedgerUnbalanced(Terminal):
 
     def __init__(self, source: str, currency: str, rest: int) -> None:
         super().__init__(f"ledger transaction of {source} is off by {rest} minor units of {currency}")
+
+
+class LedgerAccountUnknown(Terminal):
+    """An account of the books that the chart does not have: a programming error, told before anything is written."""
+
+    def __init__(self, ledger: str) -> None:
+        super().__init__(f"the chart of accounts has no '{ledger}'; billing/books/chart.py gives it a type")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -58,16 +59,30 @@ def export(
     canonical: Annotated[
         bool, typer.Option("--canonical", help="In one fixed form without ids and moments.")
     ] = False,
-    to: Annotated[Path | None, typer.Option(help="A new file; default: standard output.")] = None,
+    beancount: Annotated[bool, typer.Option("--beancount", help="The ledger as a beancount file.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The ledger as CSV, a line for each leg.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Ledger: from this day on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Ledger: before this day.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A new file; default: standard output.")] = None,
 ) -> None:
-    """Write everything that billing has as JSON lines: equal files, equal books."""
+    """Write the books: everything as JSON lines (equal files, equal books), or the ledger for other programs."""
     from billing import canonical as form
+    from billing.books import journal
     from cli.commands.billing import _opened
 
-    if not canonical:
-        raise typer.BadParameter("say in which form: --canonical")
-    with writing(to or Path("-")) as write, _opened() as here, here.db.read() as conn:
-        for line in form.export_all(conn):
+    if canonical + beancount + as_csv != 1:
+        raise typer.BadParameter("say in which one form: --canonical, --beancount or --csv")
+    first, last = (day.date() if day else None for day in (since, until))
+    with writing(file or Path("-")) as write, _opened() as here, here.db.read() as conn:
+        if canonical:
+            lines = form.export_all(conn)
+        else:
+            lines = (journal.beancount if beancount else journal.as_csv)(conn, first, last)
+        for line in lines:
             if write:
                 write(line)
 

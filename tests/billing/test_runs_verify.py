@@ -91,7 +91,8 @@ def test_no_two_contents_have_one_text():
     """Values carry their length: moving a letter to the next value, or nothing for an empty text, is another seal."""
     whole = dict.fromkeys(seals.HEADER)
     line = dict.fromkeys(seals.LINE)
-    given: list[dict[str, Any]] = [{"kind": "ab", "service": "c"}, {"kind": "a", "service": "bc"}, {"kind": "a", "service": ""},
+    given: list[dict[str, Any]] = [
+        {"kind": "ab", "service": "c"}, {"kind": "a", "service": "bc"}, {"kind": "a", "service": ""},
              {"kind": "a", "service": None}, {"kind": "1:a", "service": "-"}]  # fmt: skip
     assert len({seals.seal(2, whole, [{**line, **one}], []) for one in given}) == len(given)
     assert seals.seal(2, whole, [line], []) != seals.seal(2, whole, [line, line], [])

@@ -1,0 +1,1 @@
+"""What accountants ask of the ledger: balances, aged receivables, journals in forms that other programs read."""

@@ -1,0 +1,107 @@
+"""Reports as of the end of a date: trial balance, aged receivables, tax. Each is one statement, whatever the size."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing.models import allocation, invoice, invoice_tax, ledger_entry, ledger_transaction
+from core.money import Money
+
+AGES = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("over 90", 91, None))
+"""Name, and from how many days to how many past the due date."""
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What stands on an account of the books: debit positive."""
+
+    ledger: str
+    amount: Money
+
+
+class Aged(msgspec.Struct, frozen=True):
+    """What an account owes, by how late it is (the names of AGES); `together` is what the ledger has as receivable."""
+
+    account: str
+    ages: dict[str, int]
+    together: Money
+
+
+class Tax(msgspec.Struct, frozen=True):
+    """Tax of documents issued in a period, credit notes taken off."""
+
+    legal_entity: str
+    category: str
+    millionths: int
+    base: Money
+    tax: Money
+    documents: int
+
+
+def trial_balance(conn: Connection, as_of: date, entity: str | None = None) -> list[Balance]:
+    """Every account of the books; the sum per currency is zero."""
+    entry, transaction = ledger_entry.c, ledger_transaction.c
+    query = sa.select(entry.ledger, entry.currency, sa.func.sum(entry.amount))
+    query = query.join(ledger_transaction, transaction.id == entry.transaction_id).where(
+        transaction.booked_on <= as_of
+    )
+    if entity is not None:
+        query = query.where(transaction.legal_entity == entity)
+    query = query.group_by(entry.ledger, entry.currency).order_by(entry.currency, entry.ledger)
+    return [Balance(row[0], Money(int(row[2]), row[1])) for row in conn.execute(query)]
+
+
+def aged_receivables(conn: Connection, as_of: date) -> list[Aged]:
+    """Who owes how much for how long: invoices issued by then, less what was allocated by then; ordered by account."""
+    paid = (
+        sa.select(allocation.c.invoice_id, sa.func.sum(allocation.c.amount).label("amount"))
+        .where(allocation.c.allocated_on <= as_of)
+        .group_by(allocation.c.invoice_id)
+        .subquery()
+    )
+    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0)
+    sums = [sa.func.sum(sa.case((_late(as_of, low, high), balance), else_=0)) for _, low, high in AGES]
+    query = (
+        sa.select(invoice.c.account_id, invoice.c.currency, sa.func.sum(balance), *sums)
+        .select_from(invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id))
+        .where(invoice.c.state == "final", invoice.c.kind == "invoice", invoice.c.issued_on <= as_of)
+        .group_by(invoice.c.account_id, invoice.c.currency)
+        .having(sa.func.sum(balance) != 0)
+        .order_by(invoice.c.account_id)
+    )
+    return [_aged(row) for row in conn.execute(query)]
+
+
+def tax(conn: Connection, since: date, until: date) -> list[Tax]:
+    """Tax by legal entity, category and rate of what was issued from `since` on and before `until`."""
+    query = (
+        sa.select(
+            invoice.c.legal_entity, invoice_tax.c.category, invoice_tax.c.millionths, invoice.c.currency,
+            sa.func.sum(invoice_tax.c.base), sa.func.sum(invoice_tax.c.tax), sa.func.count(),
+        )
+        .join(invoice, invoice.c.id == invoice_tax.c.invoice_id)
+        .where(invoice.c.state == "final", invoice.c.issued_on >= since, invoice.c.issued_on < until)
+        .group_by(*(one for one in _TAX_KEY))
+        .order_by(*(one for one in _TAX_KEY))
+    )  # fmt: skip
+    return [
+        Tax(row[0], row[1], row[2], Money(int(row[4]), row[3]), Money(int(row[5]), row[3]), row[6])
+        for row in conn.execute(query)
+    ]
+
+
+_TAX_KEY = (invoice.c.legal_entity, invoice_tax.c.category, invoice_tax.c.millionths, invoice.c.currency)
+
+
+def _late(as_of: date, low: int | None, high: int | None) -> "sa.ColumnElement[bool]":
+    """Due so many days before `as_of`."""
+    last = invoice.c.due_on >= date.fromordinal(as_of.toordinal() - high) if high is not None else sa.true()
+    first = invoice.c.due_on <= date.fromordinal(as_of.toordinal() - low) if low is not None else sa.true()
+    return sa.and_(last, first)
+
+
+def _aged(row: Any) -> Aged:
+    ages = {name: int(amount) for (name, _, _), amount in zip(AGES, row[3:], strict=True)}
+    return Aged(row[0], ages, Money(int(row[2]), row[1]))

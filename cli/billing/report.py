@@ -1,0 +1,103 @@
+"""`trunkline billing report …`: trial balance, aged receivables, tax."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from cli.answer import answer
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], help="By the end of this day; default: today."),
+]
+app = typer.Typer(no_args_is_help=True, help="Trial balance, aged receivables, tax.")
+
+
+def add(billing: typer.Typer) -> None:
+    """Add the commands."""
+    billing.add_typer(app, name="report")
+
+
+@app.command("trial-balance")
+def trial_balance(
+    as_of: AsOf = None,
+    entity: Annotated[str | None, typer.Option(help="Of one legal entity only.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What stands on every account of the books; debit is positive, and each currency adds up to nothing."""
+    from billing.books import reports
+    from cli.commands.billing import _opened
+
+    day = _day(as_of)
+    with _opened() as here, here.db.read() as conn:
+        found = reports.trial_balance(conn, day, entity)
+    text = "\n".join(f"{one.ledger:<34}{one.amount!s:>20}" for one in found) or f"nothing is booked by {day}"
+    told = [{"ledger": one.ledger, **_money(one.amount)} for one in found]
+    answer("billing-trial-balance", text=text, as_json=as_json, as_of=str(day), balances=told)
+
+
+@app.command("receivables")
+def receivables(as_of: AsOf = None, as_json: Json = False) -> None:
+    """Who owes how much, by days past the due date."""
+    from billing.books import reports
+    from cli.commands.billing import _opened
+    from core.money import Money
+
+    day = _day(as_of)
+    with _opened() as here, here.db.read() as conn:
+        found = reports.aged_receivables(conn, day)
+    names = [name for name, _, _ in reports.AGES]
+    lines = [f"{'account':<12}" + "".join(f"{name:>14}" for name in [*names, "together"])]
+    for one in found:
+        amounts = [*(Money(one.ages[name], one.together.currency) for name in names), one.together]
+        lines.append(f"{one.account:<12}" + "".join(f"{amount!s:>14}" for amount in amounts))
+    told = [{"account": one.account, "ages": one.ages, **_money(one.together)} for one in found]
+    text = "\n".join(lines) if found else f"nobody owes anything by {day}"
+    answer("billing-receivables", text=text, as_json=as_json, as_of=str(day), accounts=told)
+
+
+@app.command("tax")
+def tax(
+    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="Issued from this day on.")],
+    until: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Issued before this day.")],
+    as_json: Json = False,
+) -> None:
+    """Tax of a period by legal entity, category and rate; credit notes are taken off."""
+    from billing.books import reports
+    from billing.tax import rate_text
+    from cli.commands.billing import _opened
+
+    with _opened() as here, here.db.read() as conn:
+        found = reports.tax(conn, since.date(), until.date())
+    lines = [
+        f"{one.legal_entity:<12}{one.category or 'no tax':<12}{rate_text(one.millionths):>9}"
+        f"{one.base!s:>20}{one.tax!s:>18}{one.documents:>8}"
+        for one in found
+    ]
+    told = [
+        {"legal_entity": one.legal_entity, "category": one.category, "millionths": one.millionths,
+         "base": one.base.minor, "tax": one.tax.minor, "currency": one.tax.currency, "documents": one.documents}
+        for one in found
+    ]  # fmt: skip
+    text = "\n".join(lines) or "no document was issued in this period"
+    answer(
+        "billing-tax",
+        text=text,
+        as_json=as_json,
+        since=str(since.date()),
+        until=str(until.date()),
+        taxes=told,
+    )
+
+
+def _day(given: datetime | None) -> date:
+    """Today is where it is latest: nothing that is booked today anywhere is left out."""
+    from core import clock
+
+    return given.date() if given else (clock.now() + timedelta(hours=14)).date()
+
+
+def _money(amount: object) -> dict[str, object]:
+    return {"amount": getattr(amount, "minor", None), "currency": getattr(amount, "currency", None)}
