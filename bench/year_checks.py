@@ -136,7 +136,7 @@ def _tax(conn: Connection, _day: date) -> Iterator[str]:
         "SELECT l.invoice_id, l.tax_category, l.tax_millionths, l.tax_inclusive, sum(l.amount) AS listed, "
         "sum(l.net) AS net, max(t.base) AS base, max(t.tax) AS tax FROM invoice_line l JOIN invoice_tax t "
         "ON t.invoice_id = l.invoice_id AND t.category = l.tax_category AND t.millionths = l.tax_millionths "
-        "AND t.inclusive = l.tax_inclusive GROUP BY 1, 2, 3, 4"
+        "AND t.inclusive = l.tax_inclusive WHERE l.credits_invoice IS NULL GROUP BY 1, 2, 3, 4"
     )
     for row in _rows(conn, query):
         part = row["tax_millionths"], 1_000_000 + (row["tax_millionths"] if row["tax_inclusive"] else 0)
@@ -182,6 +182,19 @@ CHECKS: dict[str, Check] = {
         "{id} does not add up to {total}",
     ),
     "16 tax": _tax,
+    "18 credit notes": _nothing(
+        "SELECT number, total, credited FROM (SELECT i.number, i.total, (SELECT sum(n.total) FROM invoice n "
+        "WHERE n.state <> 'void' AND n.id IN (SELECT l.invoice_id FROM invoice_line l WHERE l.credits_invoice = i.id)) "
+        "AS credited FROM invoice i WHERE i.kind = 'invoice') AS stand WHERE total + credited < 0",
+        "{number} of {total} is credited with {credited}",
+    ),
+    "19 credited lines": _nothing(
+        "SELECT l.invoice_id, l.position, l.amount, sum(c.amount) AS credited FROM invoice_line l "
+        "JOIN invoice_line c ON c.credits_invoice = l.invoice_id AND c.credits_position = l.position "
+        "JOIN invoice n ON n.id = c.invoice_id AND n.state <> 'void' GROUP BY 1, 2, 3 "
+        "HAVING (l.amount > 0 AND l.amount + sum(c.amount) < 0) OR (l.amount < 0 AND l.amount + sum(c.amount) > 0)",
+        "line {position} of {invoice_id}, {amount}, is credited with {credited}",
+    ),
     "20 ledger": _nothing(
         "SELECT transaction_id, currency, sum(amount) AS off FROM ledger_entry GROUP BY 1, 2 HAVING sum(amount) <> 0",
         "{transaction_id} is off by {off} {currency}",

@@ -148,3 +148,5 @@ def _account_story(chance: random.Random, who: Who, days: int) -> Iterator[Step]
             yield _step(chance, who, name, at + 2, "promise", days=chance.randrange(0, 20))
         if chance.random() < 0.01:
             yield _step(chance, who, name, at + 3, "resume")
+        if chance.random() < 0.05:
+            yield _step(chance, who, name, at + 4, "credit", part=chance.randrange(0, 3))

@@ -5,6 +5,7 @@ does it, the runs are repeatable by themselves.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -17,16 +18,20 @@ from billing import (
     billables,
     billrun,
     catalog,
+    crediting,
     debts,
     dunning,
     hearing,
+    invoices,
     overrides,
     payments,
     promises,
     subscriptions,
     taxes,
-)  # fmt: skip
+)
 from billing.billables import Billable
+from billing.errors import NotCreditable
+from billing.models import invoice
 from billing.timeline import state_on
 from core import clock
 from core.db import Database
@@ -172,6 +177,23 @@ def _resume(_year: Year, conn: Connection, owner: Any, _step: Step) -> None:
     overrides.resume(conn, owner.id, "year")
 
 
+def _credit(_year: Year, conn: Connection, owner: Any, step: Step) -> None:
+    """The account's newest invoice: the whole, or the first line, or a third of it."""
+    query = sa.select(invoice).where(
+        invoice.c.account_id == owner.id, invoice.c.state == "final", invoice.c.kind == "invoice"
+    )
+    row = conn.execute(query.order_by(invoice.c.sequence.desc())).first()
+    if row is None:
+        return
+    first = invoices.lines(conn, row.id)[0]["amount"]
+    third = owner.money(first // 3) if first >= 3 else None
+    parts: list[Any] = [None, {1: None}, {1: third}]
+    with suppress(NotCreditable):
+        crediting.credit(
+            conn, row.id, parts[step.said["part"]], actor="year", reason="goodwill", key=step.key, on=step.day
+        )
+
+
 def _event(step: Step, reason: str) -> Event:
     seq = int(step.moment.timestamp())
     said = {"service": step.service, "reason": reason, "set_id": None, "commit": "0" * 40}
@@ -199,6 +221,7 @@ _DO: dict[str, Callable[[Year, Connection, Any, Step], None]] = {
     "goodwill": _usage,
     "promise": _promise,
     "resume": _resume,
+    "credit": _credit,
 }
 
 

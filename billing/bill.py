@@ -29,7 +29,7 @@ BOUNDS = Bounds()
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line; `amount` as listed, negative where something is taken back. `kind`: billing.kinds.
 
-    What it bills is a charge (an interval of an item) or a billable.
+    What it bills is a charge (an interval of an item) or a billable; what it credits is (invoice, position).
     """
 
     description: str
@@ -40,19 +40,21 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     period: Period | None = None
     charge: str | None = None
     billable: str | None = None
+    credits: tuple[str, int] | None = None
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """A bill: its lines and its tax subtotals."""
+    """A bill: its lines and its tax subtotals. `before`: what was credited of the same invoice earlier."""
 
     lines: tuple[Line, ...]
     taxes: tuple[TaxLine, ...]
     currency: str
+    before: tuple[Line, ...] = ()
 
     @property
     def nets(self) -> list[Money]:
         """Each line without tax; they add up to `net`."""
-        return nets([_taxable(line) for line in self.lines])
+        return nets([_taxable(line) for line in (*self.before, *self.lines)])[len(self.before) :]
 
     @property
     def net(self) -> Money:
@@ -70,10 +72,19 @@ class Bill(msgspec.Struct, frozen=True):
         return self.net + self.tax
 
 
-def make(lines: Iterable[Line], currency: str) -> Bill:
-    """A bill of lines, with its tax subtotals."""
-    found = tuple(lines)
-    return Bill(found, tuple(tax_lines(_taxable(line) for line in found)), currency)
+def make(lines: Iterable[Line], currency: str, before: Iterable[Line] = ()) -> Bill:
+    """A bill of lines, with its tax subtotals.
+
+    Of a credit note they are what the tax of all that is credited grows by, so that the last one carries the residue
+    and all together are the invoice's (invariant 18).
+    """
+    found, earlier = tuple(lines), tuple(before)
+    taken = {tax.rate: tax for tax in tax_lines(_taxable(line) for line in earlier)}
+    whole = tax_lines(_taxable(line) for line in (*earlier, *found))
+    mine = {line.rate for line in found}
+    return Bill(
+        found, tuple(_more(tax, taken.get(tax.rate)) for tax in whole if tax.rate in mine), currency, earlier
+    )
 
 
 def line_of(posted: Charge, name: str, service: str) -> Line:
@@ -104,6 +115,10 @@ def describe(part: Slice, name: str, taken_back: bool = False) -> str:
         days = "" if share == 1 else f", {part.part.days} of {part.period.days} days"
         text = f"{name}: {part.part.start} to {part.part.end} (exclusive){days}"
     return f"taken back: {text}" if taken_back else text
+
+
+def _more(tax: TaxLine, before: TaxLine | None) -> TaxLine:
+    return tax if before is None else TaxLine(tax.rate, tax.base - before.base, tax.tax - before.tax)
 
 
 def _taxable(line: Line) -> Taxable:

@@ -156,6 +156,13 @@ class LedgerUnbalanced(Terminal):
         super().__init__(f"ledger transaction of {source} is off by {rest} minor units of {currency}")
 
 
+class NotCreditable(Terminal):
+    """Something that cannot be credited."""
+
+    def __init__(self, invoice: str, why: str) -> None:
+        super().__init__(f"{invoice} cannot be credited: {why}")
+
+
 class LedgerAccountUnknown(Terminal):
     """An account of the books that the chart does not have: a programming error, told before anything is written."""
 

@@ -126,6 +126,8 @@ def _line_rows(invoice_id: str, drawn: Bill) -> list[dict[str, Any]]:
             "description": line.description, "amount": line.amount.minor, "net": net.minor,
             "tax_category": line.rate.category, "tax_millionths": line.rate.millionths,
             "tax_inclusive": line.rate.inclusive,
+            "credits_invoice": line.credits[0] if line.credits else None,
+            "credits_position": line.credits[1] if line.credits else None,
         }
         for position, (line, net) in enumerate(zip(drawn.lines, drawn.nets, strict=True), 1)
     ]  # fmt: skip

@@ -48,6 +48,8 @@ TAMPERED = {
     "6, 7 proration": "UPDATE charge SET amount = amount + 1",
     "15 totals": "UPDATE invoice_line SET net = net + 1",
     "16 tax": "UPDATE invoice_tax SET tax = tax + 1",
+    "18 credit notes": "UPDATE invoice SET total = total * 3 WHERE kind = 'credit-note'",
+    "19 credited lines": "UPDATE invoice_line SET amount = amount * 3 WHERE credits_invoice IS NOT NULL",
     "20 ledger": "UPDATE ledger_entry SET amount = amount + 1 WHERE ledger = 'receivable'",
     "21 receivable": "DELETE FROM payment_allocation",
     "22 allocations": "UPDATE payment SET amount = 1",

@@ -1,0 +1,137 @@
+"""Credit notes that a person makes for a final invoice: of the whole, of lines, or of a part of a line.
+
+A line is never credited beyond its amount, nor the invoice beyond its total; whatever the order of the parts, all of
+them together are exactly the invoice (invariants 18 and 19). The note is a draft until numbers are given next.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import accounts, invoices
+from billing.bill import Bill, Line, make
+from billing.errors import NotCreditable
+from billing.models import invoice, invoice_line
+from billing.periods import Period
+from billing.runs import numbering
+from billing.tax import Rate
+from core import events
+from core.money import Money
+
+Parts = Mapping[int, Money | None]
+"""Position of a line -> how much of it as listed (None: what is left of it)."""
+
+
+def credit(
+    conn: Connection,
+    reference: str,
+    parts: Parts | None = None,
+    *,
+    actor: str,
+    reason: str,
+    key: str,
+    on: date | None = None,
+) -> str:
+    """Draft a credit note of an invoice and return its id; the same key again changes nothing. None: all that is left.
+
+    `reason` is a code; `on` the local date (default: today). Raises InvoiceUnknown, NotCreditable.
+    """
+    row = invoices.get(conn, reference)
+    owner = accounts.lock(conn, row["account_id"])
+    run_id = f"credit:{key}"[:64]
+    earlier = conn.execute(sa.select(invoice.c.id).where(invoice.c.run_id == run_id)).scalar()
+    if earlier is not None:
+        return str(earlier)
+    drawn = preview(conn, reference, parts)
+    note = invoices.draft(conn, owner, drawn, on or owner.today, run_id)
+    told = {"invoice": row["number"], "note": note, "reason": reason, "total": drawn.total.minor}
+    events.emit(conn, "invoice.credited", owner.id, told, actor=actor)
+    return note
+
+
+def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bill:
+    """The credit note as it would be, its amounts negative. Raises InvoiceUnknown, NotCreditable."""
+    row = invoices.get(conn, reference)
+    if row["state"] != "final" or row["kind"] != numbering.INVOICE:
+        raise NotCreditable(
+            row["number"] or row["id"], "only a final invoice can be; a draft is voided instead"
+        )
+    before = _credited(conn, row["id"], row["currency"])
+    lines = list(_lines(row, invoices.lines(conn, row["id"]), before, parts))
+    drawn = make(lines, row["currency"], before)
+    together = make(before, row["currency"]).total + drawn.total
+    if drawn.total.minor >= 0:
+        raise NotCreditable(row["number"], "nothing is left of it that would be the customer's credit")
+    if -together.minor > row["total"]:
+        left = Money(row["total"], row["currency"]) + make(before, row["currency"]).total
+        raise NotCreditable(row["number"], f"that is {-drawn.total}, and {left} of it is left")
+    return drawn
+
+
+def _lines(
+    row: Mapping[str, Any], told: Sequence[Mapping[str, Any]], before: Sequence[Line], parts: Parts | None
+) -> Iterator[Line]:
+    """The note's lines. What is left of a line is credited whole unless an amount says less."""
+    used: Counter[int] = Counter()
+    for earlier in before:
+        used[earlier.credits[1] if earlier.credits else 0] -= earlier.amount.minor
+    if unknown := sorted(set(parts or ()) - {line["position"] for line in told}):
+        raise NotCreditable(row["number"], f"it has no line {unknown[0]}")
+    for line in told:
+        left = line["amount"] - used[line["position"]]
+        if not left or (parts is not None and line["position"] not in parts):
+            continue
+        given = parts.get(line["position"]) if parts else None
+        amount = _amount(row, line, left, given)
+        yield _line(row, line, Money(-amount, row["currency"]))
+
+
+def _amount(row: Mapping[str, Any], line: Mapping[str, Any], left: int, given: Money | None) -> int:
+    if given is None:
+        return left
+    whole = Money(left, row["currency"])
+    if given.currency != row["currency"]:
+        raise NotCreditable(row["number"], f"it is in {row['currency']}, not in {given.currency}")
+    if left < 0 and given != whole:
+        raise NotCreditable(row["number"], f"line {line['position']} takes back {whole}: credit it whole")
+    if left > 0 and not 0 < given.minor <= left:
+        raise NotCreditable(
+            row["number"], f"{given} of line {line['position']} is not within the {whole} left of it"
+        )
+    return given.minor
+
+
+def _credited(conn: Connection, invoice_id: str, currency: str) -> list[Line]:
+    """The lines of its credit notes so far, voided drafts left out, in the order in which they were made."""
+    query = (
+        sa.select(invoice_line)
+        .join(invoice, invoice.c.id == invoice_line.c.invoice_id)
+        .where(invoice_line.c.credits_invoice == invoice_id, invoice.c.state != "void")
+        .order_by(invoice_line.c.invoice_id, invoice_line.c.position)
+    )
+    rows = [dict(row) for row in conn.execute(query).mappings()]
+    return [
+        _as_line(row, Money(row["amount"], currency), (invoice_id, row["credits_position"])) for row in rows
+    ]
+
+
+def _line(row: Mapping[str, Any], line: Mapping[str, Any], amount: Money) -> Line:
+    return _as_line(
+        {**line, "description": f"{row['number']}, line {line['position']}: {line['description']}"},
+        amount,
+        (row["id"], line["position"]),
+    )
+
+
+def _as_line(row: Mapping[str, Any], amount: Money, credits_: tuple[str, int]) -> Line:
+    period = (
+        Period(row["period_start"], row["period_end"]) if row["period_start"] and row["period_end"] else None
+    )
+    return Line(
+        description=row["description"], amount=amount, kind=row["kind"], service=row["service"], period=period,
+        rate=Rate(row["tax_category"], row["tax_millionths"], row["tax_inclusive"]), credits=credits_,
+    )  # fmt: skip
