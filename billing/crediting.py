@@ -4,6 +4,7 @@ A line is never credited beyond its amount, nor the invoice beyond its total; wh
 them together are exactly the invoice (invariants 18 and 19). The note is a draft until numbers are given next.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -42,15 +43,26 @@ def credit(
     """
     row = invoices.get(conn, reference)
     owner = accounts.lock(conn, row["account_id"])
-    run_id = f"credit:{key}"[:64]
-    earlier = conn.execute(sa.select(invoice.c.id).where(invoice.c.run_id == run_id)).scalar()
-    if earlier is not None:
-        return str(earlier)
+    if (note := earlier(conn, owner.id, key)) is not None:
+        return note
     drawn = preview(conn, reference, parts)
-    note = invoices.draft(conn, owner, drawn, on or owner.today, run_id)
+    note = invoices.draft(conn, owner, drawn, on or owner.today, _run(key))
     told = {"invoice": row["number"], "note": note, "reason": reason, "total": drawn.total.minor}
     events.emit(conn, "invoice.credited", owner.id, told, actor=actor)
     return note
+
+
+def earlier(conn: Connection, account: str, key: str) -> str | None:
+    """The note that was made under a key, if it was not voided."""
+    query = sa.select(invoice.c.id).where(
+        invoice.c.account_id == account, invoice.c.run_id == _run(key), invoice.c.state != "void"
+    )
+    found = conn.execute(query).scalar()
+    return None if found is None else str(found)
+
+
+def _run(key: str) -> str:
+    return f"credit:{hashlib.sha256(key.encode()).hexdigest()[:48]}"
 
 
 def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bill:
@@ -77,8 +89,8 @@ def _lines(
 ) -> Iterator[Line]:
     """The note's lines. What is left of a line is credited whole unless an amount says less."""
     used: Counter[int] = Counter()
-    for earlier in before:
-        used[earlier.credits[1] if earlier.credits else 0] -= earlier.amount.minor
+    for made in before:
+        used[made.credits[1] if made.credits else 0] -= made.amount.minor
     if unknown := sorted(set(parts or ()) - {line["position"] for line in told}):
         raise NotCreditable(row["number"], f"it has no line {unknown[0]}")
     for line in told:

@@ -163,6 +163,15 @@ class NotCreditable(Terminal):
         super().__init__(f"{invoice} cannot be credited: {why}")
 
 
+class RunUnknown(Terminal):
+    """No such bill run or dunning run."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(
+            f"there is no run '{run}'; a run says its id (bill_… or dun_…) with --json when it is made"
+        )
+
+
 class LedgerAccountUnknown(Terminal):
     """An account of the books that the chart does not have: a programming error, told before anything is written."""
 

@@ -37,17 +37,21 @@ def credit(
     with _opened() as here, here.db.write() as conn:
         row = invoices.get(conn, invoice)
         parts = dict(_part(text, row["currency"]) for text in line) or None
+        named = key or f"{row['number']}:{reason}:{','.join(sorted(line))}"
+        if (made := crediting.earlier(conn, row["account_id"], named)) is not None:
+            answer(
+                "billing-credit", as_json=as_json, invoice=row["number"], note=made, already=True,
+                text=f"this was credited before, by {made}; for the same once more give a --key of its own",
+            )  # fmt: skip
+            return
         drawn = crediting.preview(conn, invoice, parts)
-        note = None
-        if not dry:
-            named = key or f"{row['number']}:{reason}:{','.join(sorted(line))}"
-            note = crediting.credit(conn, invoice, parts, actor=actor, reason=reason, key=named)
+        note = None if dry else crediting.credit(conn, invoice, parts, actor=actor, reason=reason, key=named)
     lines = [f"{one.description:<70}{one.amount!s:>16}" for one in drawn.lines]
     text = "\n".join([*lines, f"{'net':<70}{drawn.net!s:>16}", f"{'tax':<70}{drawn.tax!s:>16}",
                       f"{'total':<70}{drawn.total!s:>16}"])  # fmt: skip
     answer(
         "billing-credit", text=text, as_json=as_json, invoice=row["number"], note=note, currency=drawn.currency,
-        net=drawn.net.minor, tax=drawn.tax.minor, total=drawn.total.minor,
+        already=False, net=drawn.net.minor, tax=drawn.tax.minor, total=drawn.total.minor,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from billing import accounts, holds, overrides, payments
+from billing import accounts, holds, overrides, payments, undoing
 from billing.billrun import run_billing
 from billing.dunning import run_dunning
 from core import discovery
@@ -126,6 +126,24 @@ def test_a_run_is_one_commit_and_its_plain_revert_is_an_override(loop: Loop):
     assert loop.dun(date(2026, 2, 10)).held == ()
     loop.bill(LATE)
     assert len(loop.dun(date(2026, 3, 2)).held) == 12
+
+
+def test_undoing_a_run_frees_everybody_and_holds_nobody_of_them_again(loop: Loop):
+    """`undo` is one commit by the person; billing hears it as somebody else's: overrides, until newer debt is due."""
+    run = loop.dun(LATE)
+    loop.settle()
+    assert len(loop.holds()) == 12
+    before = loop.repo.head()
+    undone = undoing.undo(loop.db, run.id, actor="anna")
+    loop.settle()
+    assert loop.state(str(undone.set_id)) == "landed"
+    assert (len(undone.freed), loop.holds()) == (12, [])
+    assert len(loop.repo.first_parents(before, loop.repo.head() or "")) == 1
+    with loop.db.read() as conn:
+        (account,) = accounts.of_customer(conn, "C-3")
+        assert list(overrides.in_force(conn, [account.id])) == ["S-3"]
+    assert loop.dun(date(2026, 2, 10)).held == ()
+    assert undoing.undo(loop.db, run.id, actor="anna").freed == ()
 
 
 def test_a_payment_removes_the_file_and_billing_hears_its_own_release_as_its_own(loop: Loop):

@@ -1,0 +1,127 @@
+"""Undoing a run. Nothing is deleted: a person's commit lifts holds, invoices get credit notes, drafts are voided.
+
+Whoever undoes a dunning run does what `git revert` of its commit does: billing hears that somebody else lifted the
+holds, and holds those debts again only after a newer due date or `trunkline billing resume` (pin 5). What a bill run
+billed stays billed: the next run does not bill those days again.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from billing import accounts, crediting, holds, invoices
+from billing.errors import DraftBuiltOn, NotCreditable, RunUnknown
+from billing.models import bill_run, dunning_run, invoice, nonpayment_hold
+from core import events, faults
+from core.db import Database
+from intents import queue
+from intents.models import change_set
+
+P_UNDONE = faults.declare("billing.after_undone")
+
+
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, or with `dry` would be. `left`: what cannot be undone, and why."""
+
+    run: str
+    freed: tuple[str, ...] = ()
+    set_id: str | None = None
+    voided: int = 0
+    credited: int = 0
+    left: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+
+def undo(database: Database, run: str, *, actor: str, dry: bool = False) -> Undone:
+    """Undo a dunning run or a bill run; again it does what is left to do. Raises RunUnknown."""
+    with database.read() as conn:
+        is_dunning = conn.execute(sa.select(dunning_run.c.id).where(dunning_run.c.id == run)).first()
+        is_billing = conn.execute(sa.select(bill_run.c.id).where(bill_run.c.id == run)).first()
+        documents = _documents(conn, run) if is_billing else []
+        foreign = is_billing and _foreign_drafts(conn, run)
+    if is_dunning:
+        return _undo_dunning(database, run, actor, dry)
+    if not is_billing:
+        raise RunUnknown(run)
+    return _undo_billing(database, run, documents, bool(foreign), actor, dry)
+
+
+def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone:
+    with database.read() as conn:
+        services = _held_by(conn, run)
+    if dry:
+        return Undone(run=run, freed=services)
+    with database.write() as conn:
+        correlation = f"undo:{run}"
+        query = sa.select(change_set.c.set_id).where(change_set.c.correlation == correlation)
+        set_id = conn.execute(query).scalar()
+        services = _held_by(conn, run)
+        if set_id is None and services:
+            set_id = queue.submit(
+                conn, actor=actor, actor_kind="staff", reason="undo", correlation=correlation, urgent=True,
+                changes=holds.release_changes(conn, services),
+            )  # fmt: skip
+            events.emit(conn, "dunning.undone", run, {"services": list(services), "set": set_id}, actor=actor)
+    return Undone(run=run, freed=services, set_id=set_id)
+
+
+def _held_by(conn: Connection, run: str) -> tuple[str, ...]:
+    """Services that the run's own holds still restrict."""
+    query = sa.select(nonpayment_hold.c.service).where(
+        nonpayment_hold.c.run_id == run, nonpayment_hold.c.held
+    )
+    return tuple(conn.execute(query.order_by(nonpayment_hold.c.service)).scalars())
+
+
+def _undo_billing(
+    database: Database, run: str, documents: Sequence[tuple[str, str]], foreign: bool, actor: str, dry: bool
+) -> Undone:
+    voided = credited = 0
+    left: list[str] = []
+    for account, document in documents:
+        with database.read() if dry else database.write() as conn:
+            try:
+                what = _take_back(conn, account, document, run, actor, dry)
+            except (NotCreditable, DraftBuiltOn) as error:
+                left.append(str(error))
+                continue
+        voided, credited = voided + (what == "voided"), credited + (what == "credited")
+        faults.point(P_UNDONE)
+    numbers = () if dry or foreign else tuple(invoices.finalise(database))
+    if foreign and credited:
+        left.append("other drafts wait for a person: the credit notes get their numbers with them")
+    return Undone(run=run, voided=voided, credited=credited, left=tuple(left), numbers=numbers)
+
+
+def _take_back(conn: Connection, account: str, document: str, run: str, actor: str, dry: bool) -> str:
+    """Void a draft, credit what is final; nothing for what is undone already. Raises NotCreditable, DraftBuiltOn."""
+    if not dry:
+        accounts.lock(conn, account)
+    row = invoices.get(conn, document)
+    key = f"undo:{run}:{row['id']}"
+    if row["state"] == "void" or crediting.earlier(conn, account, key) is not None:
+        return ""
+    if row["state"] == "draft":
+        if not dry:
+            invoices.void(conn, document)
+        return "voided"
+    if dry:
+        crediting.preview(conn, document)
+    else:
+        crediting.credit(conn, document, actor=actor, reason="undo", key=key)
+    return "credited"
+
+
+def _documents(conn: Connection, run: str) -> list[tuple[str, str]]:
+    query = sa.select(invoice.c.account_id, invoice.c.id).where(invoice.c.run_id == run)
+    return [(row[0], row[1]) for row in conn.execute(query.order_by(invoice.c.account_id, invoice.c.id))]
+
+
+def _foreign_drafts(conn: Connection, run: str) -> bool:
+    """Whether drafts wait that are not the run's: giving numbers would take them along."""
+    query = sa.select(invoice.c.id).where(
+        invoice.c.state == "draft", invoice.c.run_id != run, ~invoice.c.run_id.like("credit:%")
+    )
+    return conn.execute(query.limit(1)).first() is not None
