@@ -69,9 +69,8 @@ NUMBERING = (FINAL, NUMBER, LEDGER)
 
 
 def begin(conn: Connection, tables: tuple[sa.Table, ...]) -> None:
-    """Make the tables of a transaction, empty."""
-    if conn.dialect.name == "sqlite":
-        end(conn, tables)
+    """Make the tables, empty: also a second time in one transaction."""
+    end(conn, tables)
     for table in tables:
         table.create(conn, checkfirst=False)
     if conn.dialect.name != "sqlite":
@@ -81,10 +80,10 @@ def begin(conn: Connection, tables: tuple[sa.Table, ...]) -> None:
 
 
 def end(conn: Connection, tables: tuple[sa.Table, ...]) -> None:
-    """Take them away before the transaction ends (PostgreSQL does so by itself)."""
-    if conn.dialect.name == "sqlite":
-        for table in tables:
-            conn.exec_driver_sql(f"DROP TABLE IF EXISTS temp.{table.name}")
+    """Take them away (PostgreSQL also does so at the end of the transaction)."""
+    schema = "temp" if conn.dialect.name == "sqlite" else "pg_temp"
+    for table in tables:
+        conn.exec_driver_sql(f"DROP TABLE IF EXISTS {schema}.{table.name}")
 
 
 def counted(conn: Connection, *tables: sa.Table) -> None:

@@ -1,10 +1,12 @@
 """Invariant 14: the dry run is the real one that keeps nothing."""
 
+from datetime import date
+
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing import canonical
+from billing import canonical, crediting
 from billing.billrun import run_billing
 from billing.models import META, bill_run
 from billing.runs.rehearsal import rehearse
@@ -41,6 +43,24 @@ def test_a_dry_run_keeps_nothing(database: Database):
     before = _rows(database)
     run = rehearse(database, stage.reader, START)
     assert (run.drafts, run.final, _rows(database)) == (1, (f"INV-{stage.entity}-000001",), before)
+
+
+def test_invoices_and_credit_notes_of_one_chunk_get_their_numbers_in_one_dry_run(database: Database):
+    """Two series in one transaction (PostgreSQL: `relation "run_final" already exists`)."""
+    stage = Stage(database)
+    stage.add()
+    run_billing(database, stage.reader, START)
+    with database.write() as conn:
+        crediting.credit(
+            conn,
+            stage.invoices()[0].number,
+            {1: stage.money("10.00")},
+            actor="olive",
+            reason="outage",
+            key="k",
+        )
+    run = rehearse(database, stage.reader, date(2026, 2, 1))
+    assert set(run.final) == {f"INV-{stage.entity}-000002", f"CN-{stage.entity}-000001"}
 
 
 def _rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
