@@ -1,6 +1,12 @@
 """The search field: an id, a login, or the beginning of a commit leads to its page."""
 
+import contextlib
+
+from sqlalchemy.engine import Connection
+
 from api.here import Installed
+from billing import accounts, invoices
+from billing.errors import AccountUnknown, InvoiceUnknown
 from crm import customers
 from intents.claims import exactly
 from intents.reader import Reader
@@ -23,6 +29,8 @@ def find(here: Installed, text: str) -> str | None:
     with here.context.db.read() as conn:
         if customers.exists(conn, text):
             return f"/customers/{text}"
+        if (billed := _of_billing(conn, text)) is not None:
+            return billed
     commit = commit_of(here.repo, text)
     return f"/commits/{commit}" if commit else None
 
@@ -35,6 +43,15 @@ def commit_of(repo: Repository, text: str) -> str | None:
         return repo.git("rev-parse", "--verify", "--quiet", f"{text}^{{commit}}").decode().strip()
     except GitFailed:
         return None
+
+
+def _of_billing(conn: Connection, text: str) -> str | None:
+    """The page of a billing account or of an invoice by its number."""
+    with contextlib.suppress(AccountUnknown):
+        return f"/accounts/{accounts.get(conn, text).id}"
+    with contextlib.suppress(InvoiceUnknown):
+        return f"/invoices/{invoices.get(conn, text)['number'] or text}"
+    return None
 
 
 def _service_of_login(reader: Reader, text: str) -> str | None:

@@ -87,7 +87,7 @@ def release(here: Here, who: Deciding, name: str, form: Sent) -> Response:
     """Let a parked change set or commit pass; `expect` repeats its count."""
     with here.context.db.write() as conn:
         held.let_pass(conn, name, who.identity.actor, _number(form, "expect"))
-    return _back("/#parked")
+    return back("/#parked")
 
 
 @ROUTER.post("/sets/{name}/drop")
@@ -95,7 +95,7 @@ def drop(here: Here, who: Deciding, name: str) -> Response:
     """Refuse a parked change set or commit for good."""
     with here.context.db.write() as conn:
         held.refuse(conn, name, who.identity.actor)
-    return _back("/#parked")
+    return back("/#parked")
 
 
 @ROUTER.post("/devices/{device}/pause")
@@ -105,7 +105,7 @@ def pause(here: Here, who: Engineering, device: str, form: Sent) -> Response:
     with here.context.reader() as reader, here.context.db.write() as conn:
         why = form.get("why", "")[:200]
         pausing.pause(conn, device, length, actor=who.identity.actor, why=why, reader=reader)
-    return _back(f"/devices/{quote(device)}")
+    return back(f"/devices/{quote(device)}")
 
 
 @ROUTER.post("/devices/{device}/unpause")
@@ -113,7 +113,7 @@ def unpause(here: Here, who: Engineering, device: str) -> Response:
     """Let the device go on."""
     with here.context.db.write() as conn:
         pausing.unpause(conn, device, actor=who.identity.actor)
-    return _back(f"/devices/{quote(device)}")
+    return back(f"/devices/{quote(device)}")
 
 
 @ROUTER.post("/devices/{device}/apply")
@@ -122,7 +122,7 @@ def apply(here: Here, who: Engineering, device: str, form: Sent) -> Response:
     overrule = form.get("overrule") == "1"
     with here.context.reader() as reader, here.context.db.write() as conn:
         pausing.apply(conn, reader, [device], actor=who.identity.actor, overrule=overrule)
-    return _back(f"/devices/{quote(device)}")
+    return back(f"/devices/{quote(device)}")
 
 
 @ROUTER.post("/customers/{customer}/pay")
@@ -137,7 +137,7 @@ def pay(
         if not key:
             raise NotUsable("the payment", "its form has no key; open the page again")
         payments.pay(conn, account.id, money, method, key, actor=who.identity.actor)
-    return _back(f"/customers/{quote(customer)}")
+    return back(f"/customers/{quote(customer)}")
 
 
 def _number(form: Form, name: str) -> int:
@@ -147,5 +147,6 @@ def _number(form: Form, name: str) -> int:
     return int(text)
 
 
-def _back(place: str) -> Response:
+def back(place: str) -> Response:
+    """After a form: to its page."""
     return RedirectResponse(place, 303)

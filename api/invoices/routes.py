@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Header, Query
+from pydantic import BaseModel, Field
 
+from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.customers.view import today
 from api.here import Here
@@ -11,9 +13,15 @@ from api.invoices import view
 from api.resource import After, Limit, page, resource
 from api.security import needs
 from api.tokens import Identity
+from billing import crediting, explain, invoices
+from core.money import Money
 
 ROUTER = resource("invoices")
 Staff = Annotated[Identity, needs("support", "billing")]
+Billing = Annotated[Identity, needs("billing")]
+Key = Annotated[
+    str, Header(min_length=1, max_length=100, description="The same key again is the same credit note.")
+]
 
 
 class Invoices(Answer):
@@ -21,6 +29,27 @@ class Invoices(Answer):
 
     invoices: list[view.Invoice]
     next: str | None = None
+
+
+class Explained(Answer):
+    """An invoice whose every amount says how it came about."""
+
+    invoice: dict[str, Any]
+
+
+class Wanted(BaseModel):
+    """What to credit: all that is left, or lines (`parts`: position -> amount as listed; null is the whole line)."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=64, examples=["outage"])]
+    parts: Annotated[dict[int, str | None] | None, Field(examples=[{"2": "10.00"}])] = None
+
+
+class Credited(Answer):
+    """The credit note, a draft until the next bill run numbers it; then it pays the oldest debt."""
+
+    note: str
+    invoice: str
+    total: Amount
 
 
 class One(Answer):
@@ -49,3 +78,26 @@ def show_invoice(here: Here, _who: Staff, invoice: str) -> Any:
     """Show an invoice by id or number."""
     with here.context.db.read() as conn:
         return answer("invoice", invoice=view.whole(conn, invoice))
+
+
+@ROUTER.get("/{invoice}/explanation", response_model=Explained)
+def explain_invoice(here: Here, _who: Staff, invoice: str) -> Any:
+    """Explain every amount: period, days, price version, arithmetic, rounding; what paid it."""
+    with here.context.db.read() as conn:
+        return answer("invoice-explained", invoice=explain.explain(conn, invoice))
+
+
+@ROUTER.post("/{invoice}/credits", response_model=Credited, status_code=201)
+def credit_invoice(here: Here, who: Billing, invoice: str, wanted: Wanted, idempotency_key: Key) -> Any:
+    """Draft a credit note of a final invoice: never more than there is of a line."""
+    with here.context.db.write() as conn:
+        row = invoices.get(conn, invoice)
+        parts = {
+            position: None if text is None else Money.parse(text, row["currency"])
+            for position, text in (wanted.parts or {}).items()
+        }
+        note = crediting.credit(
+            conn, invoice, parts or None, actor=who.actor, reason=wanted.reason, key=f"api:{idempotency_key}"
+        )
+        total = Money(invoices.get(conn, note)["total"], row["currency"])
+    return answer("credit", note=note, invoice=row["number"], total=amount(total))

@@ -55,22 +55,14 @@ def trial_balance(conn: Connection, as_of: date, entity: str | None = None) -> l
 
 def aged_receivables(conn: Connection, as_of: date) -> list[Aged]:
     """Who owes how much for how long: invoices issued by then, less what was allocated by then; ordered by account."""
-    paid = (
-        sa.select(allocation.c.invoice_id, sa.func.sum(allocation.c.amount).label("amount"))
-        .where(allocation.c.allocated_on <= as_of)
-        .group_by(allocation.c.invoice_id)
-        .subquery()
-    )
-    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0)
-    sums = [sa.func.sum(sa.case((_late(as_of, low, high), balance), else_=0)) for _, low, high in AGES]
-    query = (
-        sa.select(invoice.c.account_id, invoice.c.currency, sa.func.sum(balance), *sums)
-        .select_from(invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id))
-        .where(invoice.c.state == "final", invoice.c.kind == "invoice", invoice.c.issued_on <= as_of)
-        .group_by(invoice.c.account_id, invoice.c.currency)
-        .having(sa.func.sum(balance) != 0)
-        .order_by(invoice.c.account_id)
-    )
+    balance, query = _aged_query(as_of, invoice.c.account_id, invoice.c.currency)
+    query = query.having(sa.func.sum(balance) != 0)
+    return [_aged(row) for row in conn.execute(query)]
+
+
+def aged_totals(conn: Connection, as_of: date) -> list[Aged]:
+    """What all of them owe together: one for each currency, which stands where an account's id would."""
+    _, query = _aged_query(as_of, invoice.c.currency.label("whose"), invoice.c.currency)
     return [_aged(row) for row in conn.execute(query)]
 
 
@@ -93,6 +85,25 @@ def tax(conn: Connection, since: date, until: date) -> list[Tax]:
 
 
 _TAX_KEY = (invoice.c.legal_entity, invoice_tax.c.category, invoice_tax.c.millionths, invoice.c.currency)
+
+
+def _aged_query(as_of: date, whose: Any, currency: Any) -> tuple[Any, "sa.Select[Any]"]:
+    paid = (
+        sa.select(allocation.c.invoice_id, sa.func.sum(allocation.c.amount).label("amount"))
+        .where(allocation.c.allocated_on <= as_of)
+        .group_by(allocation.c.invoice_id)
+        .subquery()
+    )
+    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0)
+    sums = [sa.func.sum(sa.case((_late(as_of, low, high), balance), else_=0)) for _, low, high in AGES]
+    query = (
+        sa.select(whose, currency, sa.func.sum(balance), *sums)
+        .select_from(invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id))
+        .where(invoice.c.state == "final", invoice.c.kind == "invoice", invoice.c.issued_on <= as_of)
+        .group_by(whose, currency)
+        .order_by(whose)
+    )
+    return balance, query
 
 
 def _late(as_of: date, low: int | None, high: int | None) -> "sa.ColumnElement[bool]":

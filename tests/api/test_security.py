@@ -84,7 +84,9 @@ def test_a_form_without_its_secret_is_refused(browser: TestClient) -> None:
     forms = [route.path for route in _routes() if route.methods == {"POST"} and not _is_api(route)]
     assert len(forms) > 6
     for path in forms:
-        address = path.format(name="set_1", device="core1", customer="C-1")
+        address = path.format(
+            name="set_1", device="core1", customer="C-1", account="A-10001", invoice="INV-000001"
+        )
         for form in ({}, {"csrf": "0" * 64}):
             assert browser.post(address, data=form, follow_redirects=False).status_code == 403, path
     assert browser.get("/devices/core1").text.count("Let it go on") == 0
