@@ -10,7 +10,8 @@ from billing import billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
 from billing.tax import rate_text
-from billing.timeline import SETUP
+from billing.offers.telling import discount_text, fee_text
+from billing.timeline import SETUP, TERMINATION
 from core.money import Money
 
 
@@ -56,6 +57,10 @@ def _why(posted: Charge) -> str:
         return f"takes back what was billed at {version}, to the cent, because the timeline changed"
     if part.kind == SETUP:
         return f"set-up fee of {version}"
+    if part.kind == TERMINATION:
+        return f"{fee_text(terms, part.part.start)}, {version}"
+    if terms.discount is not None:
+        return discount_text(part)
     whole = f"{terms.price} for {part.period.start} to {part.period.end} ({part.period.days} days), {version}"
     if part.part == part.period:
         return whole

@@ -157,7 +157,7 @@ cap: "90.00"
 from: 2026-03-01
 until: 2026-06-01
 """,
-    ("offer", "duo"): 'type: bundle\nplans: [home-100, talk]\namount: "4.00"\n',
+    ("offer", "duo"): 'type: bundle\nplans: [home-100, office]\namount: "4.00"\n',
     ("plan", "talk"): 'type: voice\nprices: [{id: y25, from: 2025-01-01, amount: "5.00"}]\n',
     (
         "plan",
