@@ -201,7 +201,16 @@ def charged_through(
     Not the last day billed: a shorter rhythm that comes later may be billed before a longer one that comes first.
     Days before `since` are billed already. When all that is to be billed is billed, the day after the last.
     """
-    parts = sorted(one.part for one in slices if one.kind not in ONCE)
+    slices = list(slices)
+    first = _uncharged(events, sorted(one.part for one in slices if one.kind not in ONCE), since)
+    paid = {one.part.start for one in slices if one.kind == SETUP}
+    fees = [one.part.start for one in _setups(events, date.max) if one.part.start not in paid]
+    ahead = min((day for day in fees if since is None or day >= since), default=None)
+    return first if ahead is None else min(ahead, first or ahead)
+
+
+def _uncharged(events: Sequence[Event], parts: Sequence[Period], since: date | None) -> date | None:
+    """The same, set-up fees left aside."""
     for segment in segments(events):
         first = max(segment.start, since or segment.start)
         for part in parts:

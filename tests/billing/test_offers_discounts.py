@@ -101,7 +101,7 @@ def test_half_the_price_for_three_months_through_a_change_and_a_pause(database: 
     shop.happen("unblock", service, date(2026, 3, 21))
     found = shop.bill(date(2026, 2, 15), MAR, date(2026, 3, 15), APR, date(2026, 5, 1))
     assert off(found) == [
-        ("01-15", -2166), ("02-01", -1975), ("02-15", -1225), ("03-01", -790), ("03-21", -869), ("04-01", -1143),
+        ("01-15", -2166), ("02-01", -1975), ("02-15", -1225), ("03-01", -791), ("03-21", -869), ("04-01", -1144),
     ]  # fmt: skip
     assert found == shop.ought(date(2026, 5, 1))
 
@@ -134,21 +134,21 @@ def test_a_cap_is_for_all_months_and_an_amount_never_beyond_the_price(database: 
     gift.promote(gift.add(), "gift")
     assert off(shop.bill(START, FEB, MAR, APR)) == [("01-01", -1000), ("02-01", -1000), ("03-01", -500)]
     assert off(gift.bill(START, FEB, MAR)) == [("01-01", -7900), ("02-01", -7900)]
-    assert [one.total for one in gift.invoices()] == [0, 0, 8690] or [one.total for one in gift.invoices()][-1] == 8690
+    assert [one.total for one in gift.invoices()] == [0, 0, 8690, 8690]
     with database.read() as conn:
         assert sum(trial_balance(conn).values()) == 0
 
 
 def test_two_promotions_share_what_there_is(database: Database):
-    """The second is off what the first leaves: half of 79.00, then 10.00 of the rest; then 500.00 gets only the rest."""
+    """In the order of their days: half of 79.00, the day after 500.00 of what is left, and nothing for the third."""
     shop = Shop(database)
     service = shop.add()
-    for offer in ("half", "tenner", "gift"):
-        shop.promote(service, offer)
-    assert sorted(off(shop.bill(START))) == [("01-01", -3950), ("01-01", -3950)] or sum(
-        amount for _, amount in off(shop.bill(START))
-    ) == -7900
-    assert sum(one.amount for one in shop.standing()) == 0
+    shop.promote(service, "half")
+    shop.promote(service, "gift", date(2026, 1, 2))
+    shop.promote(service, "tenner", date(2026, 1, 3))
+    found = shop.bill(START)
+    assert off(found) == [("01-01", -3950), ("01-02", -3823)]
+    assert sum(amount for _, _, amount in found) == 127
 
 
 def test_a_promotion_of_some_plans_is_off_these_only(database: Database):
