@@ -7,11 +7,13 @@ from billing import accounts, subscriptions
 from billing.billrun import run_billing
 from billing.models import subscription
 from billing.offers import addons, giving, whole
+from intents.config.schema import Config, Operator
 from intents.offer.schema import Offer
 from intents.plan.schema import Contract, Plan
 from intents.reader import MemoryReader
 from tests.billing.stage import PLANS, START, Stage, price
 
+OPERATOR = Operator(name="Shop", asn=64500, timezone="Australia/Perth", currency="AUD")
 FEB, MAR, APR = date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)
 CATALOGUE = {
     "static": Plan(type="addon", name="Static address", prices=(price("a", "5.00", setup="3.00"),)),
@@ -44,7 +46,8 @@ class Shop(Stage):
         """The catalogue and the services."""
         found = [("plan", name, plan) for name, plan in {**PLANS, **CATALOGUE, **self.more}.items()]
         given = [("offer", name, Offer(**said)) for name, said in OFFERS.items()]
-        return MemoryReader.of([*found, *given, *(("service", name, one) for name, one in self.services.items())])
+        config = ("config", "trunkline", Config(schema=1, operator=OPERATOR))
+        return MemoryReader.of([config, *found, *given, *(("service", name, one) for name, one in self.services.items())])
 
     @property
     def more(self) -> dict[str, Plan]:
