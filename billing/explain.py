@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 from billing import billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
-from billing.tax import rate_text
 from billing.offers.telling import discount_text, fee_text
+from billing.tax import rate_text
 from billing.timeline import SETUP, TERMINATION
 from core.money import Money
 
@@ -53,6 +53,8 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
 def _why(posted: Charge) -> str:
     part, terms = posted.slice, posted.slice.terms
     version = f"price version {terms.version} of plan {terms.plan}"
+    if terms.discount is not None:
+        version = f"the terms of offer {terms.plan}"
     if posted.is_reversal:
         return f"takes back what was billed at {version}, to the cent, because the timeline changed"
     if part.kind == SETUP:

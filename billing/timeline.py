@@ -48,8 +48,8 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
 class Discount(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is taken off the item `of`: `share` millionths, or `amount` a month, each at most what it is taken off.
 
-    From `since` for `months` (None: for ever), at most `cap` in all, of `plans` only (none: of any). `needs`: items that
-    must be sold as a plan (id, plan) all the time; it ends with the first that is not.
+    From `since` for `months` (None: for ever), at most `cap` in all, of `plans` only (none: of any). `needs`: items
+    that must be sold as a plan (id, plan) all the time; it ends with the first that is not.
     """
 
     of: str

@@ -52,7 +52,9 @@ def add(
     if state.terms is None:
         raise NotActive(service, day)
     if found is not None and (found.role != role or any(event.effective > day for event in found.events)):
-        raise TimelineNotUsable(service, f"'{named}' was had before and ended after {day}; give it another name")
+        raise TimelineNotUsable(
+            service, f"'{named}' was had before and ended after {day}; give it another name"
+        )
     item_id = found.id if found else subscriptions.add_item(conn, beside, role, named, day)
     subscriptions.record(conn, item_id, EventKind.ACTIVATED, day, actor, sold.terms)
     _catch_up(conn, beside, item_id, role, day, is_blocked=state.blocked)
@@ -140,7 +142,9 @@ def _priced(reader: Reader, owner: Account, service: str, plan: str, day: date, 
     return catalog.price_on(reader, plan, day, currency)
 
 
-def _catch_up(conn: Connection, beside: Item, item_id: str, role: str, day: date, *, is_blocked: bool) -> None:
+def _catch_up(
+    conn: Connection, beside: Item, item_id: str, role: str, day: date, *, is_blocked: bool
+) -> None:
     """What is recorded of the service already, on that day and for later ones, is so for what goes beside it."""
     if is_blocked and role == ADDON:
         subscriptions.record(conn, item_id, EventKind.BLOCKED, day, "billing")

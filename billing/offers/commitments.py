@@ -67,9 +67,7 @@ def owed(
         yield Owed(period, _least(parts, period), money, last.tax)
 
 
-def settle(
-    conn: Connection, item: Item, anchor: int, slices: Sequence[Slice], since: date, on: date
-) -> None:
+def settle(conn: Connection, item: Item, anchor: int, slices: Sequence[Slice], since: date, on: date) -> None:
     """Add what is missing of each period, or the difference to what was added before; again it adds nothing."""
     currency = next(event.terms.price.currency for event in item.events if event.terms)
     for one in owed(item, anchor, slices, _usage(conn, item.service), since, on):
@@ -95,7 +93,9 @@ def _least(parts: Sequence[tuple[Period, Segment]], period: Period) -> Money:
     amounts = [
         amount
         for minimum in minima
-        for amount in prorate_slices(minimum, [part for part, one in parts if one.terms.minimum == minimum], period)
+        for amount in prorate_slices(
+            minimum, [part for part, one in parts if one.terms.minimum == minimum], period
+        )
     ]
     return sum(amounts[1:], amounts[0])
 

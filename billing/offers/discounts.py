@@ -7,7 +7,7 @@ pause takes the discount along, to the minor unit (invariant 17). Later discount
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 
@@ -46,7 +46,7 @@ def end_of(discount: Discount) -> date | None:
 
 
 def leaves(events: Sequence[Event], plan: str, since: date) -> date | None:
-    """The first day from `since` on at whose end the item is not sold as the plan; None: it stays. A pause is no end."""
+    """The first day from `since` on at whose end the item is not sold as the plan; None: it stays."""
     days = sorted({since, *(event.effective for event in events if event.effective > since)})
     for day in days:
         terms = state_on(events, day).terms
@@ -110,7 +110,7 @@ def _pieces(one: Slice, window: Period) -> list[Slice]:
     if not edges or one.kind in ONCE:
         return [one]
     days = [one.part.start, *edges, one.part.end]
-    parts = [Period(first, last) for first, last in zip(days, days[1:], strict=False)]
+    parts = [Period(first, last) for first, last in pairwise(days)]
     amounts = prorate_slices(one.amount, parts, one.part)
     return [
         msgspec.structs.replace(one, part=part, amount=amount)

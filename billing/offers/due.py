@@ -1,4 +1,4 @@
-"""What a bill run asks about offers: the discounts of its accounts, and minimums; and when a period in arrears is due."""
+"""What a bill run asks about offers: discounts and minimums of its accounts; when a period in arrears is due."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -21,7 +21,7 @@ Found = tuple[Item, list[Slice], list[Charge], bool]
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What the run knows: its date, accounts' anchors, items that are due with the day they are billed by, since when."""
+    """What the run knows: its date, accounts' anchors, items that are due, by which day they are billed, since when."""
 
     on: date
     anchors: Mapping[str, int]

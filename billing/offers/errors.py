@@ -33,7 +33,9 @@ class NotInForce(Terminal):
     """An offer before or after the days on which it is given."""
 
     def __init__(self, offer: str, on: date, since: date | None, until: date | None) -> None:
-        days = " ".join(text for text in (f"from {since}" if since else "", f"until {until}" if until else "") if text)
+        days = " ".join(
+            text for text in (f"from {since}" if since else "", f"until {until}" if until else "") if text
+        )
         super().__init__(f"offer {offer} is not given on {on}: it is given {days}")
 
 
@@ -41,7 +43,9 @@ class GivenBefore(Terminal):
     """A promotion is given once."""
 
     def __init__(self, offer: str, service: str, on: date) -> None:
-        super().__init__(f"service {service} got {offer} on {on}; a promotion is given once, make another offer")
+        super().__init__(
+            f"service {service} got {offer} on {on}; a promotion is given once, make another offer"
+        )
 
 
 class NotTogether(Terminal):

@@ -99,7 +99,9 @@ def take(conn: Connection, service: str, label: str, *, actor: str, on: date | N
     end = day if owner.change_day == "new" else days_after(day, 1)
     mine = discount_of(found)
     needs = mine.needs if mine else ()
-    together = [one for other in _services(conn, owner) for one in subscriptions.items_of(conn, other, (DISCOUNT,))]
+    together = [
+        one for other in _services(conn, owner) for one in subscriptions.items_of(conn, other, (DISCOUNT,))
+    ]
     for item in together if needs else [found]:
         given = discount_of(item)
         is_one = item.id == found.id or (given is not None and given.needs == needs)

@@ -17,7 +17,11 @@ def fee_text(terms: Terms, day: date) -> str:
     term = f"the term of {found.since} to {found.until} (exclusive)"
     if contract.fee is not None:
         return f"early-termination fee of {contract.fee} within {term}"
-    each = f"{contract.each}" if contract.each is not None else f"{rate_text(contract.share)} of {_monthly(terms)}"
+    each = (
+        f"{contract.each}"
+        if contract.each is not None
+        else f"{rate_text(contract.share)} of {_monthly(terms)}"
+    )
     return f"early-termination fee of {each} for each of the {found.left} months left of {term}, begun ones counted"
 
 

@@ -8,9 +8,9 @@ from sqlalchemy.engine import Connection
 from billing import accounts, subscriptions
 from billing.models import subscription
 from billing.offers import contracts
+from billing.offers.discounts import windows
 from billing.offers.telling import contract_text, offer_text
 from billing.offers.whole import by_account
-from billing.offers.discounts import windows
 from billing.subscriptions import DISCOUNT, PLAN, Item
 from billing.timeline import segments, state_on
 from core.money import Money
@@ -61,10 +61,9 @@ def _sold(item: Item, items: list[Item], day: date) -> Sold | None:
         ends = windows(item.events, {one.id: one.events for one in items})
         end = ends[-1][1].end if ends else day
         end = None if end == date.max else end
+    billed = "paused" if state.blocked else "in arrears" if terms.arrears else "in advance"
     return Sold(
         service=item.service, role=item.role, name=item.label or terms.plan, plan=terms.plan, version=terms.version,
-        price=None if item.role == DISCOUNT else terms.price, months=terms.months, since=stretches[0].start if stretches
-        else day, until=end, billed="paused" if state.blocked else "in arrears" if terms.arrears else "in advance", told=told,
+        price=None if item.role == DISCOUNT else terms.price, months=terms.months, until=end, told=told, billed=billed,
+        since=stretches[0].start if stretches else day,
     )  # fmt: skip
-
-

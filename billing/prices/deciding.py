@@ -64,7 +64,9 @@ def decide(item: Item, change: Change) -> Move | str | None:
 def swapped(item: Item, change: Change) -> Item:
     """The item as if it had been sold at the new version from the first: for a replay."""
     events = tuple(
-        msgspec.structs.replace(event, terms=msgspec.structs.replace(change.terms, contract=event.terms.contract))
+        msgspec.structs.replace(
+            event, terms=msgspec.structs.replace(change.terms, contract=event.terms.contract)
+        )
         if event.terms is not None and _is_old(event.terms, change)
         else event
         for event in item.events

@@ -1,7 +1,7 @@
 """Moving those who have an older price version to another one: from a day on, chunk by chunk, resumable.
 
-Each chunk of accounts is a transaction: an event on each timeline, and one for each account that whoever tells customers
-may hear. Who is moved already is not moved again, so the same command goes on where it was stopped.
+Each chunk of accounts is a transaction: an event on each timeline, and one for each account for whoever tells it.
+Who is moved already is not moved again, so the same command goes on where it was stopped.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Watch = Callable[[int, int], None]
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or with `dry` would be. `monthly`: by currency, minor units; `left`: service -> why a person decides."""
+    """What was done, or with `dry` would be. `monthly`: minor units by currency; `left`: service -> why."""
 
     plan: str
     version: str
@@ -139,5 +139,7 @@ def _told(one: Move) -> dict[str, object]:
 
 def _parked(conn: Connection, accounts: list[str]) -> dict[str, str]:
     query = sa.select(bill_park.c.account_id, bill_park.c.reason)
-    query = query.where(ranges.among(conn, bill_park.c.account_id, accounts), bill_park.c.accepted_by.is_(None))
+    query = query.where(
+        ranges.among(conn, bill_park.c.account_id, accounts), bill_park.c.accepted_by.is_(None)
+    )
     return {row[0]: row[1] for row in conn.execute(query)}

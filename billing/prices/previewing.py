@@ -1,4 +1,4 @@
-"""What a price change would do if everybody were moved: who, how much a month, and last month again at the new price."""
+"""What a price change would do if everybody were moved: who, how much a month, and last month at the new price."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

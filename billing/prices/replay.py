@@ -88,7 +88,9 @@ def _missing(
         if not commitments.has_one(item):
             continue
         query = sa.select(billable.c.period_start, billable.c.amount).where(
-            billable.c.service == item.service, billable.c.kind == "usage", billable.c.period_start.is_not(None)
+            billable.c.service == item.service,
+            billable.c.kind == "usage",
+            billable.c.period_start.is_not(None),
         )
         usage = [(row[0], row[1]) for row in conn.execute(query)]
         mine = [one for other in items if other.service == item.service for one in slices[other.id]]
@@ -96,4 +98,6 @@ def _missing(
         for one in commitments.owed(item, owner.anchor, mine, usage, month.start, last):
             if month.start <= one.period.end < month.end and one.missing.minor:
                 rate = known.rate(conn, owner.tax_profile, one.tax)
-                yield Line(description="", amount=one.missing, rate=rate, kind="commitment", service=item.service)
+                yield Line(
+                    description="", amount=one.missing, rate=rate, kind="commitment", service=item.service
+                )

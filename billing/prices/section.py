@@ -25,7 +25,9 @@ def sections(comparison: Comparison) -> Iterator[Section]:
     told = [one for one in found if one.items or one.left]
     if told:
         text = "\n".join(line for one in told for line in _lines(one))
-        yield Section(title="Price changes", order=51, markdown=text, data={"prices": [_data(one) for one in told]})
+        yield Section(
+            title="Price changes", order=51, markdown=text, data={"prices": [_data(one) for one in told]}
+        )
 
 
 def _new(comparison: Comparison, plan: str) -> Iterator[tuple[str, date]]:
@@ -48,7 +50,8 @@ def _lines(one: Preview) -> Iterator[str]:
     yield "| version now | price | items | each a month |"
     yield "|---|---|---|---|"
     for group in one.groups:
-        yield f"| {group.version} | {group.price} | {group.items} | {_signed({group.each.currency: group.each.minor})} |"
+        each = _signed({group.each.currency: group.each.minor})
+        yield f"| {group.version} | {group.price} | {group.items} | {each} |"
     yield ""
     difference = {currency: one.after[currency] - one.before[currency] for currency in one.before}
     yield f"- {one.month.start:%B %Y} again at the new price, with tax: {_signed(difference) or 'nothing'}"

@@ -42,9 +42,7 @@ def renews(item: Item, anchor: int, through: date | None, posted: Sequence[Charg
 
 def is_plain(terms: Terms) -> bool:
     """Whether the terms say nothing but a price for each period."""
-    known = Terms(
-        terms.plan, terms.version, terms.price, terms.months, terms.tax, terms.setup, terms.kind
-    )
+    known = Terms(terms.plan, terms.version, terms.price, terms.months, terms.tax, terms.setup, terms.kind)
     return known == terms and 0 <= terms.price.minor <= _BIG
 
 

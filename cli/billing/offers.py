@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Service = Annotated[str, typer.Argument(help="A service that is billed, say S-10001.")]
 On = Annotated[
     datetime | None,
-    typer.Option("--on", formats=["%Y-%m-%d"], help="Local date of the account, also in the past; default: today."),
+    typer.Option(
+        "--on", formats=["%Y-%m-%d"], help="Local date of the account, also in the past; default: today."
+    ),
 ]
 Actor = Annotated[str, typer.Option("--as", envvar="TRUNKLINE_ACTOR", help="Who does it, by staff id.")]
 Dry = Annotated[bool, typer.Option("--dry", help="Say what it would do and keep nothing.")]
@@ -53,9 +55,7 @@ def add_addon(
     from billing.offers import addons as selling
 
     def do(conn: "Connection", reader: "Reader") -> None:
-        selling.add(
-            conn, reader, service, plan, actor=actor, on=_date(on), version=version, label=name
-        )
+        selling.add(conn, reader, service, plan, actor=actor, on=_date(on), version=version, label=name)
 
     _change("addon-added", service, do, dry=dry, as_json=as_json)
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 Plan = Annotated[str, typer.Argument(help="A plan, add-on or rental of the catalogue.")]
 Old = Annotated[str, typer.Option("--from", help="Only those who have this version; default: any other.")]
-InTerm = Annotated[bool, typer.Option("--in-term", help="Also those whose contract binds, to a higher price.")]
+InTerm = Annotated[
+    bool, typer.Option("--in-term", help="Also those whose contract binds, to a higher price.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 app = typer.Typer(no_args_is_help=True, help="Price changes of those who have a plan already.")
 
@@ -69,7 +71,9 @@ def preview(
 def apply(
     plan: Plan,
     version: Annotated[str, typer.Option(help="The price version to move to.")],
-    on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The first day of the new price.")],
+    on: Annotated[
+        datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The first day of the new price.")
+    ],
     old: Old = "",
     in_term: InTerm = False,
     dry: Annotated[bool, typer.Option("--dry", help="Say what it would do and keep nothing.")] = False,
@@ -79,7 +83,7 @@ def apply(
     ] = "operator",
     as_json: Json = False,
 ) -> None:
-    """Move those who have the plan to a price version from a day on. Stopped, the same command goes on; again: nothing."""
+    """Move those who have the plan to a price version from a day on; stopped, the same command goes on."""
     from billing.prices import moving
     from cli.commands.billing import _opened
 
@@ -102,7 +106,9 @@ def apply(
 
 
 def _text(found: "Preview", limit: int) -> str:
-    lines = [f"{found.plan} {found.version} from {found.on}: {found.items} items of {len(found.accounts)} accounts"]
+    lines = [
+        f"{found.plan} {found.version} from {found.on}: {found.items} items of {len(found.accounts)} accounts"
+    ]
     lines += [
         f"  {one.items:>8} at {one.version} ({one.price} every {one.months} months): {one.each} a month each"
         for one in found.groups

@@ -18,7 +18,9 @@ def references(_id: str, offer: Offer) -> Iterator[Reference]:
 def complaints(offer: Offer) -> Iterator[Complaint]:
     """One kind of discount, above nothing, and days in their order."""
     if (offer.percent is None) == (offer.amount is None):
-        yield Complaint("offer.discount", ("type",), "an offer needs `percent` or `amount`, and only one of them")
+        yield Complaint(
+            "offer.discount", ("type",), "an offer needs `percent` or `amount`, and only one of them"
+        )
     if offer.percent is not None and (
         offer.percent <= 0 or (Fraction(str(offer.percent)) * _FINEST).denominator != 1
     ):
@@ -30,7 +32,9 @@ def complaints(offer: Offer) -> Iterator[Complaint]:
         if value is not None and not value.strip("-0."):
             yield Complaint("offer.discount", (key,), f"`{key}` of nothing takes nothing off")
         elif value is not None and value.startswith("-"):
-            yield Complaint("offer.discount", (key,), f"`{key}` is what is taken off: write it without the minus")
+            yield Complaint(
+                "offer.discount", (key,), f"`{key}` is what is taken off: write it without the minus"
+            )
     if offer.from_ is not None and offer.until is not None and offer.until <= offer.from_:
         yield Complaint("offer.days", ("until",), f"`until` {offer.until} is not after `from` {offer.from_}")
     if offer.type == "bundle":
@@ -42,7 +46,9 @@ def _bundle(offer: Offer) -> Iterator[Complaint]:
         yield Complaint("offer.bundle", ("plans",), "a bundle needs two plans or more")
     for key in ("months", "cap"):
         if getattr(offer, key) is not None:
-            yield Complaint("offer.bundle", (key,), f"`{key}` is for promotions: a bundle lasts while all is had")
+            yield Complaint(
+                "offer.bundle", (key,), f"`{key}` is for promotions: a bundle lasts while all is had"
+            )
 
 
 KIND = Kind(

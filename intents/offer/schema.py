@@ -1,4 +1,4 @@
-"""catalog/offers/<id>.yaml: promotions, which take something off for a while, and bundles, which do while all are had."""
+"""catalog/offers/<id>.yaml: promotions take something off for a while, bundles while all of them are had."""
 
 import datetime
 from typing import Annotated, Literal
@@ -11,8 +11,9 @@ from intents.structs import Intent
 
 
 class Offer(Intent, frozen=True, kw_only=True):
-    """Something off: `percent` of the price, or an `amount` a month. A `promotion` lasts `months` (none: for ever), takes
-    off at most `cap` in all, for `plans` (none: whatever the service has), and is given `from` a day `until` before one.
+    """Something off: `percent` of the price, or an `amount` a month. It is given `from` a day, `until` before one.
+
+    A `promotion` lasts `months` (none: for ever), takes off at most `cap` in all, of `plans` (none: the service's).
     A `bundle` is for services that have all its `plans`, and ends when one leaves.
     """
 

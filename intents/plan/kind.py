@@ -49,7 +49,9 @@ def _beside(plan: Plan) -> Iterator[Complaint]:
                 "plan.beside", (key,), f"`{key}` is for services; a plan of `type: {plan.type}` is none"
             )
     if plan.contract is not None:
-        yield Complaint("plan.beside", ("contract",), "a contract is the service's: put it on the service's plan")
+        yield Complaint(
+            "plan.beside", ("contract",), "a contract is the service's: put it on the service's plan"
+        )
 
 
 def _contract(plan: Plan) -> Iterator[Complaint]:
@@ -59,13 +61,17 @@ def _contract(plan: Plan) -> Iterator[Complaint]:
     given = [name for name in ("fee", "each_month", "share") if getattr(plan.contract, name) is not None]
     if len(given) != 1:
         yield Complaint(
-            "plan.contract", ("contract",), "a contract needs one of `fee`, `each-month` and `share`, and only one"
+            "plan.contract",
+            ("contract",),
+            "a contract needs one of `fee`, `each-month` and `share`, and only one",
         )
     for name in given:
         value = getattr(plan.contract, name)
         if (value <= 0) if name == "share" else _is_negative(value):
             key = name.replace("_", "-")
-            yield Complaint("plan.contract", ("contract", key), f"`{key}` cannot be {value}: leaving costs something")
+            yield Complaint(
+                "plan.contract", ("contract", key), f"`{key}` cannot be {value}: leaving costs something"
+            )
 
 
 def _price(plan: Plan, index: int, price: Price) -> Iterator[Complaint]:
@@ -74,9 +80,13 @@ def _price(plan: Plan, index: int, price: Price) -> Iterator[Complaint]:
         yield Complaint("plan.beside", (*place, "every"), "a fee is paid once: write `every: once`")
     if price.every == "once" and (price.bill == "arrears" or price.minimum or price.setup):
         key = "bill" if price.bill == "arrears" else "minimum" if price.minimum else "setup"
-        yield Complaint("plan.price", (*place, key), f"`{key}` is for a price that comes again, not for `every: once`")
+        yield Complaint(
+            "plan.price", (*place, key), f"`{key}` is for a price that comes again, not for `every: once`"
+        )
     elif price.minimum is not None and (price.every != "month" or plan.type in BESIDE):
-        yield Complaint("plan.price", (*place, "minimum"), "`minimum` is for a service's price of `every: month`")
+        yield Complaint(
+            "plan.price", (*place, "minimum"), "`minimum` is for a service's price of `every: month`"
+        )
     for key in ("setup", "minimum"):
         if (value := getattr(price, key)) is not None and _is_negative(value):
             yield Complaint("plan.price", (*place, key), f"`{key}` cannot be below nothing, as {value} is")

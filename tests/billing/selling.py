@@ -15,6 +15,13 @@ from tests.billing.stage import PLANS, START, Stage, price
 
 OPERATOR = Operator(name="Shop", asn=64500, timezone="Australia/Perth", currency="AUD")
 FEB, MAR, APR = date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)
+
+
+def bound(name: str, **contract: Any) -> Plan:
+    """A plan at 60.00 with a contract."""
+    return Plan(type="internet", name=name, prices=(price("a", "60.00"),), contract=Contract(**contract))
+
+
 CATALOGUE = {
     "static": Plan(type="addon", name="Static address", prices=(price("a", "5.00", setup="3.00"),)),
     "mailbox": Plan(type="addon", name="Mailbox", prices=(price("a", "31.00", every="quarter"),)),
@@ -22,10 +29,10 @@ CATALOGUE = {
     "visit": Plan(type="fee", name="Visit", prices=(price("a", "90.00", every="once"),)),
     "after": Plan(type="internet", name="Pay after", prices=(price("a", "31.00", bill="arrears"),)),
     "metered": Plan(type="voice", name="Metered", prices=(price("a", "10.00", minimum="31.00"),)),
-    "fixed": Plan(type="internet", name="Two years", prices=(price("a", "60.00"),), contract=Contract(months=24, fee="200.00")),  # type: ignore[arg-type]
-    "each": Plan(type="internet", name="A year", prices=(price("a", "60.00"),), contract=Contract(months=12, each_month="10.00")),  # type: ignore[arg-type]
-    "share": Plan(type="internet", name="A year again", prices=(price("a", "60.00"),), contract=Contract(months=12, share=12.5, renew=6)),  # type: ignore[arg-type]
-}  # fmt: skip
+    "fixed": bound("Two years", months=24, fee="200.00"),
+    "each": bound("A year", months=12, each_month="10.00"),
+    "share": bound("A year again", months=12, share=12.5, renew=6),
+}
 OFFERS: dict[str, dict[str, Any]] = {
     "half": {"type": "promotion", "percent": 50, "months": 3},
     "tenner": {"type": "promotion", "amount": "10.00", "cap": "25.00"},
@@ -47,12 +54,14 @@ class Shop(Stage):
         found = [("plan", name, plan) for name, plan in {**PLANS, **CATALOGUE, **self.more}.items()]
         given = [("offer", name, Offer(**said)) for name, said in OFFERS.items()]
         config = ("config", "trunkline", Config(schema=1, operator=OPERATOR))
-        return MemoryReader.of([config, *found, *given, *(("service", name, one) for name, one in self.services.items())])
+        active = [("service", name, one) for name, one in self.services.items()]
+        return MemoryReader.of([config, *found, *given, *active])
 
     @property
     def more(self) -> dict[str, Plan]:
         """Further plans, or other versions of them."""
-        return self.__dict__.setdefault("_more", {})
+        found: dict[str, Plan] = self.__dict__.setdefault("_more", {})
+        return found
 
     def sell(self, service: str, plan: str, on: date = START, label: str = "") -> None:
         """An add-on or rental."""

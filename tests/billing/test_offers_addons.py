@@ -19,7 +19,7 @@ def beside(found: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
 
 
 def test_an_addon_from_the_middle_to_the_middle_of_a_month(database: Database):
-    """From 17 January (15 of 31 days) to 15 February (14 of 28); its set-up fee once; what was billed beyond goes back."""
+    """From 17 January (15 of 31 days) to 15 February (14 of 28); its set-up fee once; what is beyond goes back."""
     shop = Shop(database)
     service = shop.add()
     shop.sell(service, "static", date(2026, 1, 17))
@@ -120,7 +120,9 @@ def test_mistakes_are_one_sentence(database: Database):
     """A plan that is no add-on, a name that is not had, an end before the beginning, a re-sale into the past."""
     shop = Shop(database)
     service = shop.add()
-    with pytest.raises(NotForThis, match="plan fibre is of type internet; this takes one of type addon or rental"):
+    with pytest.raises(
+        NotForThis, match="plan fibre is of type internet; this takes one of type addon or rental"
+    ):
         shop.sell(service, "fibre")
     with pytest.raises(NotForThis, match="plan nothing is not in the catalogue"):
         shop.sell(service, "nothing")
@@ -146,7 +148,8 @@ def test_what_a_service_has_is_shown(database: Database):
         found = view.of_service(conn, service, FEB)
         later = view.of_service(conn, service, APR)
     assert [(one.role, one.name, str(one.price), one.until) for one in found] == [
-        ("addon", "static", "AUD 5.00", MAR), ("plan", "fibre", "AUD 79.00", None), ("rental", "router", "AUD 6.20", None),
+        ("addon", "static", "AUD 5.00", MAR), ("plan", "fibre", "AUD 79.00", None),
+        ("rental", "router", "AUD 6.20", None),
     ]  # fmt: skip
     assert [one.role for one in later] == ["plan", "rental"]
 

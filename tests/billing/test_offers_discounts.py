@@ -1,7 +1,9 @@
 """Promotions and bundles: exactly the smaller of the discount and what it is off, through changes, pauses and ends."""
 
+from contextlib import suppress
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from billing.offers.errors import GivenBefore, NotForThis, NotHad, NotInForce, N
 from billing.runs import plain
 from billing.timeline import Discount, Event, EventKind, Terms, ought
 from core.db import Database
+from core.errors import Terminal
 from core.money import Money
 from tests.billing.selling import APR, FEB, MAR, START, Shop
 
@@ -45,7 +48,7 @@ discounts = st.builds(
     months=st.one_of(st.none(), st.integers(1, 6)),
     cap=st.one_of(st.none(), st.integers(1, 20_000).map(lambda minor: Money(minor, "AUD"))),
     plans=st.sampled_from([(), ("a",), ("a", "q")]),
-).map(lambda one: one if not one.share else Discount(one.of, one.since, one.share, None, one.months, one.cap, one.plans))
+).map(lambda one: msgspec.structs.replace(one, amount=None) if one.share else one)
 
 
 def given_on(discount: Discount, end: date | None = None) -> list[Event]:
@@ -56,7 +59,9 @@ def given_on(discount: Discount, end: date | None = None) -> list[Event]:
 
 
 @settings(max_examples=400)
-@given(events, discounts, discounts, st.one_of(st.none(), st.dates(date(2026, 1, 1), date(2026, 7, 1))), st.integers(1, 31))
+@given(
+    events, discounts, discounts, st.one_of(st.none(), st.dates(date(2026, 1, 1), date(2026, 7, 1))), st.integers(1, 31)
+)  # fmt: skip
 def test_invariant_17_what_is_off_is_the_smaller_of_discount_and_base(story, first, second, end, anchor):
     """Each part: never above what is left of its price; below it only for the share or the cap; the sum is exact."""
     story = [Event(date(2026, 1, 1), 0, EventKind.ACTIVATED, A), *story]
@@ -202,7 +207,10 @@ def test_a_bundle_may_be_of_a_plan_and_its_addon_and_be_taken_back(database: Dat
     with database.write() as conn:
         for _ in range(2):
             giving.take(conn, service, "share-duo", actor="anna", on=FEB)
-        assert [one.until for one in view.of_service(conn, service, START) if one.role == "discount"] == [FEB, FEB]
+        assert [one.until for one in view.of_service(conn, service, START) if one.role == "discount"] == [
+            FEB,
+            FEB,
+        ]
     assert off(shop.bill(FEB, MAR)) == [("01-01", -1580), ("01-01", -100)]
 
 
@@ -217,7 +225,8 @@ def test_an_invoice_explains_its_discount_and_taxes_what_is_left(database: Datab
         kinds = {line["kind"] for line in invoices.lines(conn, shop.invoices()[0].id)}
     assert told["total"] == "AUD 43.45"
     assert told["lines"][1]["why"] == (
-        "50% off from 2026-01-01 until 2026-04-01 (exclusive); for 31 of 31 days, and never more than what it is taken off"
+        "50% off from 2026-01-01 until 2026-04-01 (exclusive); for 31 of 31 days, "
+        "and never more than what it is taken off"
     )
     assert kinds == {"recurring", "discount"}
     assert any("revenue:discounts" in str(ledger) for ledger in books)
@@ -236,7 +245,9 @@ def test_a_discount_is_taxed_as_what_it_is_off(database: Database):
 stories = st.lists(
     st.tuples(
         st.dates(date(2026, 1, 2), date(2026, 4, 20)),
-        st.sampled_from(["block", "unblock", "slow", "fibre", "cease", "half", "tenner", "for-slow", "static", "run"]),
+        st.sampled_from(
+            ["block", "unblock", "slow", "fibre", "cease", "half", "tenner", "for-slow", "static", "run"]
+        ),
     ),
     max_size=6,
 )
@@ -252,7 +263,7 @@ def test_invariants_2_and_13_late_and_in_parts_is_as_in_time(database: Database,
     shop.bill(START)
     for n, (day, what) in enumerate(story):
         service = (fast, slow)[n % 2]
-        try:
+        with suppress(Terminal):  # what does not go together is refused, and changes nothing
             if what == "run":
                 run_billing(database, shop.reader, day)
             elif what in ("half", "tenner", "for-slow"):
@@ -261,8 +272,6 @@ def test_invariants_2_and_13_late_and_in_parts_is_as_in_time(database: Database,
                 shop.sell(service, what, day)
             else:
                 shop.happen(what, service, day, what if what in ("slow", "fibre") else "")
-        except Exception as error:  # noqa: BLE001 - what does not go together is refused, and changes nothing
-            assert "service" in str(error) or "offer" in str(error), error
     end = date(2026, 5, 3)
     run_billing(database, shop.reader, end)
     found = sorted((f"{one.part_start:%m-%d}", one.kind, one.amount) for one in shop.standing())
@@ -282,7 +291,7 @@ def test_mistakes_are_one_sentence(database: Database):
         shop.promote(service, "spring", APR)
     with pytest.raises(NotTogether, match="has none of slow"):
         shop.promote(service, "for-slow")
-    with pytest.raises(NotTogether, match="none of .* has plan slow"):
+    with pytest.raises(NotTogether, match=r"none of .* has plan slow"):
         shop.bundle("duo", service)
     with pytest.raises(NotTogether, match="on another account"):
         shop.bundle("duo", service, other.add(plan="slow"))

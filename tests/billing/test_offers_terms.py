@@ -38,17 +38,31 @@ def test_the_fee_at_every_month_edge(begun: date):
     for month in range(1, 12):
         edge = clamped(begun.day, month_index(begun) + month)
         for shift, left in ((-1, 13 - month), (0, 12 - month), (1, 12 - month)):
-            story = [Event(begun, 1, EventKind.ACTIVATED, TERMS), Event(edge + timedelta(shift), 2, EventKind.CEASED)]
+            story = [
+                Event(begun, 1, EventKind.ACTIVATED, TERMS),
+                Event(edge + timedelta(shift), 2, EventKind.CEASED),
+            ]
             (one,) = contracts.terminations(story, date(2030, 1, 1))
-            assert (one.part.start, one.amount.minor) == (edge + timedelta(shift), left * 1000), (month, shift)
+            assert (one.part.start, one.amount.minor) == (edge + timedelta(shift), left * 1000), (
+                month,
+                shift,
+            )
     end = clamped(begun.day, month_index(begun) + 12)
     for shift, many in ((-1, 1), (0, 0), (1, 0)):
-        story = [Event(begun, 1, EventKind.ACTIVATED, TERMS), Event(end + timedelta(shift), 2, EventKind.CEASED)]
+        story = [
+            Event(begun, 1, EventKind.ACTIVATED, TERMS),
+            Event(end + timedelta(shift), 2, EventKind.CEASED),
+        ]
         assert len(list(contracts.terminations(story, date(2030, 1, 1)))) == many
 
 
 @settings(max_examples=200)
-@given(st.dates(date(2026, 1, 1), date(2028, 12, 31)), st.integers(1, 36), st.integers(0, 24), st.integers(0, 2000))
+@given(
+    st.dates(date(2026, 1, 1), date(2028, 12, 31)),
+    st.integers(1, 36),
+    st.integers(0, 24),
+    st.integers(0, 2000),
+)
 def test_a_term_tiles_time_and_what_is_left_never_grows_within_it(begun, months, renew, days):
     """On any day: the term holds it, months left are 1 to the term's, a day later never more within one term."""
     contract = Contract(months=months, renew=renew, since=begun)
@@ -91,7 +105,8 @@ def test_an_upgrade_renews_the_term_and_a_plan_without_one_keeps_it(database: Da
     assert fees(up.bill(FEB)) == []
     with database.read() as conn:
         (plan,) = view.of_service(conn, one, FEB)
-    assert plan.told == "contract until 2027-02-01 (exclusive), 12 months left; leaving costs AUD 10.00 for each month left"
+    until = "contract until 2027-02-01 (exclusive), 12 months left"
+    assert plan.told == f"{until}; leaving costs AUD 10.00 for each month left"
     up.happen("cease", one, MAR)
     assert fees(up.bill(MAR)) == [("03-01", 11_000)]
     down.happen("", other, FEB, "fibre")
@@ -125,7 +140,10 @@ def test_invariant_8_there_and_back_in_a_day_begins_no_new_term():
 def test_a_contract_does_not_split_what_is_billed():
     """A term that is renewed in the middle of a month at the same price: one slice, at the whole price."""
     longer = Terms("each", "a", Money(6000, "AUD"), contract=Contract(24, each=Money(1000, "AUD")))
-    story = [Event(START, 1, EventKind.ACTIVATED, TERMS), Event(date(2026, 1, 15), 2, EventKind.CHANGED, longer)]
+    story = [
+        Event(START, 1, EventKind.ACTIVATED, TERMS),
+        Event(date(2026, 1, 15), 2, EventKind.CHANGED, longer),
+    ]
     assert [one.amount.minor for one in ought(story, 1, 0, START)] == [6000]
 
 
@@ -142,7 +160,7 @@ def test_a_large_fee_is_expected_and_parks_nobody(database: Database):
 
 
 def test_in_arrears_a_month_is_billed_when_it_is_over(database: Database):
-    """First from the middle, then whole, then to the day of the end; nothing before its day; nobody is looked at meanwhile."""
+    """First from the middle, then whole, then to the day of the end; meanwhile nobody looks at it."""
     shop = Shop(database)
     service = shop.add(date(2026, 1, 17), plan="after")
     assert shop.bill(date(2026, 1, 17), date(2026, 1, 31)) == []
@@ -264,7 +282,7 @@ def test_usage_that_is_rated_late_gives_the_minimum_back(database: Database):
 
 
 def test_the_minimum_is_for_the_days_that_the_service_was_had(database: Database):
-    """From 17 January until 8 February: 15 of 31 and 7 of 28 days, the fixed part too; a discount does not count as used."""
+    """From 17 January until 8 February: 15 of 31 and 7 of 28 days; what a discount takes off is not used."""
     shop = Shop(database)
     service = shop.add(date(2026, 1, 17), plan="metered")
     shop.promote(service, "half", date(2026, 1, 17))
@@ -283,8 +301,9 @@ def test_fixed_used_and_missing_together_are_never_below_the_minimum(price, mini
     """And nothing is missing where they are above it."""
     terms = Terms("m", "1", Money(price, "AUD"), minimum=Money(minimum, "AUD"))
     begun = clamped(anchor, month_index(START))
+    events = (Event(begun, 1, EventKind.ACTIVATED, terms),)
     item = Item(id="i", subscription="s", account="a", service="S", role="plan", label="", cadence_base=0,
-                charged_through=None, recalculate_from=None, events=(Event(begun, 1, EventKind.ACTIVATED, terms),))  # fmt: skip
+                charged_through=None, recalculate_from=None, events=events)  # fmt: skip
     end = date(2026, 3, 31)
     slices = ought(item.events, anchor, 0, end)
     for one in owed(item, anchor, slices, [(begun, used)], begun, end):
@@ -303,5 +322,3 @@ def _lines_of(invoice: str) -> Any:
     from billing.models import invoice_line
 
     return sa.select(invoice_line).where(invoice_line.c.invoice_id == invoice)
-
-

@@ -12,6 +12,7 @@ from billing import subscriptions
 from billing.billrun import run_billing
 from billing.errors import PriceVersionUnknown
 from billing.models import bill_park, subscription_event
+from billing.offers import contracts
 from billing.prices import deciding, moving, reading
 from billing.prices.deciding import Change, Move
 from billing.prices.errors import NoticeTooShort, PlanUnknown
@@ -19,8 +20,9 @@ from billing.prices.previewing import preview
 from billing.prices.section import sections
 from billing.subscriptions import Item
 from billing.timeline import Contract, Event, EventKind, Terms
+from core import clock
 from core.db import Database
-from core.events import event
+from core.models import event
 from core.money import Money
 from core.preview import Comparison
 from intents.plan.schema import Plan
@@ -131,7 +133,9 @@ def test_everybody_moves_from_the_day_and_again_nobody(database: Database, today
         ("02-01", "recurring", 3950), ("02-15", "recurring", 4250), ("03-01", "recurring", 8500),
     ]  # fmt: skip
     with database.read() as conn:
-        query = sa.select(event.c.data).where(event.c.type == "price.changed", event.c.subject == shop.account)
+        query = sa.select(event.c.data).where(
+            event.c.type == "price.changed", event.c.subject == shop.account
+        )
         (told,) = conn.execute(query).scalars()
     assert told["items"][0]["service"] == service
     assert (told["on"], told["items"][0]["monthly"]["amount"]) == ("2026-02-15", 600)
@@ -142,9 +146,8 @@ def test_addons_move_too_and_only_those_of_the_version_that_is_named(database: D
     shop = Shop(database)
     first, second = shop.add(), shop.add()
     shop.sell(first, "router")
-    shop.more["router"] = Plan(
-        type="rental", prices=tuple(price(name, f"{n}.20", date(2025, n, 1)) for n, name in ((6, "a"), (7, "b"), (8, "c")))
-    )
+    prices = tuple(price(name, f"{n}.20", date(2025, n, 1)) for n, name in ((6, "a"), (7, "b"), (8, "c")))
+    shop.more["router"] = Plan(type="rental", prices=prices)
     shop.sell(second, "router")
     assert moving.apply(database, shop.reader, "router", "b", MAR, actor="anna", old="c").moved == 1
     found = moving.apply(database, shop.reader, "router", "b", MAR, actor="anna")
@@ -169,7 +172,7 @@ def test_a_contract_binds_the_price_and_a_move_never_renews_it(database: Databas
     assert "its contract binds at AUD 60.00 until 2028-01-01 (exclusive)" in done.left[service]
     assert moving.apply(database, shop.reader, "fixed", "c", MAR, actor="anna").moved == 1
     with database.read() as conn:
-        found = deciding.contracts.running(subscriptions.item(conn, service).events, MAR)
+        found = contracts.running(subscriptions.item(conn, service).events, MAR)
     assert found is not None
     assert str(found.until) == "2028-01-01"
     shop.happen("cease", service, date(2026, 3, 15))
@@ -181,7 +184,9 @@ def test_odd_ones_are_left_by_name(database: Database, today):
     parked, planned, fine = (a_shop(database) for _ in range(3))
     services = [sold_at(one) for one in (parked, planned, fine)]
     with database.write() as conn:
-        conn.execute(sa.insert(bill_park).values(account_id=parked.account, run_id="r", reason="a total of AUD 9"))
+        conn.execute(
+            sa.insert(bill_park).values(account_id=parked.account, run_id="r", reason="a total of AUD 9")
+        )
     terms = Terms("fibre", "2025a", Money(7900, "AUD"), 1, "gst")
     with database.write() as conn:
         subscriptions.change_terms(conn, services[1], terms, date(2026, 4, 1), "test")
@@ -210,11 +215,11 @@ def test_notice_is_kept_and_mistakes_are_one_sentence(database: Database, today)
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_between_chunks_the_same_command_goes_on(database: Database, point: str):
-    """Five accounts, two a chunk, killed after the second chunk: the rest moves, nobody twice, the books are as they should."""
+    """Five accounts, two a chunk, killed after the second chunk: the rest moves, and nobody twice."""
     shops = [a_shop(database) for _ in range(5)]
     for shop in shops:
         sold_at(shop)
-    on = reading.clock.today("Australia/Perth")
+    on = clock.today("Australia/Perth")
     url = database.url.render_as_string(hide_password=False)
     assert run_child("tests.billing.doomed_prices", [url, str(on)], point, 2).returncode == KILLED
     done = change(database, on)
@@ -222,7 +227,11 @@ def test_killed_between_chunks_the_same_command_goes_on(database: Database, poin
     assert change(database, on).moved == 0
     with database.read() as conn:
         versions = [
-            [one.terms.version for one in subscriptions.item(conn, next(iter(shop.services))).events if one.terms]
+            [
+                one.terms.version
+                for one in subscriptions.item(conn, next(iter(shop.services))).events
+                if one.terms
+            ]
             for shop in shops
         ]
     assert [one[-1] for one in versions] == ["2026b"] * 5
@@ -245,7 +254,8 @@ def test_a_pull_request_says_what_moving_everybody_would_do(database: Database, 
 
 
 terms = st.builds(
-    Terms, st.sampled_from(["p", "q"]), st.sampled_from(["1", "2"]), st.integers(0, 9999).map(lambda m: Money(m, "AUD")),
+    Terms, st.sampled_from(["p", "q"]), st.sampled_from(["1", "2"]),
+    st.integers(0, 9999).map(lambda minor: Money(minor, "AUD")),
     st.sampled_from([1, 3, 12]), contract=st.one_of(st.none(), st.just(Contract(12, fee=Money(1, "AUD")))),
 )  # fmt: skip
 stories = st.lists(
@@ -270,10 +280,14 @@ def test_a_move_ends_at_the_version_and_is_never_asked_for_twice(story, on, in_t
         "events": (*item.events, Event(on, 100, EventKind.CHANGED, found.after)),
     })  # fmt: skip
     assert deciding.decide(moved, change_) is None
-    before, after = (deciding.contracts.running(one.events, on) for one in (item, moved))
+    before, after = (contracts.running(one.events, on) for one in (item, moved))
     assert before == after
     assert old is None or found.before.version == old
-    assert in_term or before is None or deciding.monthly(found.after).minor <= deciding.monthly(found.before).minor
+    assert (
+        in_term
+        or before is None
+        or deciding.monthly(found.after).minor <= deciding.monthly(found.before).minor
+    )
 
 
 def test_what_was_billed_by_hand_is_not_needed(database: Database):

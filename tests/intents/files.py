@@ -139,7 +139,10 @@ prices:
   - {id: y26, from: 2026-01-01, amount: "31.90", tax: vat}
 """,
     ("plan", "router"): 'type: rental\nprices: [{id: a, from: 2025-01-01, amount: "5.00", tax: vat}]\n',
-    ("plan", "visit"): 'type: fee\nprices: [{id: a, from: 2025-01-01, amount: "90", every: once, tax: vat}]\n',
+    (
+        "plan",
+        "visit",
+    ): 'type: fee\nprices: [{id: a, from: 2025-01-01, amount: "90", every: once, tax: vat}]\n',
     ("plan", "term"): """\
 type: internet
 rate: {down: 50M, up: 10M}
