@@ -38,6 +38,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     recalculate_from: date | None
     events: tuple[Event, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """What other items know it by: it says the same wherever the books are copied to."""
+        return f"{self.service}:{self.role}:{self.label}"
+
 
 def activate(conn: Connection, account_id: str, service: str, terms: Terms, on: date, actor: str) -> str:
     """Start billing a service on local date `on`; returns the subscription. Doing it again adds nothing.

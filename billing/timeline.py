@@ -46,10 +46,10 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Discount(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is taken off the item `of`: `share` millionths, or `amount` a month, each at most what it is taken off.
+    """What is taken off the item with the key `of`: `share` millionths, or `amount` a month, at most what it is off.
 
     From `since` for `months` (None: for ever), at most `cap` in all, of `plans` only (none: of any). `needs`: items
-    that must be sold as a plan (id, plan) all the time; it ends with the first that is not.
+    that must be sold as a plan (key, plan) all the time; it ends with the first that is not.
     """
 
     of: str
@@ -223,8 +223,8 @@ def _uncharged(events: Sequence[Event], parts: Sequence[Period], since: date | N
 
 def is_over(events: Iterable[Event]) -> bool:
     """Whether nothing can become billable any more without a new event: it has ceased."""
-    found = in_order(events)
-    return bool(found) and found[-1].kind is EventKind.CEASED
+    found = list(events)
+    return bool(found) and state_on(found, date.max).terms is None
 
 
 def _by_cadence(all_segments: Sequence[Segment]) -> Iterator[tuple[int, list[Segment]]]:

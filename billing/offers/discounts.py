@@ -23,7 +23,7 @@ SCALE = 10**6
 def windows(events: Sequence[Event], sold: Mapping[str, Sequence[Event]]) -> list[tuple[Terms, Period]]:
     """From when to when (`date.max`: no end) a discount item is in force, for each time that it was given.
 
-    `sold`: the timelines of items by id, for what the discount needs.
+    `sold`: the timelines of items by their keys, for what the discount needs.
     """
     found = []
     for segment in segments(events):

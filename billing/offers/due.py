@@ -43,11 +43,13 @@ def discounts(conn: Connection, run: Run) -> list[Found]:
     given = [item for theirs in items.values() for item in theirs if item.role == DISCOUNT]
     posted = charges.of_items(conn, {item.id: None for item in given})
     days = dict(run.days)
+    named = {(item.account, item.key): item.id for theirs in items.values() for item in theirs}
     for item in given:
         base = discount_of(item)
         if base is not None:
             starts = [reached(one) for one in charges.net(posted[item.id])]
-            days[base.of] = max([days.get(base.of, run.on), *starts])
+            known = named.get((item.account, base.of), "")
+            days[known] = max([days.get(known, run.on), *starts])
     found: list[Found] = []
     for account, theirs in items.items():
         slices = whole(theirs, run.anchors[account], lambda item: days.get(item.id, run.on))

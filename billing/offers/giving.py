@@ -47,7 +47,7 @@ def promote(
         raise NotTogether(offer, f"{service} has none of {', '.join(intent.plans)} on {day}")
     currency = currency_of(reader, owner, service)
     discount = Discount(
-        of=base.id, since=day, share=catalog.millionths(intent.percent), amount=_money(intent.amount, currency),
+        of=base.key, since=day, share=catalog.millionths(intent.percent), amount=_money(intent.amount, currency),
         months=intent.months, cap=_money(intent.cap, currency), plans=tuple(intent.plans),
     )  # fmt: skip
     _give(conn, base, offer, offer, discount, currency, actor)
@@ -74,14 +74,14 @@ def bundle(
     members = [_member(conn, owner, offer, plan, services, day) for plan in intent.plans]
     currency = currency_of(reader, owner, services[0])
     parts = _divided(_money(intent.amount, currency), members, day)
-    needs = tuple((item.id, plan) for item, plan in zip(members, intent.plans, strict=True))
+    needs = tuple((item.key, plan) for item, plan in zip(members, intent.plans, strict=True))
     given: list[Item] = []
     for item, part in zip(members, parts, strict=True):
         label = offer if item.role == PLAN else f"{offer}.{item.label}"
         found = _given(conn, item.service, label)
         if found is None or state_on(found.events, date.max).terms is None:
             discount = Discount(
-                of=item.id, since=day, share=catalog.millionths(intent.percent), amount=part, needs=needs
+                of=item.key, since=day, share=catalog.millionths(intent.percent), amount=part, needs=needs
             )
             _give(conn, item, label, offer, discount, currency, actor, found)
         given.append(_of(conn, item.service, label))

@@ -58,7 +58,7 @@ def _sold(item: Item, items: list[Item], day: date) -> Sold | None:
         told = f"contract {contract_text(found)}"
     if item.role == DISCOUNT and terms.discount is not None:
         told = offer_text(terms.discount)
-        ends = windows(item.events, {one.id: one.events for one in items})
+        ends = windows(item.events, {one.key: one.events for one in items})
         end = ends[-1][1].end if ends else day
         end = None if end == date.max else end
     billed = "paused" if state.blocked else "in arrears" if terms.arrears else "in advance"

@@ -24,8 +24,8 @@ def wanted(item: Item, anchor: int, day: date, since: date | None = None) -> lis
 def whole(items: Sequence[Item], anchor: int, day: Callable[[Item], date]) -> dict[str, list[Slice]]:
     """By item, all that ought to be billed from its first day on, each item by its `day`."""
     found = {item.id: wanted(item, anchor, day(item)) for item in items if item.role != DISCOUNT}
-    events = {item.id: item.events for item in items}
-    left = dict(found)
+    events = {item.key: item.events for item in items}
+    left = {item.key: found[item.id] for item in items if item.role != DISCOUNT}
     for item in sorted((item for item in items if item.role == DISCOUNT), key=_order):
         base = discount_of(item)
         if base is None:
@@ -43,12 +43,13 @@ def discount_of(item: Item) -> Discount | None:
 
 def is_past(item: Item, items: Sequence[Item], slices: dict[str, list[Slice]], on: date) -> bool:
     """Whether a discount item has ended by `on`, and all that it was taken off is billed."""
-    events = {one.id: one.events for one in items}
+    events = {one.key: one.events for one in items}
     base = discount_of(item)
-    if base is None or base.of not in events:
+    off = next((one for one in items if base is not None and one.key == base.of), None)
+    if off is None:
         return True
     end = max((window.end for _, window in windows(item.events, events)), default=date.min)
-    covered = charged_through(events[base.of], slices.get(base.of, []))
+    covered = charged_through(off.events, slices.get(off.id, []))
     return end <= on and (covered is None or covered >= end)
 
 

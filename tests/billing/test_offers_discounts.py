@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing import invoices, taxes
+from billing import canonical, invoices, taxes
 from billing.billrun import run_billing
 from billing.explain import explain
 from billing.ledger import trial_balance
@@ -16,6 +16,7 @@ from billing.offers import giving, view
 from billing.offers.discounts import taken_off, windows
 from billing.offers.errors import GivenBefore, NotForThis, NotHad, NotInForce, NotTogether
 from billing.runs import plain
+from billing.runs.rehearsal import rehearse
 from billing.timeline import Discount, Event, EventKind, Terms, ought
 from core.db import Database
 from core.errors import Terminal
@@ -302,3 +303,22 @@ def test_mistakes_are_one_sentence(database: Database):
         giving.take(conn, service, "half", actor="anna", on=FEB)
     with pytest.raises(GivenBefore, match="got half on 2026-01-01"):
         shop.promote(service, "half", MAR)
+
+
+def test_invariant_14_a_dry_run_tells_discounts_fees_and_minimums_too(database: Database):
+    """What it says is what the real run writes; and no internal id is in the books' fixed form."""
+    shop = Shop(database)
+    services = [shop.add(plan=plan) for plan in ("fibre", "slow", "metered", "each", "after")]
+    shop.bundle("duo", *services[:2])
+    shop.promote(services[2], "half")
+    shop.sell(services[0], "router")
+    shop.bill(START)
+    shop.happen("cease", services[3], date(2026, 1, 20))
+    lines: list[str] = []
+    rehearse(database, shop.reader, FEB, listener=lines.append)
+    run_billing(database, shop.reader, FEB)
+    with database.read() as conn:
+        assert lines == list(canonical.export_all(conn))
+    told = "\n".join(lines)
+    assert all(f'"kind":"{kind}"' in told for kind in ("discount", "termination", "commitment", "rental"))
+    assert "itm_" not in told
