@@ -12,7 +12,7 @@ import msgspec
 from billing.charges import Charge
 from billing.periods import Period
 from billing.tax import Rate, Taxable, TaxLine, nets, tax_lines
-from billing.timeline import SETUP, Slice
+from billing.timeline import SETUP, TERMINATION, Slice
 from core.money import Money
 
 
@@ -110,6 +110,8 @@ def describe(part: Slice, name: str, taken_back: bool = False) -> str:
     """A line's text: what, from when to when, how much of the period."""
     if part.kind == SETUP:
         text = f"{name}: set-up on {part.part.start}"
+    elif part.kind == TERMINATION:
+        text = f"{name}: early termination on {part.part.start}"
     else:
         share = Fraction(part.part.days, part.period.days)
         days = "" if share == 1 else f", {part.part.days} of {part.period.days} days"

@@ -19,6 +19,8 @@ from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
 from billing.models import bill_run, subscription
+from billing.offers import due as offers
+from billing.offers.whole import wanted
 from billing.runs import alarms, crew, numbering, plain, ranges
 from billing.runs.batch import Batch
 from billing.runs.known import Known
@@ -26,8 +28,8 @@ from billing.runs.numbering import Numbers
 from billing.runs.plain import OVER, Rules
 from billing.runs.ranges import Range
 from billing.runs.renewal import renews
-from billing.subscriptions import Item
-from billing.timeline import Slice, charged_through, is_over, ought, state_on
+from billing.subscriptions import DISCOUNT, Item
+from billing.timeline import TERMINATION, Slice, charged_through, is_over, state_on
 from core import clock, faults, ids
 from core.db import Database
 from core.errors import Terminal
@@ -67,6 +69,7 @@ class _Work(msgspec.Struct, frozen=True):
     slices: tuple[Slice, ...]
     posted: tuple[Charge, ...]
     difference: charges.Difference
+    is_past: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -243,20 +246,24 @@ def _work(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, li
     anchors = {owner.id: owner.anchor for owner in owners}
     mine = subscription.c.account_id.in_(list(anchors))
     due = subscriptions.items(conn, sa.and_(mine, ranges.is_due(on)))
+    due = [item for item in due if item.role != DISCOUNT]
     since = {item.id: _since(item) for item in due}
     posted = charges.of_items(conn, since)
+    days = {item.id: _as_of(on, posted[item.id]) for item in due}
     work: dict[str, list[_Work]] = defaultdict(list)
     for item in due:
-        day = _as_of(on, posted[item.id])
-        wanted = ought(item.events, anchors[item.account], item.cadence_base, day, since[item.id])
-        change = charges.difference(wanted, posted[item.id])
-        work[item.account].append(_Work(item, tuple(wanted), tuple(posted[item.id]), change))
+        ought = wanted(item, anchors[item.account], days[item.id], since[item.id])
+        change = charges.difference(ought, posted[item.id])
+        work[item.account].append(_Work(item, tuple(ought), tuple(posted[item.id]), change))
+    for item, off, before, is_past in offers.discounts(conn, offers.Run(on, anchors, due, days, since)):
+        change = charges.difference(off, before)
+        work[item.account].append(_Work(item, tuple(off), tuple(before), change, is_past))
     return work
 
 
 def _as_of(on: date, posted: Sequence[Charge]) -> date:
     """A run for an earlier date than the last takes nothing back that was rightly billed since."""
-    return max([on, *(one.slice.part.start for one in charges.net(posted))])
+    return max([on, *(offers.reached(one) for one in charges.net(posted))])
 
 
 def _charges(conn: Connection, owner: Account, work: Sequence[_Work], known: Known) -> list[Charge]:
@@ -290,12 +297,17 @@ def _reversal(old: Charge) -> Charge:
 def _advance(owner: Account, work: _Work, new: Sequence[Charge], on: date, batch: Batch) -> None:
     """Remember how far the item is billed, and whether it simply renews from there."""
     item = work.item
+    if item.role == DISCOUNT:
+        batch.advance(item.id, offers.through(work.is_past), None)
+        return
     through = charged_through(item.events, work.slices, _since(item)) or item.charged_through
     ended = is_over(item.events) and item.events and max(e.effective for e in item.events) <= on
     if ended:
         batch.advance(item.id, OVER, None)
     else:
-        batch.advance(item.id, through, renews(item, owner.anchor, through, [*work.posted, *new]))
+        known = renews(item, owner.anchor, through, [*work.posted, *new])
+        later = offers.due_from(item.events, owner.anchor, item.cadence_base, through)
+        batch.advance(item.id, through, known, later)
 
 
 def _expected(due: _Due, on: date) -> int:
@@ -303,6 +315,8 @@ def _expected(due: _Due, on: date) -> int:
     found = [state_on(one.item.events, on).terms for one in due.work]
     setups = sum(terms.setup.minor for terms in found if terms and terms.setup)
     added = sum(abs(one.amount.minor) for one in due.billables)
+    new = [part for one in due.work for part, _ in one.difference.post]
+    added += sum(part.amount.minor for part in new if part.kind == TERMINATION)
     return setups + added + sum(terms.price.minor for terms in found if terms)
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 from billing import billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
+from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
-from billing.timeline import SETUP
+from billing.timeline import SETUP, TERMINATION
 from core.money import Money
 
 
@@ -52,10 +53,16 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
 def _why(posted: Charge) -> str:
     part, terms = posted.slice, posted.slice.terms
     version = f"price version {terms.version} of plan {terms.plan}"
+    if terms.discount is not None:
+        version = f"the terms of offer {terms.plan}"
     if posted.is_reversal:
         return f"takes back what was billed at {version}, to the cent, because the timeline changed"
     if part.kind == SETUP:
         return f"set-up fee of {version}"
+    if part.kind == TERMINATION:
+        return f"{fee_text(terms, part.part.start)}, {version}"
+    if terms.discount is not None:
+        return discount_text(part)
     whole = f"{terms.price} for {part.period.start} to {part.period.end} ({part.period.days} days), {version}"
     if part.part == part.period:
         return whole

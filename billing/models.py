@@ -82,7 +82,7 @@ subscription_item = sa.Table(
     META,
     _key(),
     _to("subscription", "subscription_id", index=False),
-    sa.Column("role", sa.String(16), nullable=False, comment="plan, later also add-on, rental, …"),
+    sa.Column("role", sa.String(16), nullable=False, comment="plan, addon, rental, discount"),
     sa.Column("label", sa.String(64), nullable=False),
     sa.Column(
         "cadence_base", sa.Integer, nullable=False, comment="month index that longer periods count from"
@@ -99,6 +99,7 @@ subscription_item = sa.Table(
         sa.ForeignKey("pinned_terms.id"),
         comment="what each whole period after charged_through costs; none: only the timeline knows",
     ),
+    sa.Column("due_from", sa.Date, comment="in arrears: nothing is due before this day"),
     sa.UniqueConstraint("subscription_id", "role", "label"),
     _where("ix_subscription_item_recalculate_from", "recalculate_from IS NOT NULL", "recalculate_from"),
 )

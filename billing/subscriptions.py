@@ -18,6 +18,10 @@ from core import clock, ids
 
 PLAN = "plan"
 """The role of the item that a service is: every subscription has one; others come beside it."""
+ADDON, RENTAL, DISCOUNT = "addon", "rental", "discount"
+"""Roles of the others. An add-on ends and pauses with its service, rented equipment ends with it and is paid in a pause
+too, a discount follows what it is taken off."""
+_FOLLOWS = {EventKind.CEASED: (ADDON, RENTAL), EventKind.BLOCKED: (ADDON,), EventKind.UNBLOCKED: (ADDON,)}
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     charged_through: date | None
     recalculate_from: date | None
     events: tuple[Event, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What other items know it by: it says the same wherever the books are copied to."""
+        return f"{self.service}:{self.role}:{self.label}"
 
 
 def activate(conn: Connection, account_id: str, service: str, terms: Terms, on: date, actor: str) -> str:
@@ -167,6 +176,34 @@ def _record(
         raise TimelineNotUsable(service, f"{kind} on {on} is before its activation on {started}")
     effective = on if owner.change_day == "new" else days_after(on, 1)
     _append(conn, found.id, kind, effective, terms, actor)
+    for other in items_of(conn, service, _FOLLOWS.get(kind, ())):
+        begun = [event.effective for event in other.events if event.kind is EventKind.ACTIVATED]
+        _append(conn, other.id, kind, max([effective, *begun]), None, actor)
+
+
+def items_of(conn: Connection, service: str, roles: Sequence[str]) -> list[Item]:
+    """The items of a service with one of the roles, in order."""
+    if not roles:
+        return []
+    return items(conn, sa.and_(subscription.c.service == service, subscription_item.c.role.in_(roles)))
+
+
+def add_item(conn: Connection, beside: Item, role: str, label: str, on: date) -> str:
+    """A further item of a subscription, without any event yet, in step from `on`; returns its id."""
+    item_id = ids.new_id("itm")
+    values = {
+        "id": item_id, "subscription_id": beside.subscription, "role": role, "label": label,
+        "cadence_base": month_index(on),
+    }  # fmt: skip
+    conn.execute(sa.insert(subscription_item).values(**values))
+    return item_id
+
+
+def record(
+    conn: Connection, item_id: str, kind: EventKind, on: date, actor: str, terms: Terms | None = None
+) -> None:
+    """Append to an item's timeline with `on` as it stands; its account is locked by the caller."""
+    _append(conn, item_id, kind, on, terms, actor)
 
 
 def _append(

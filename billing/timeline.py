@@ -17,6 +17,9 @@ from core.money import Money
 
 RECURRING = "recurring"
 SETUP = "setup"
+TERMINATION = "termination"
+ONCE = (SETUP, TERMINATION)
+"""Kinds of slices that are billed for a day on which something happened, and not for a stretch of days."""
 
 
 class EventKind(StrEnum):
@@ -29,8 +32,41 @@ class EventKind(StrEnum):
     CEASED = "ceased"
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """A pinned price version: a later price change does not touch it (pin 6)."""
+class Contract(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A term of months. Leaving within it costs `fee`, or for each month left (begun ones counted) `each` or `share`
+    millionths of the monthly price. `renew`: months that it goes on by; `since`: its first day (None: the event's).
+    """
+
+    months: int
+    fee: Money | None = None
+    each: Money | None = None
+    share: int = 0
+    renew: int = 0
+    since: date | None = None
+
+
+class Discount(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is taken off the item with the key `of`: `share` millionths, or `amount` a month, at most what it is off.
+
+    From `since` for `months` (None: for ever), at most `cap` in all, of `plans` only (none: of any). `needs`: items
+    that must be sold as a plan (key, plan) all the time; it ends with the first that is not.
+    """
+
+    of: str
+    since: date
+    share: int = 0
+    amount: Money | None = None
+    months: int | None = None
+    cap: Money | None = None
+    plans: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A pinned price version: a later price change does not touch it (pin 6). `kind`: billing.kinds.
+
+    `arrears`: a part is billed when its last day is over. `minimum`: the least that a month comes to, usage counted.
+    """
 
     plan: str
     version: str
@@ -38,6 +74,16 @@ class Terms(msgspec.Struct, frozen=True):
     months: int = 1
     tax: str = ""
     setup: Money | None = None
+    kind: str = RECURRING
+    arrears: bool = False
+    minimum: Money | None = None
+    contract: Contract | None = None
+    discount: Discount | None = None
+
+    @property
+    def billed(self) -> "Terms":
+        """What a slice needs of them: a contract bills no days."""
+        return self if self.contract is None else msgspec.structs.replace(self, contract=None)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -73,7 +119,11 @@ class _State(msgspec.Struct, frozen=True):
 
     @property
     def billed(self) -> Terms | None:
-        return None if self.blocked else self.terms
+        return None if self.blocked or self.terms is None else self.terms.billed
+
+
+NOTHING = _State()
+"""Before the first event."""
 
 
 def after(state: _State, event: Event) -> _State:
@@ -92,7 +142,7 @@ def after(state: _State, event: Event) -> _State:
 def state_on(events: Iterable[Event], day: date) -> _State:
     """The state at the end of `day`."""
     state = _State()
-    for event in _in_order(events):
+    for event in in_order(events):
         if event.effective <= day:
             state = after(state, event)
     return state
@@ -102,7 +152,7 @@ def segments(events: Iterable[Event]) -> list[Segment]:
     """The billed stretches, in order, never overlapping; neighbours at the same terms are one."""
     found: list[Segment] = []
     since, state = date.min, _State()
-    for day, same_day in groupby(_in_order(events), key=lambda event: event.effective):
+    for day, same_day in groupby(in_order(events), key=lambda event: event.effective):
         following = state
         for event in same_day:
             following = after(following, event)
@@ -119,7 +169,7 @@ def segments(events: Iterable[Event]) -> list[Segment]:
 def ought(
     events: Sequence[Event], anchor: int, base: int, today: date, since: date | None = None
 ) -> list[Slice]:
-    """What ought to be billed by `today`, in advance: every period that has begun, whole.
+    """What ought to be billed by `today`: every period that has begun, whole; in arrears every part that is over.
 
     `since` leaves out periods that end on or before it. Raises nothing; an item that never started gives nothing.
     """
@@ -139,7 +189,7 @@ def _setups(events: Sequence[Event], today: date) -> list[Slice]:
             continue
         if event.effective <= today and state_on(events, event.effective).terms is not None:
             day = Period(event.effective, event.effective + timedelta(days=1))
-            found.append(Slice(day, day, terms, terms.setup, SETUP))
+            found.append(Slice(day, day, terms.billed, terms.setup, SETUP))
     return found
 
 
@@ -151,7 +201,16 @@ def charged_through(
     Not the last day billed: a shorter rhythm that comes later may be billed before a longer one that comes first.
     Days before `since` are billed already. When all that is to be billed is billed, the day after the last.
     """
-    parts = sorted(one.part for one in slices if one.kind == RECURRING)
+    slices = list(slices)
+    first = _uncharged(events, sorted(one.part for one in slices if one.kind not in ONCE), since)
+    paid = {one.part.start for one in slices if one.kind == SETUP}
+    fees = [one.part.start for one in _setups(events, date.max) if one.part.start not in paid]
+    ahead = min((day for day in fees if since is None or day >= since), default=None)
+    return first if ahead is None else min(ahead, first or ahead)
+
+
+def _uncharged(events: Sequence[Event], parts: Sequence[Period], since: date | None) -> date | None:
+    """The same, set-up fees left aside."""
     for segment in segments(events):
         first = max(segment.start, since or segment.start)
         for part in parts:
@@ -164,8 +223,8 @@ def charged_through(
 
 def is_over(events: Iterable[Event]) -> bool:
     """Whether nothing can become billable any more without a new event: it has ceased."""
-    found = _in_order(events)
-    return bool(found) and found[-1].kind is EventKind.CEASED
+    found = list(events)
+    return bool(found) and state_on(found, date.max).terms is None
 
 
 def _by_cadence(all_segments: Sequence[Segment]) -> Iterator[tuple[int, list[Segment]]]:
@@ -183,8 +242,10 @@ def _cut(run: Sequence[Segment], cadence: Cadence, today: date) -> Iterator[Slic
         for terms in dict.fromkeys(terms for _, terms in parts):
             mine = [part for part, other in parts if other == terms]
             for part, amount in zip(mine, prorate_slices(terms.price, mine, period), strict=True):
-                yield Slice(period, part, terms, amount)
+                if not terms.arrears or part.end <= today:
+                    yield Slice(period, part, terms, amount, terms.kind)
 
 
-def _in_order(events: Iterable[Event]) -> list[Event]:
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """By day, and within a day as they were recorded."""
     return sorted(events, key=lambda event: (event.effective, event.seq))

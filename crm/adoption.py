@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, holds, subscriptions
+from billing.timeline import Contract
 from core import events
 from core.crypto import DataKey
 from core.db import Database
@@ -73,8 +74,16 @@ def _adopt(
         customers.add(conn, key, service.customer, id=service.customer)
     theirs = accounts.of_customer(conn, service.customer)
     account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
-    subscriptions.activate(conn, account, name, msgspec.structs.replace(terms, setup=None), start, actor)
+    terms = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
+    subscriptions.activate(conn, account, name, terms, start, actor)
     if reader.get("hold", f"{name}.{holds.REASON}") is not None:
         holds.know(conn, name, account, start, actor)
     events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)
     return True
+
+
+def _contract(contract: Contract | None, began: date | None) -> Contract | None:
+    """Taking over binds nobody anew: a term counts from the service's own start, and without one there is none."""
+    if contract is None or began is None:
+        return None
+    return msgspec.structs.replace(contract, since=began)

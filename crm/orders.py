@@ -15,6 +15,7 @@ from crm.access import Access, Options, read_access
 from crm.errors import AccountNotTheirs, NotOrderable, OrderStateWrong, OrderUnknown, PlanUnknown
 from crm.models import service_order
 from crm.states import TRANSITIONS, State
+from intents.plan.kind import BESIDE
 from intents.reader import Reader
 
 
@@ -59,7 +60,13 @@ def place_order(
     if sold is None:
         raise PlanUnknown(plan, reader.ids("plan"))
     if sold.type not in ("internet", "voice", "iptv"):
-        raise NotOrderable(f"plan {plan}", f"an {sold.type} service is built by a pull request")
+        beside = sold.type in BESIDE
+        how = (
+            "it goes beside a service that is billed"
+            if beside
+            else "such a service is built by a pull request"
+        )
+        raise NotOrderable(f"plan {plan}", f"it is of type {sold.type}: {how}")
     terms = catalog.price_on(reader, plan, owner.today, _currency(reader)).terms
     if terms.price.currency != owner.currency:
         raise NotOrderable(

@@ -59,13 +59,15 @@ class Batch:
             rows += more
         self._billed += [{"chosen": one.id, "by": document["id"]} for one in billed]
 
-    def advance(self, item: str, through: date | None, renews: Terms | None) -> None:
-        """How far an item is billed now, and whether it simply renews from there."""
+    def advance(
+        self, item: str, through: date | None, renews: Terms | None, due_from: date | None = None
+    ) -> None:
+        """How far an item is billed now, whether it simply renews from there, and before when nothing is due."""
         pinned = None if renews is None else terms_id(renews)
         if renews is not None and pinned is not None:
             terms = msgspec.to_builtins(renews)
             self._terms[pinned] = {"id": pinned, "months": renews.months, "terms": terms}
-        self._items.append({"chosen": item, "through": through, "pinned": pinned})
+        self._items.append({"chosen": item, "through": through, "pinned": pinned, "later": due_from})
 
     def store(self, conn: Connection) -> None:
         """Write it all. Terms in the order of their ids: two chunks that pin the same ones wait, and never for ever."""
@@ -81,6 +83,7 @@ class Batch:
         if self._items:
             values: Row = {
                 "charged_through": sa.bindparam("through"), "renews": sa.bindparam("pinned"), "recalculate_from": None,
+                "due_from": sa.bindparam("later"),
             }  # fmt: skip
             chosen = subscription_item.c.id == sa.bindparam("chosen")
             conn.execute(sa.update(subscription_item).where(chosen).values(**values), self._items)

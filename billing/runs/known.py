@@ -27,10 +27,10 @@ class Known:
         return found
 
     def name(self, plan: str) -> str:
-        """What a customer knows a plan by."""
+        """What a customer knows a plan, or an offer, by."""
         found = self._names.get(plan)
         if found is None:
             with self._lock:
-                value = self.reader.get("plan", plan)
+                value = self.reader.get("plan", plan) or self.reader.get("offer", plan)
             found = self._names[plan] = str(getattr(value, "name", None) or plan)
         return found

@@ -31,7 +31,10 @@ def is_due(on: date) -> "sa.ColumnElement[bool]":
     """Whether an item may have something to bill on a date."""
     return sa.or_(
         subscription_item.c.charged_through.is_(None),
-        subscription_item.c.charged_through <= on,
+        sa.and_(
+            subscription_item.c.charged_through <= on,
+            sa.func.coalesce(subscription_item.c.due_from, on) <= on,
+        ),
         subscription_item.c.recalculate_from.is_not(None),
     )
 

@@ -11,10 +11,10 @@ import msgspec
 
 from billing.charges import Charge, net
 from billing.periods import Cadence
-from billing.subscriptions import PLAN, Item
-from billing.timeline import RECURRING, Event, EventKind, Slice, Terms, ought, segments
+from billing.subscriptions import ADDON, PLAN, RENTAL, Item
+from billing.timeline import ONCE, Event, EventKind, Slice, Terms, ought, segments
 
-ROLES = (PLAN,)
+ROLES = (PLAN, ADDON, RENTAL)
 KINDS = ("activated", "changed", "blocked", "unblocked", "ceased")
 _BIG = 10**9
 """SQL reckons with 64 bits: dearer prices are reckoned in Python."""
@@ -42,13 +42,13 @@ def renews(item: Item, anchor: int, through: date | None, posted: Sequence[Charg
 
 def is_plain(terms: Terms) -> bool:
     """Whether the terms say nothing but a price for each period."""
-    known = Terms(terms.plan, terms.version, terms.price, terms.months, terms.tax, terms.setup)
+    known = Terms(terms.plan, terms.version, terms.price, terms.months, terms.tax, terms.setup, terms.kind)
     return known == terms and 0 <= terms.price.minor <= _BIG
 
 
 def periods(terms: Terms, anchor: int, base: int, through: date, on: date) -> list[Slice]:
     """What is due by `on` of an item that renews from `through` on; nothing where that is no start of a period."""
     begun = [Event(through, 1, EventKind.ACTIVATED, terms)]
-    found = [one for one in ought(begun, anchor, base, on) if one.kind == RECURRING]
+    found = [one for one in ought(begun, anchor, base, on) if one.kind not in ONCE]
     tiled = all(one.part == one.period for one in found)
     return found if tiled and found and found[0].period.start == through else []

@@ -1,11 +1,12 @@
-"""catalog/plans/<id>.yaml: speeds, fair use, and price versions with the day from which they are valid."""
+"""catalog/plans/<id>.yaml: speeds, fair use, a contract, and price versions with the day from which they are valid."""
 
 import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from intents.scalars import Amount, Id, Line, Rate, TimeOfDay, Volume
+from intents.scalars import Amount, Duration, Id, Line, Percent, Rate, TimeOfDay, Volume
 from intents.structs import Intent
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -42,8 +43,22 @@ class Slot(Intent, frozen=True, kw_only=True):
     rate: RatePair
 
 
+class Contract(Intent, frozen=True, kw_only=True):
+    """A term, and what leaving within it costs: `fee` once, `each-month` or `share` (percent of the price) for every
+    month that is left, begun ones counted. `renew`: months that it goes on by when it ends; 0: it just ends.
+    """
+
+    months: Annotated[int, Meta(ge=1, le=120, description="months, 1 to 120")]
+    fee: Amount | None = None
+    each_month: Amount | None = None
+    share: Percent | None = None
+    renew: Annotated[int, Meta(ge=0, le=120, description="months, 0 to 120")] = 0
+
+
 class Price(Intent, frozen=True, kw_only=True):
-    """A price version: valid from a day on, until the next version's day."""
+    """A price version: valid from a day on, until the next version's day. `bill: arrears` bills a period when it is
+    over; `minimum` is the least that a month comes to, usage counted: what is missing is billed after it.
+    """
 
     id: Id
     from_: datetime.date = msgspec.field(name="from")
@@ -51,15 +66,21 @@ class Price(Intent, frozen=True, kw_only=True):
     every: Literal["month", "quarter", "year", "once"] = "month"
     setup: Amount | None = None
     tax: Id | None = None
+    bill: Literal["advance", "arrears"] = "advance"
+    minimum: Amount | None = None
 
 
 class Plan(Intent, frozen=True, kw_only=True):
-    """What is sold."""
+    """What is sold: a service, or an `addon` or `rental` to one, or a one-off `fee`. `notice`: how long before a price
+    change of those who have it already must be told.
+    """
 
-    type: Literal["internet", "voice", "iptv", "l3", "l2"]
+    type: Literal["internet", "voice", "iptv", "l3", "l2", "addon", "rental", "fee"]
     name: Line | None = None
     rate: RatePair | None = None
     fair_use: FairUse | None = None
     prepaid: Prepaid | None = None
     schedule: tuple[Slot, ...] = ()
     prices: tuple[Price, ...] = ()
+    contract: Contract | None = None
+    notice: Duration | None = None

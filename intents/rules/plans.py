@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from intents.checks import Finding, Scope, check
-from intents.plan.kind import price_on
+from intents.plan.kind import BESIDE, price_on
 from intents.reader import Reader
 
 
@@ -24,6 +24,10 @@ def prices(reader: Reader, scope: Scope) -> Iterator[Finding]:
             yield Finding(
                 "service.price", "service", identifier, ("plan",), f"plan {service.plan} has no price"
             )
-        if plan.type != service.type:
+        if plan.type in BESIDE:
+            message = f"plan {service.plan} is a plan of type {plan.type}, which goes beside a service"
+            hint = "name a plan that is a service; billing adds the others"
+            yield Finding("service.plan", "service", identifier, ("plan",), message, hint)
+        elif plan.type != service.type:
             message = f"plan {service.plan} is for {plan.type}, the service is {service.type}"
             yield Finding("service.plan", "service", identifier, ("plan",), message, severity="warning")

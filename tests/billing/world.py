@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from billing import billables, canonical, payments, subscriptions, taxes
 from billing.billables import Billable
 from billing.models import account, subscription, subscription_item
-from billing.timeline import Terms
+from billing.timeline import Contract, Terms
 from core.db import Database
 from core.money import Money
 from intents.reader import MemoryReader
@@ -23,6 +23,16 @@ PLANS = {
     "free": Terms("free", "2025a", Money(0, "AUD"), 1, "gst"),
     "untaxed": Terms("untaxed", "2025a", Money(1_001, "AUD"), 1, ""),
     "quarterly": Terms("quarterly", "2025a", Money(23_333, "AUD"), 3, "odd"),
+    "bound": Terms(
+        "bound",
+        "2025a",
+        Money(5_999, "AUD"),
+        1,
+        "gst",
+        contract=Contract(12, each=Money(100, "AUD"), renew=6),
+    ),
+    "rented": Terms("rented", "2025a", Money(621, "AUD"), 1, "gst", kind="rental"),
+    "later": Terms("later", "2025a", Money(3_107, "AUD"), 1, "gst", arrears=True),
     "with-setup": Terms("with-setup", "2025a", Money(3_333, "AUD"), 1, "odd", Money(9_900, "AUD")),
 }
 _days = st.dates(date(2026, 1, 1), date(2026, 4, 10))

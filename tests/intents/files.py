@@ -138,6 +138,29 @@ prices:
   - {id: y25, from: 2025-01-01, amount: "29.90", every: month, setup: "50.00", tax: vat}
   - {id: y26, from: 2026-01-01, amount: "31.90", tax: vat}
 """,
+    ("plan", "router"): 'type: rental\nprices: [{id: a, from: 2025-01-01, amount: "5.00", tax: vat}]\n',
+    (
+        "plan",
+        "visit",
+    ): 'type: fee\nprices: [{id: a, from: 2025-01-01, amount: "90", every: once, tax: vat}]\n',
+    ("plan", "term"): """\
+type: internet
+rate: {down: 50M, up: 10M}
+prices: [{id: a, from: 2025-01-01, amount: "20.00", bill: arrears, minimum: "15.00"}]
+contract: {months: 24, share: 12.5, renew: 12}
+notice: 30d
+""",
+    ("offer", "spring"): """\
+type: promotion
+name: Half a year at half the price
+plans: [home-100]
+percent: 50
+months: 6
+cap: "90.00"
+from: 2026-03-01
+until: 2026-06-01
+""",
+    ("offer", "duo"): 'type: bundle\nplans: [home-100, office]\namount: "4.00"\n',
     ("plan", "talk"): 'type: voice\nprices: [{id: y25, from: 2025-01-01, amount: "5.00"}]\n',
     (
         "plan",
