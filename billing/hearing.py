@@ -16,6 +16,7 @@ from billing.models import nonpayment_hold
 from billing.periods import local_date
 from billing.stages import overdue
 from billing.timeline import Terms
+from billing.wallet import prepaid
 from core import db
 from core.events import Event
 
@@ -64,6 +65,8 @@ def service_activated(conn: Connection, event: Event) -> None:
     owner = accounts.get(conn, said["account"])
     terms = msgspec.convert(said["terms"], Terms)
     on = date.fromisoformat(said["on"]) if said.get("on") else _day(owner, event)
+    if prepaid.start(conn, said["service"], on, event.actor):
+        return
     subscriptions.activate(conn, owner.id, said["service"], terms, on, event.actor)
 
 

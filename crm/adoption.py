@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, holds, subscriptions
+from billing.wallet import prepaid
 from core import events
 from core.crypto import DataKey
 from core.db import Database
@@ -73,7 +74,11 @@ def _adopt(
         customers.add(conn, key, service.customer, id=service.customer)
     theirs = accounts.of_customer(conn, service.customer)
     account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
-    subscriptions.activate(conn, account, name, msgspec.structs.replace(terms, setup=None), start, actor)
+    bare = msgspec.structs.replace(terms, setup=None)
+    if prepaid.order(conn, reader, name, account, bare):
+        prepaid.start(conn, name, start, actor)
+    else:
+        subscriptions.activate(conn, account, name, bare, start, actor)
     if reader.get("hold", f"{name}.{holds.REASON}") is not None:
         holds.know(conn, name, account, start, actor)
     events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)
