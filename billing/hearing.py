@@ -74,7 +74,9 @@ def service_ceased(conn: Connection, event: Event) -> None:
     """A service has ended: so does its billing; a service that was never billed has nothing to end."""
     owner = _owner(conn, event.data["service"])
     if owner is not None:
-        subscriptions.cease(conn, event.data["service"], _day(owner, event), event.actor)
+        agreed = event.data.get("on")
+        on = date.fromisoformat(agreed) if agreed else _day(owner, event)
+        subscriptions.cease(conn, event.data["service"], on, event.actor)
 
 
 def _owner(conn: Connection, service: str) -> Account | None:

@@ -160,6 +160,12 @@ def change_plan(conn: Connection, reader: Reader, service: str, terms: Terms) ->
     )  # fmt: skip
 
 
+def restore_terms(conn: Connection, service: str, terms: Terms) -> None:
+    """A plan change was refused: the next period costs what it did. Raises NotPrepaid."""
+    get(conn, service)
+    _set(conn, service, terms=msgspec.to_builtins(terms))
+
+
 def cease(conn: Connection, service: str) -> None:
     """The service has ended; what was bought is not given back."""
     if find(conn, service) is not None:

@@ -1,4 +1,4 @@
-"""Deposits on both databases: asked, billed, held, applied, forfeited, returned, credited; the books agree each time."""
+"""Deposits on both databases: asked, billed, held, applied, forfeited, returned, credited; the books agree."""
 
 from datetime import date
 
