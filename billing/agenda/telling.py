@@ -57,8 +57,8 @@ def _event(event: Event) -> dict[str, Any]:
 def _next(items: list[Item], paid: Any) -> str | None:
     if paid is not None:
         return _text(paid.paid_until)
-    days = [one.charged_through for one in items if one.charged_through not in (None, OVER)]
-    return _text(min((day for day in days if day is not None), default=None))
+    days = [one.charged_through for one in items if one.charged_through]
+    return _text(min((day for day in days if day != OVER), default=None))
 
 
 def _holds(conn: Connection, account: str, service: str, paid: Any, blocked: bool) -> list[str]:

@@ -104,6 +104,14 @@ def void(conn: Connection, name: str, *, actor: str) -> int:
     return left
 
 
+def get(conn: Connection, name: str) -> Any:
+    """The row of a batch. Raises BatchUnknown."""
+    row = _row(conn, name)
+    if row is None:
+        raise BatchUnknown(name)
+    return row
+
+
 def batches(conn: Connection) -> list[Batch]:
     """Every batch, the newest first."""
     rows = conn.execute(sa.select(wallet_voucher_batch).order_by(wallet_voucher_batch.c.made_at.desc())).all()

@@ -5,35 +5,27 @@ by `purchase`. While one is bought, RADIUS has a grant that ends with it (`aaa.l
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.limits import quota
 from billing import accounts
 from billing.accounts import Account
-from billing.agenda.moments import begins
-from billing.models import subscription, subscription_item
-from billing.periods import days_after, month_index
-from billing.runs.plain import OVER
-from billing.subscriptions import PLAN
+from billing.periods import days_after
 from billing.timeline import Terms
 from billing.wallet import balance as wallet
-from billing.wallet import holds, purchase
+from billing.wallet import holds, purchase, records
 from billing.wallet.errors import NotPrepaid, PrepaidNotUsable
 from billing.wallet.models import prepaid_service
-from core import clock, db, events, ids
+from core import clock, db, events
 from core.errors import Terminal
 from core.money import Money
 from intents.reader import Reader
 
 ORDERED, OPEN, GRACE, LAPSED, CEASED = "ordered", "open", "grace", "lapsed", "ceased"
-SLACK = timedelta(hours=6)
-"""How long RADIUS goes on after the last day: the run that buys the next period has until then."""
-
 Row = Any
 
 
@@ -79,7 +71,7 @@ def start(conn: Connection, service: str, on: date, actor: str) -> bool:
     owner = accounts.lock(conn, row.account_id)
     row = get(conn, service)
     if row.state == ORDERED:
-        _subscribe(conn, owner, service, on)
+        records.subscribe(conn, owner, service, on)
         _set(conn, service, state=LAPSED)
         renew(conn, owner, max(on, owner.today), cause=service, actor=actor)
     return True
@@ -172,12 +164,18 @@ def cease(conn: Connection, service: str) -> None:
         _set(conn, service, state=CEASED)
 
 
-def set_grace(conn: Connection, service: str, days: int) -> None:
+def set_grace(conn: Connection, service: str, days: int, *, actor: str) -> None:
     """How many days a service goes on unpaid after its last day. Raises NotPrepaid, PrepaidNotUsable."""
-    get(conn, service)
+    row = get(conn, service)
     if not 0 <= days <= 31:
         raise PrepaidNotUsable(service, f"{days} days of grace cannot be given; choose 0 to 31")
+    owner = accounts.lock(conn, row.account_id)
+    row = get(conn, service)
     _set(conn, service, grace_days=days)
+    if row.state == OPEN:
+        records.grant(conn, owner, service, row.paid_until, days, actor)
+    told = {"service": service, "account": row.account_id, "days": days}
+    events.emit(conn, "prepaid.grace-set", service, told, actor=actor)
 
 
 def find(conn: Connection, service: str) -> Row | None:
@@ -191,12 +189,6 @@ def get(conn: Connection, service: str) -> Row:
     if row is None:
         raise NotPrepaid(service)
     return row
-
-
-def of_account(conn: Connection, account: str) -> Sequence[Row]:
-    """The prepaid services of an account."""
-    query = sa.select(prepaid_service).where(prepaid_service.c.account_id == account)
-    return conn.execute(query.order_by(prepaid_service.c.service)).all()
 
 
 def _opened(
@@ -213,10 +205,7 @@ def _opened(
         held=False,
         lifted=False,
     )
-    end = begins(days_after(period.end, row.grace_days), owner.timezone) + SLACK
-    if end > clock.now():
-        reference = f"prepaid:{period.start}"
-        quota.grant(conn, row.service, kind="prepaid", end=end, reference=reference, actor=actor)
+    records.grant(conn, owner, row.service, period.end, row.grace_days, actor)
     told = {
         "service": row.service, "account": owner.id, "invoice": number, "from": str(period.start),
         "until": str(period.end), "amount": given.total.minor, "currency": owner.currency,
@@ -240,15 +229,3 @@ def _mine(owner: Account) -> "sa.Select[Any]":
 def _set(conn: Connection, service: str, **values: Any) -> None:
     chosen = prepaid_service.c.service == service
     conn.execute(sa.update(prepaid_service).where(chosen).values(**values, changed_at=clock.now()))
-
-
-def _subscribe(conn: Connection, owner: Account, service: str, on: date) -> None:
-    """A subscription whose item is over before it began, for the bill run: it has nothing to bill."""
-    subscription_id = ids.new_id("sub")
-    values = {"id": subscription_id, "account_id": owner.id, "service": service, "created_at": clock.now()}
-    conn.execute(sa.insert(subscription).values(**values))
-    item = {
-        "id": ids.new_id("itm"), "subscription_id": subscription_id, "role": PLAN, "label": "",
-        "cadence_base": month_index(on), "charged_through": OVER,
-    }  # fmt: skip
-    conn.execute(sa.insert(subscription_item).values(**item))

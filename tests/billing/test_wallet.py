@@ -295,7 +295,7 @@ def test_a_plan_change_is_for_the_next_period(database: Database):
         with pytest.raises(NotPrepaid, match="prepaid list"):
             prepaid.get(conn, "S-none")
         with pytest.raises(PrepaidNotUsable, match="0 to 31"):
-            prepaid.set_grace(conn, service, 90)
+            prepaid.set_grace(conn, service, 90, actor="t")
     (bought,) = shop.run(date(2026, 2, 28)).bought
     assert str(bought.total) == "AUD 66.00"
 
