@@ -11,6 +11,7 @@ from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_undoing import POINTS as UNDOING
+from tests.billing.test_wallet_kill import POINTS as WALLET
 from tests.crm.test_orders import KILLED_POINTS as CRM
 from tests.intents.test_kills import POINTS as INTENTS
 from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
@@ -37,6 +38,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *POOLS,
         *BILLING,
         *UNDOING,
+        *WALLET,
         *CRM,
         *INTENTS,
         *RECONCILER,
