@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, holds, overrides, subscriptions
 from billing.accounts import Account
+from billing.agenda import entries
 from billing.models import nonpayment_hold
 from billing.periods import local_date
 from billing.stages import overdue
@@ -28,7 +29,7 @@ def hold_removed(conn: Connection, event: Event) -> None:
     owner = _owner(conn, event.data["service"])
     if owner is None:
         return
-    if event.data["reason"] == VACATION:
+    if event.data["reason"] == VACATION and not _agreed(conn, event):
         subscriptions.unblock(conn, event.data["service"], _day(owner, event), event.actor)
     if event.data["reason"] != holds.REASON or holds.is_ours(conn, event.data.get("set_id")):
         return
@@ -47,7 +48,7 @@ def hold_added(conn: Connection, event: Event) -> None:
     owner = _owner(conn, event.data["service"])
     if owner is None:
         return
-    if event.data["reason"] == VACATION:
+    if event.data["reason"] == VACATION and not _agreed(conn, event):
         subscriptions.block(conn, event.data["service"], _day(owner, event), event.actor)
     if event.data["reason"] != holds.REASON or holds.is_ours(conn, event.data.get("set_id")):
         return
@@ -84,6 +85,12 @@ def _owner(conn: Connection, service: str) -> Account | None:
     if not subscriptions.is_billed(conn, service):
         return None
     return accounts.lock(conn, subscriptions.item(conn, service).account)
+
+
+def _agreed(conn: Connection, event: Event) -> bool:
+    """Whether the agenda asked for it: then billing has the agreed days already, whenever the hold came or went."""
+    set_id = event.data.get("set_id")
+    return set_id is not None and entries.by_set(conn, set_id) is not None
 
 
 def _day(owner: Account, event: Event) -> date:
