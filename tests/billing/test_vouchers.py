@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -201,10 +202,11 @@ def test_a_batch_that_makes_no_sense_is_refused(database: Database):
     stage = Stage(database)
     batch(stage)
     counted: Counter[str] = Counter()
-    for wrong, words in [
+    asked: list[tuple[dict[str, Any], str]] = [
         ({"name": "x y"}, "up to 64"), ({"count": 0}, "0 vouchers"), ({"amount": 0}, "worth nothing"),
         ({"last": date(2020, 1, 1)}, "has passed"), ({}, "of this name already"),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for wrong, words in asked:
         with pytest.raises(BatchNotUsable, match=words):
             batch(stage, **wrong)
         counted["refused"] += 1

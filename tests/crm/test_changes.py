@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -427,7 +428,7 @@ def test_a_day_begins_where_the_account_lives(zone: str, day: date, moment: str)
     """Also where clocks skip midnight or a whole day: the first moment that is not before it."""
     found = begins(day, zone)
     assert found == datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    where = clock.ZoneInfo(zone)
+    where = ZoneInfo(zone)
     assert found.astimezone(where).date() >= day > (found - timedelta(minutes=2)).astimezone(where).date()
 
 
