@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from billing import accounts, ledger
@@ -75,7 +75,25 @@ def tell(desk: Desk, story: Story, service: str, theirs: list[str], action: tupl
         story.add(day, "account", theirs[value])
 
 
+AWAY = [
+    ("vacation", date(2026, 1, 10), 10),
+    ("change", date(2026, 1, 25), "slow"),
+    ("bill", date(2026, 2, 1), 0),
+]
+HANDED_OVER = ("transfer", date(2026, 1, 15), 1)
+
+
 @FEW
+@example([*AWAY, HANDED_OVER])
+@example(
+    [
+        *AWAY[:2],
+        HANDED_OVER,
+        ("change", date(2026, 2, 10), "quarterly"),
+        AWAY[2],
+        ("transfer", date(2026, 2, 9), 0),
+    ]
+)
 @given(actions)
 def test_invariants_4_5_and_13_each_day_is_billed_once_to_whom_it_was(database: Database, told):
     """Changes, vacations, transfers, back-dated in any order between runs: days, plans, payers, books are right."""
