@@ -12,10 +12,12 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, holds, overrides, subscriptions
 from billing.accounts import Account
+from billing.agenda import entries
 from billing.models import nonpayment_hold
 from billing.periods import local_date
 from billing.stages import overdue
 from billing.timeline import Terms
+from billing.wallet import prepaid
 from core import db
 from core.events import Event
 
@@ -27,7 +29,7 @@ def hold_removed(conn: Connection, event: Event) -> None:
     owner = _owner(conn, event.data["service"])
     if owner is None:
         return
-    if event.data["reason"] == VACATION:
+    if event.data["reason"] == VACATION and not _agreed(conn, event):
         subscriptions.unblock(conn, event.data["service"], _day(owner, event), event.actor)
     if event.data["reason"] != holds.REASON or holds.is_ours(conn, event.data.get("set_id")):
         return
@@ -46,7 +48,7 @@ def hold_added(conn: Connection, event: Event) -> None:
     owner = _owner(conn, event.data["service"])
     if owner is None:
         return
-    if event.data["reason"] == VACATION:
+    if event.data["reason"] == VACATION and not _agreed(conn, event):
         subscriptions.block(conn, event.data["service"], _day(owner, event), event.actor)
     if event.data["reason"] != holds.REASON or holds.is_ours(conn, event.data.get("set_id")):
         return
@@ -64,6 +66,8 @@ def service_activated(conn: Connection, event: Event) -> None:
     owner = accounts.get(conn, said["account"])
     terms = msgspec.convert(said["terms"], Terms)
     on = date.fromisoformat(said["on"]) if said.get("on") else _day(owner, event)
+    if prepaid.start(conn, said["service"], on, event.actor):
+        return
     subscriptions.activate(conn, owner.id, said["service"], terms, on, event.actor)
 
 
@@ -71,7 +75,9 @@ def service_ceased(conn: Connection, event: Event) -> None:
     """A service has ended: so does its billing; a service that was never billed has nothing to end."""
     owner = _owner(conn, event.data["service"])
     if owner is not None:
-        subscriptions.cease(conn, event.data["service"], _day(owner, event), event.actor)
+        agreed = event.data.get("on")
+        on = date.fromisoformat(agreed) if agreed else _day(owner, event)
+        subscriptions.cease(conn, event.data["service"], on, event.actor)
 
 
 def _owner(conn: Connection, service: str) -> Account | None:
@@ -79,6 +85,12 @@ def _owner(conn: Connection, service: str) -> Account | None:
     if not subscriptions.is_billed(conn, service):
         return None
     return accounts.lock(conn, subscriptions.item(conn, service).account)
+
+
+def _agreed(conn: Connection, event: Event) -> bool:
+    """Whether the agenda asked for it: then billing has the agreed days already, whenever the hold came or went."""
+    set_id = event.data.get("set_id")
+    return set_id is not None and entries.by_set(conn, set_id) is not None
 
 
 def _day(owner: Account, event: Event) -> date:

@@ -64,8 +64,10 @@ subscription = sa.Table(
     META,
     _key(),
     _to("account", "account_id"),
-    sa.Column("service", sa.String(64), nullable=False, unique=True),
+    sa.Column("service", sa.String(64), nullable=False, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("left_on", sa.Date, comment="from this day on another account has the service"),
+    _where("uq_subscription_service", "left_on IS NULL", "service", unique=True),
 )
 
 pinned_terms = sa.Table(

@@ -102,7 +102,8 @@ def is_billed(conn: Connection, service: str) -> bool:
 def services_of(conn: Connection, account_ids: Sequence[str]) -> dict[str, list[str]]:
     """Services by account, sorted."""
     query = sa.select(subscription.c.account_id, subscription.c.service)
-    query = query.where(subscription.c.account_id.in_(account_ids)).order_by(subscription.c.service)
+    query = query.where(subscription.c.account_id.in_(account_ids), subscription.c.left_on.is_(None))
+    query = query.order_by(subscription.c.service)
     found: dict[str, list[str]] = defaultdict(list)
     for row in conn.execute(query):
         found[row.account_id].append(row.service)
@@ -138,7 +139,11 @@ def _item(row: Any, events: dict[str, list[Event]]) -> Item:
 
 
 def _item_of(conn: Connection, service: str) -> Item | None:
-    mine = sa.and_(subscription.c.service == service, subscription_item.c.role == PLAN)
+    mine = sa.and_(
+        subscription.c.service == service,
+        subscription.c.left_on.is_(None),
+        subscription_item.c.role == PLAN,
+    )
     return next(iter(items(conn, mine)), None)
 
 

@@ -14,6 +14,7 @@ from core.db import Database
 from core.errors import Terminal
 from core.jobs import Worker
 from core.settings import Settings
+from crm.changes import job as changes_job
 from intents import forge_job
 from intents.committer import Committer
 from intents.index.indexer import Indexer
@@ -114,6 +115,7 @@ class Installation:
     def worker(self) -> Worker:
         """Performs jobs and delivers events."""
         forge_job.register(self.settings)
+        changes_job.register(self.reader)
         return Worker(self.db, self.settings.node)
 
     @cached_property

@@ -8,6 +8,7 @@ from aaa.radius.worker import view_folder
 from cli.installation import Installation
 from core import logs
 from core.errors import TrunklineError
+from crm.changes import job as changes_job
 from intents import maintenance
 from intents.forge import Forge
 
@@ -104,6 +105,7 @@ class Serving:
         """What has to be done from time to time, as jobs."""
         maintenance.schedule(self.installation.db)
         retention.schedule(self.installation.db)
+        changes_job.schedule(self.installation.db)
         self._stop.wait(_SCHEDULE)
         return 1
 

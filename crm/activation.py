@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import numbers
+from billing.wallet import prepaid
 from core import events, faults
 from core.crypto import DataKey
 from core.db import Database
@@ -87,6 +88,7 @@ def _provision(conn: Connection, reader: Reader, order: Order, actor: str, key: 
         line,
         service,
     )
+    prepaid.order(conn, reader, service, order.account_id, order.terms)
     set_id = queue.submit(conn, actor=ACTOR, reason="activation", changes=changes, correlation=order.id)
     new_line = None if isinstance(order.access, Existing) else line
     awaits = "device" if place.managed else "landing"

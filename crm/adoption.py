@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, holds, subscriptions
 from billing.timeline import Contract
+from billing.wallet import prepaid
 from core import events
 from core.crypto import DataKey
 from core.db import Database
@@ -74,8 +75,11 @@ def _adopt(
         customers.add(conn, key, service.customer, id=service.customer)
     theirs = accounts.of_customer(conn, service.customer)
     account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
-    terms = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
-    subscriptions.activate(conn, account, name, terms, start, actor)
+    bare = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
+    if prepaid.order(conn, reader, name, account, bare):
+        prepaid.start(conn, name, start, actor)
+    else:
+        subscriptions.activate(conn, account, name, bare, start, actor)
     if reader.get("hold", f"{name}.{holds.REASON}") is not None:
         holds.know(conn, name, account, start, actor)
     events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)

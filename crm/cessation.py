@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing.agenda import entries
 from core import clock, events
 from core.db import upsert
 from crm.errors import ServiceUnknown
@@ -33,7 +34,9 @@ def cease_service(conn: Connection, reader: Reader, service: str, *, actor: str)
     if intent is None:
         raise ServiceUnknown(service)
     line = _line_to_end(reader, service, intent.line)
-    changes = [_ceased("service", service, intent)]
+    key = f"service:{service}"
+    last = {"fence_key": key, "fence_version": queue.bump_fence(conn, key)}  # a change that waited is outrun
+    changes = [msgspec.structs.replace(_ceased("service", service, intent), **last)]
     if line is not None:
         changes.append(_ceased("line", line, reader.get("line", line)))
     set_id = queue.submit(conn, actor=ACTOR, reason="cessation", changes=changes, correlation=service)
@@ -54,7 +57,8 @@ def landed(conn: Connection, set_id: str) -> None:
         if owner is not None:
             _release(conn, owner, row.rests)
     conn.execute(sa.update(cessation).where(cessation.c.service == row.service).values(state="done"))
-    said = {"service": row.service}
+    agreed = entries.by_set(conn, set_id)
+    said = {"service": row.service, "on": None if agreed is None else str(agreed.due_on)}
     events.emit(conn, "service.ceased", row.service, said, actor=ACTOR, unique=f"service.ceased:{set_id}")
 
 

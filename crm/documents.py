@@ -8,7 +8,7 @@ import yaml
 
 from core.crypto import DataKey, seal
 from core.problems import Problem
-from crm.access import Existing, Gpon, Handoff, Radio
+from crm.access import Access, Existing, Gpon, Handoff, Radio
 from crm.errors import DataKeyNeeded, NotOrderable
 from crm.orders import Order
 from crm.resources import Place, Reserved
@@ -22,10 +22,14 @@ _PORTS = {"internet": "eth1", "voice": "pots1", "iptv": "eth2"}
 
 def line_file(order: Order, reserved: Reserved, line: str) -> bytes | None:
     """The line's file; None where the line is there already. Raises NotOrderable."""
-    access = order.access
+    return None if isinstance(order.access, Existing) else line_of(order.access, reserved, line)
+
+
+def line_of(access: Access, reserved: Reserved, line: str) -> bytes:
+    """The file of a new line. Raises NotOrderable."""
     match access:
         case Existing():
-            return None
+            raise NotOrderable(f"line {line}", "it is there already")
         case Gpon():
             fields: dict[str, Any] = {
                 "type": "gpon", "olt": access.olt, "pon": access.pon, "onu": reserved.onu,

@@ -4,6 +4,7 @@ from core import events
 from core.db import Database
 from core.events import Event
 from crm import activation, cessation
+from crm.changes import performing
 
 
 @events.on("changeset.landed")
@@ -12,6 +13,7 @@ def change_set_landed(database: Database, event: Event) -> None:
     with database.write() as conn:
         activation.landed(conn, event.data["set_id"])
         cessation.landed(conn, event.data["set_id"])
+        performing.landed(conn, event.data["set_id"])
 
 
 @events.on("changeset.rejected")
@@ -23,6 +25,7 @@ def change_set_refused(database: Database, event: Event) -> None:
     with database.write() as conn:
         activation.refused(conn, event.data["set_id"], why)
         cessation.refused(conn, event.data["set_id"], why)
+        performing.refused(conn, event.data["set_id"], why)
 
 
 @events.on("changeset.parked")

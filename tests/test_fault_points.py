@@ -12,6 +12,7 @@ from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_prices import POINTS as PRICES
 from tests.billing.test_undoing import POINTS as UNDOING
+from tests.billing.test_wallet_kill import POINTS as WALLET
 from tests.crm.test_orders import KILLED_POINTS as CRM
 from tests.intents.test_kills import POINTS as INTENTS
 from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
@@ -39,6 +40,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *BILLING,
         *UNDOING,
         *PRICES,
+        *WALLET,
         *CRM,
         *INTENTS,
         *RECONCILER,

@@ -12,7 +12,9 @@ TYPES = {
     "tax-payable": "Liabilities",
     "deposits": "Liabilities",
     "wallet": "Liabilities",
+    "vouchers": "Liabilities",
     "revenue": "Income",
+    "fees": "Expenses",
 }
 """By the first word of an account's name; what is deferred is owed to customers."""
 _PART = re.compile(r"[^A-Za-z0-9-]+")

@@ -49,6 +49,7 @@ def bill(
     from billing.billrun import run_billing
     from billing.runs.rehearsal import rehearse
     from cli.billing.runs import Showing, problems_of, writing
+    from crm.changes.performing import perform_due
 
     if (dry and (drafts or accept)) or (canonical and not dry):
         raise typer.BadParameter("--dry goes with neither --drafts nor --accept, --canonical only with --dry")
@@ -62,6 +63,7 @@ def bill(
                 with writing(canonical) as listener:
                     run = rehearse(here.db, reader, day, chunk=chunk, watch=watch, listener=listener)
             else:
+                perform_due(here.db, reader)  # what was agreed for today comes before today's bill
                 run = run_billing(
                     here.db, reader, day, finalise=not drafts, chunk=chunk, workers=workers, watch=watch
                 )

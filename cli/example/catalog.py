@@ -10,7 +10,7 @@ from intents.scalars import Amount, Rate, Secret, Volume
 REALM = "example.net"
 _FROM = datetime.date(2025, 7, 1)
 _PATHS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "billing": (("holds/",), ("nonpayment",)),
+    "billing": (("holds/",), ("nonpayment", "prepaid")),
     "crm": (("services/", "lines/", "holds/"), ("vacation",)),
 }
 

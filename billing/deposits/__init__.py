@@ -1,0 +1,1 @@
+"""Deposits: taken on an invoice, held as a liability, applied, returned or forfeited."""

@@ -1,0 +1,1 @@
+"""Prepaid: wallets, top-ups, vouchers, and services whose periods are bought on their day."""
