@@ -9,7 +9,6 @@ from datetime import date
 
 import msgspec
 
-
 NAMED_FIRST = "named-first"
 RULES = (NAMED_FIRST, "oldest", "named-only", "by-hand")
 """How payments of an account are allocated; the first is the default."""

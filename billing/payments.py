@@ -43,8 +43,9 @@ def pay(
 ) -> Paid:
     """Take a payment in the caller's transaction; the same key again changes nothing and answers the same.
 
-    `named`: ids of the invoices that the payer named, which are paid first. When nothing is overdue any more the services are released
-    by change sets of this very transaction. `on` is the local date (default: today). Raises AccountUnknown, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
+    `named`: ids of the invoices that the payer named, which are paid first. When nothing is overdue any more the
+    services are released by change sets of this very transaction. `on` is the local date (default: today).
+    Raises AccountUnknown, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
     """
     owner = accounts.lock(conn, account)
     _require_payable(owner, amount)
@@ -138,6 +139,7 @@ def store(
     actor: str,
     named: Sequence[str] = (),
 ) -> str:
+    """Write a payment down and return its id; what it pays and its books are the caller's."""
     payment_id = ids.new_id("pay")
     values = {
         "id": payment_id, "account_id": owner.id, "kind": kind, "currency": amount.currency,

@@ -55,18 +55,19 @@ def allocate(
     actor: str,
     on: date | None = None,
 ) -> tuple[str, ...]:
-    """Put what is unapplied of a payment on a chosen invoice; without one it pays by the account's rule again.
+    """Put what is unapplied of a payment on a chosen invoice, or so much of it; without one it pays by the rule.
 
-    Returns the change sets that release services. Raises PaymentUnknown, InvoiceUnknown, NotAllocated, CurrencyWrong,
+    Of a payment that was taken off by hand, the rest waits for a person where an amount is given; otherwise it pays
+    by the account's rule again. Returns the change sets that release services. Raises PaymentUnknown, InvoiceUnknown, NotAllocated, CurrencyWrong,
     AmountNotPayable.
     """
     one = found.lock(conn, payment)
     day = on or one.owner.today
-    if invoice is None:
+    if invoice is not None:
+        _put(conn, one, invoice, amount, day)
+    if amount is None:
         _by_hand(conn, payment, by_hand=False)
         payments.settle(conn, one.owner, day)
-    else:
-        _put(conn, one, invoice, amount, day)
     events.emit(
         conn, "payment.allocated", one.owner.id, {"payment": payment, "invoice": invoice}, actor=actor
     )

@@ -1,7 +1,6 @@
 """A payment with its account locked, and what of it is left, unapplied, allocated: what every step looks at first."""
 
 from datetime import date
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa

@@ -92,7 +92,10 @@ def settled(conn: Connection, refund: str, *, actor: str, on: date | None = None
 
 
 def failed(conn: Connection, refund: str, *, actor: str, why: str, on: date | None = None) -> tuple[str, ...]:
-    """It did not arrive: the amount is credit again and pays what is open. Returns the releases. Raises RefundUnknown."""
+    """It did not arrive: the amount is credit again, and pays what is open.
+
+    Returns the change sets that release services. Raises RefundUnknown.
+    """
     row = _lock(conn, refund)
     if row["state"] == FAILED:
         return ()
