@@ -58,8 +58,8 @@ def allocate(
     """Put what is unapplied of a payment on a chosen invoice, or so much of it; without one it pays by the rule.
 
     Of a payment that was taken off by hand, the rest waits for a person where an amount is given; otherwise it pays
-    by the account's rule again. Returns the change sets that release services. Raises PaymentUnknown, InvoiceUnknown, NotAllocated, CurrencyWrong,
-    AmountNotPayable.
+    by the account's rule again. Returns the change sets that release services. Raises PaymentUnknown, InvoiceUnknown,
+    NotAllocated, CurrencyWrong, AmountNotPayable.
     """
     one = found.lock(conn, payment)
     day = on or one.owner.today

@@ -1,4 +1,4 @@
-"""What happens to a payment later: refunds, chargebacks, moves, receipts; allocations may be taken back."""
+"""What happens to a payment later (refunds, chargebacks, moves, receipts), and bank files."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,13 @@ def upgrade() -> None:
     _refunds()
     _chargebacks()
     _rules_and_receipts()
+    _bank_creditor()
+    _bank_statement()
+    _bank_entry()
+    _bank_mandate()
+    _collection_batch()
+    _collection()
+    _known_iban()
 
 
 def _payments() -> None:
@@ -143,4 +150,179 @@ def _rules_and_receipts() -> None:
         sa.UniqueConstraint("legal_entity", "sequence", name="uq_payment_receipt_legal_entity_sequence"),
         sa.UniqueConstraint("number", name="uq_payment_receipt_number"),
         comment="numbers of receipts: a gapless series for each legal entity",
+    )
+
+
+def _bank_creditor() -> None:
+    op.create_table(
+        "bank_creditor",
+        sa.Column("legal_entity", sa.String(32), nullable=False),
+        sa.Column("name", sa.String(70), nullable=False),
+        sa.Column("creditor_id", sa.String(35), nullable=False),
+        sa.Column("iban", sa.String(34), nullable=False),
+        sa.Column("bic", sa.String(11)),
+        sa.Column("lead_days", sa.Integer, nullable=False, comment="TARGET days that the bank needs"),
+        sa.CheckConstraint("lead_days >= 1", name="ck_bank_creditor_lead_days"),
+        sa.PrimaryKeyConstraint("legal_entity", name="pk_bank_creditor"),
+        sa.UniqueConstraint("iban", name="uq_bank_creditor_iban"),
+        comment="what banks know our legal entities by",
+    )
+
+
+def _bank_statement() -> None:
+    op.create_table(
+        "bank_statement",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("account", sa.String(34), nullable=False, comment="our IBAN"),
+        sa.Column("statement_id", sa.String(80), nullable=False),
+        sa.Column("number", sa.BigInteger),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("opening", sa.BigInteger),
+        sa.Column("closing", sa.BigInteger),
+        sa.Column("closed_on", sa.Date, nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("file", sa.String(200), nullable=False),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_bank_statement"),
+        sa.UniqueConstraint(
+            "account", "statement_id", "closed_on", name="uq_bank_statement_account_statement_id_closed_on"
+        ),
+    )
+
+
+def _bank_entry() -> None:
+    op.create_table(
+        "bank_entry",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("statement_id", sa.String(64), nullable=False),
+        sa.Column("key", sa.String(64), nullable=False, comment="once, however often it is told"),
+        sa.Column("place", sa.String(20), nullable=False),
+        sa.Column("booked_on", sa.Date, nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("amount", sa.BigInteger, nullable=False, comment="positive: it came in"),
+        sa.Column("end_to_end", sa.String(80), nullable=False),
+        sa.Column("text", sa.Text, nullable=False, comment="what the payer wrote, references first"),
+        sa.Column("name", sa.String(140), nullable=False),
+        sa.Column("iban_sealed", sa.Text),
+        sa.Column("iban_shown", sa.String(16)),
+        sa.Column("iban_print", sa.String(64)),
+        sa.Column("reason", sa.String(35), nullable=False, comment="the code of a return, such as AM04"),
+        sa.Column(
+            "state", sa.String(12), nullable=False, comment="matched | unmatched | assigned | not-ours"
+        ),
+        sa.Column("rule", sa.String(24), nullable=False, comment="why it was matched"),
+        sa.Column("confidence", sa.Integer, nullable=False),
+        sa.Column("told", sa.Text, nullable=False, comment="what it did, or why it did nothing"),
+        sa.Column("account_id", sa.String(64)),
+        sa.Column("effect", sa.String(64), comment="the payment, chargeback, refund or collection"),
+        sa.Column("decided_by", sa.String(80), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_bank_entry_account_id"),
+        sa.ForeignKeyConstraint(["statement_id"], ["bank_statement.id"], name="fk_bank_entry_statement_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_bank_entry"),
+        sa.UniqueConstraint("key", name="uq_bank_entry_key"),
+    )
+    op.create_index("ix_bank_entry_account_id", "bank_entry", ["account_id"])
+    op.create_index("ix_bank_entry_end_to_end", "bank_entry", ["end_to_end"])
+    op.create_index("ix_bank_entry_iban_print", "bank_entry", ["iban_print"])
+    op.create_index("ix_bank_entry_statement_id", "bank_entry", ["statement_id"])
+    op.create_index(
+        "ix_bank_entry_unmatched",
+        "bank_entry",
+        ["booked_on"],
+        postgresql_where=sa.text("state = 'unmatched'"),
+        sqlite_where=sa.text("state = 'unmatched'"),
+    )
+
+
+def _bank_mandate() -> None:
+    op.create_table(
+        "bank_mandate",
+        sa.Column("id", sa.String(35), nullable=False, comment="the unique mandate reference"),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("signed_on", sa.Date, nullable=False),
+        sa.Column("holder", sa.String(70), nullable=False),
+        sa.Column("iban_sealed", sa.Text, nullable=False),
+        sa.Column("iban_shown", sa.String(16), nullable=False),
+        sa.Column("iban_print", sa.String(64), nullable=False),
+        sa.Column("bic", sa.String(11)),
+        sa.Column("one_off", sa.Boolean, nullable=False),
+        sa.Column(
+            "state", sa.String(12), nullable=False, comment="active | last (once more) | ended | blocked"
+        ),
+        sa.Column("why", sa.String(80), nullable=False, comment="the code that blocked it, or who ended it"),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_bank_mandate_account_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_bank_mandate"),
+    )
+    op.create_index("ix_bank_mandate_account_id", "bank_mandate", ["account_id"])
+    op.create_index("ix_bank_mandate_iban_print", "bank_mandate", ["iban_print"])
+
+
+def _collection_batch() -> None:
+    op.create_table(
+        "collection_batch",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("legal_entity", sa.String(32), nullable=False),
+        sa.Column("collect_on", sa.Date, nullable=False),
+        sa.Column("ordinal", sa.Integer, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("content", sa.Text, nullable=False, comment="the file, sealed: it has IBANs"),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_collection_batch"),
+        sa.UniqueConstraint(
+            "legal_entity",
+            "collect_on",
+            "ordinal",
+            name="uq_collection_batch_legal_entity_collect_on_ordinal",
+        ),
+    )
+
+
+def _collection() -> None:
+    op.create_table(
+        "collection",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("batch_id", sa.String(64), nullable=False),
+        sa.Column("mandate_id", sa.String(35), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("invoice_id", sa.String(64), nullable=False),
+        sa.Column("amount", sa.BigInteger, nullable=False),
+        sa.Column("sequence", sa.String(4), nullable=False, comment="FRST, RCUR, OOFF, FNAL"),
+        sa.Column("payment_info", sa.String(35), nullable=False),
+        sa.Column("end_to_end", sa.String(35), nullable=False),
+        sa.Column(
+            "state", sa.String(12), nullable=False, comment="pending -> paid -> returned; pending -> failed"
+        ),
+        sa.Column("reason", sa.String(35), nullable=False),
+        sa.Column("payment_id", sa.String(64)),
+        sa.CheckConstraint("amount > 0", name="ck_collection_amount"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_collection_account_id"),
+        sa.ForeignKeyConstraint(["batch_id"], ["collection_batch.id"], name="fk_collection_batch_id"),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name="fk_collection_invoice_id"),
+        sa.ForeignKeyConstraint(["mandate_id"], ["bank_mandate.id"], name="fk_collection_mandate_id"),
+        sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name="fk_collection_payment_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_collection"),
+        sa.UniqueConstraint("end_to_end", name="uq_collection_end_to_end"),
+        comment="a direct debit of one invoice; pending until a statement confirms or returns it",
+    )
+    op.create_index("ix_collection_account_id", "collection", ["account_id"])
+    op.create_index("ix_collection_batch_id", "collection", ["batch_id"])
+    op.create_index("ix_collection_invoice_id", "collection", ["invoice_id"])
+    op.create_index("ix_collection_mandate_id", "collection", ["mandate_id"])
+    op.create_index("ix_collection_payment_info", "collection", ["payment_info"])
+
+
+def _known_iban() -> None:
+    op.create_table(
+        "known_iban",
+        sa.Column("iban_print", sa.String(64), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("entry_id", sa.String(64), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_known_iban_account_id"),
+        sa.PrimaryKeyConstraint("iban_print", "account_id", name="pk_known_iban"),
+        comment="who paid from where before: a person assigned it, or a reference said so",
     )
