@@ -17,6 +17,7 @@ from billing.bank.models import entry as entry_table
 from billing.bank.statement import Line
 from billing.refunding import chargebacks, moving, refunds
 from billing.refunding.errors import NotChargeable, RefundUnknown
+from billing.refunding.models import chargeback as chargeback_table
 from core.money import Money
 
 MATCHED, UNMATCHED, ASSIGNED, NOT_OURS = "matched", "unmatched", "assigned", "not-ours"
@@ -112,10 +113,11 @@ def _reversed(conn: Connection, line: Line, iban_print: str | None) -> Any:
         query.order_by(entry_table.c.booked_on.desc(), entry_table.c.id.desc())
     ).mappings():
         where = moving.where_it_is(conn, str(row["effect"]))
-        if not conn.execute(sa.select(chargebacks.chargeback_table.c.id).where(
-            chargebacks.chargeback_table.c.payment_id == where, chargebacks.chargeback_table.c.state == "open",
-            chargebacks.chargeback_table.c.amount == -line.amount,
-        )).first():  # fmt: skip
+        back = sa.select(chargeback_table.c.id).where(
+            chargeback_table.c.payment_id == where, chargeback_table.c.state == chargebacks.OPEN,
+            chargeback_table.c.amount == -line.amount,
+        )  # fmt: skip
+        if conn.execute(back).first() is None:
             return row
     return None
 

@@ -61,6 +61,7 @@ def _of_iban(conn: Connection, iban_print: str) -> set[str]:
 
 def _by_amount(conn: Connection, amount: int, currency: str) -> list[Hit]:
     """Open invoices of just this total: only a hint."""
+    same: sa.ColumnElement[bool] = sa.literal(amount) == debts.BALANCE
     query = sa.select(invoice.c.account_id, invoice.c.id).where(
         debts.OPEN, invoice.c.total == amount, amount == debts.BALANCE, invoice.c.currency == currency
     )

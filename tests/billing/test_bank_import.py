@@ -17,6 +17,7 @@ from billing.billables import Billable, add
 from billing.billrun import run_billing
 from billing.models import payment
 from billing.refunding import moving, refunds
+from billing.refunding.errors import NotMovable
 from core.crypto import DataKey
 from core.db import Database
 from core.money import Money
@@ -34,7 +35,7 @@ FEW = settings(
 
 def owing(database: Database, *amounts: int, entity: str = "") -> Stage:
     """An account in euros with an invoice of each amount."""
-    given = {"legal_entity": entity} if entity else {}
+    given: dict[str, Any] = {"legal_entity": entity} if entity else {}
     stage = Stage(database, currency="EUR", timezone="Europe/Berlin", payment_days=0, **given)
     with database.write() as conn:
         taxes.set_rate(conn, "none", "0%", profile=stage.entity, valid_from=date(2000, 1, 1))
@@ -234,7 +235,7 @@ def test_a_payment_from_a_bank_file_is_moved_and_not_voided(database: Database):
     take(stage, entry("50.00", part(text=[number(stage)])), total="50.00")
     with database.write() as conn:
         made = conn.execute(sa.select(payment.c.id).where(payment.c.account_id == stage.account)).scalar_one()
-        with pytest.raises(moving.NotMovable, match="nobody keyed it in"):
+        with pytest.raises(NotMovable, match="nobody keyed it in"):
             moving.void(conn, made, actor="anna", reason="x")
 
 

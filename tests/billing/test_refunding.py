@@ -81,12 +81,14 @@ def do(stage: Stage, what: Any, *args: Any, **given: Any) -> Any:
 def refund(stage: Stage, one: str, minor: int, key: str = "r", **given: Any) -> str:
     """Ask for a refund."""
     given = {"method": "bank", "reason": "left", "key": f"{stage.account}:{key}", **given}
-    return do(stage, refunds.refund, one, Money(minor, "AUD"), **given)
+    return str(do(stage, refunds.refund, one, Money(minor, "AUD"), **given))
 
 
 def chargeback(stage: Stage, one: str, minor: int, key: str = "c", **given: Any) -> str:
     """The bank takes money back."""
-    return do(stage, chargebacks.chargeback, one, Money(minor, "AUD"), key=f"{stage.account}:{key}", **given)
+    return str(
+        do(stage, chargebacks.chargeback, one, Money(minor, "AUD"), key=f"{stage.account}:{key}", **given)
+    )
 
 
 def open_of(stage: Stage) -> dict[str, int]:
@@ -207,7 +209,10 @@ class _Play:
     """What may happen, by name."""
 
     def __init__(self, one: Stage, other: Stage) -> None:
-        self.stages, self.payments, self.refunds, self.chargebacks = (one, other), [], [], []
+        self.stages = (one, other)
+        self.payments: list[str] = []
+        self.refunds: list[str] = []
+        self.chargebacks: list[str] = []
         self.refused = 0
         self.pay(-1, 0, 6_000)
 
@@ -215,7 +220,7 @@ class _Play:
         self.payments.append(pay(self.stages[which % 2], minor, str(number)))
 
     def _one(self, which: int) -> str:
-        return self.payments[which % len(self.payments)]
+        return str(self.payments[which % len(self.payments)])
 
     def refund(self, number: int, which: int, minor: int) -> None:
         method = ("bank", "cash")[which % 2]
@@ -249,7 +254,7 @@ class _Play:
 
     def _invoice(self, which: int) -> str:
         rows = [*self.stages[0].invoices(), *self.stages[1].invoices()]
-        return rows[which % len(rows)].id
+        return str(rows[which % len(rows)].id)
 
     def unallocate(self, _number: int, which: int, minor: int) -> None:
         amount = Money(minor, "AUD") if which % 2 else None
