@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -61,9 +62,9 @@ def _of_iban(conn: Connection, iban_print: str) -> set[str]:
 
 def _by_amount(conn: Connection, amount: int, currency: str) -> list[Hit]:
     """Open invoices of just this total: only a hint."""
-    same: sa.ColumnElement[bool] = sa.literal(amount) == debts.BALANCE
-    query = sa.select(invoice.c.account_id, invoice.c.id).where(
-        debts.OPEN, invoice.c.total == amount, amount == debts.BALANCE, invoice.c.currency == currency
+    query: sa.Select[Any] = sa.select(invoice.c.account_id, invoice.c.id).where(
+        debts.OPEN, invoice.c.total == amount, invoice.c.currency == currency
     )
+    query = query.where(sa.literal(amount) == debts.BALANCE)
     rows = conn.execute(query.order_by(invoice.c.id).limit(3)).all()
     return [Hit(matching.AMOUNT, row[0], currency, (row[1],), (amount,)) for row in rows]
