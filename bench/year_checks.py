@@ -210,7 +210,8 @@ CHECKS: dict[str, Check] = {
     ),
     "22 allocations": _nothing(
         "SELECT id, used FROM (SELECT p.id, p.amount, (SELECT sum(amount) FROM payment_allocation a "
-        "WHERE a.payment_id = p.id) AS used FROM payment p) AS paid WHERE used > amount "
+        "WHERE a.payment_id = p.id) AS used, COALESCE((SELECT sum(amount) FROM payment_outflow o "
+        "WHERE o.payment_id = p.id), 0) AS gone FROM payment p) AS paid WHERE used > amount - gone "
         "UNION ALL SELECT id, used FROM (SELECT i.id, i.total, (SELECT sum(amount) FROM payment_allocation a "
         "WHERE a.invoice_id = i.id) AS used FROM invoice i WHERE kind = 'invoice') AS owed WHERE used > total",
         "{id}: {used} allocated, more than there is",
@@ -219,6 +220,12 @@ CHECKS: dict[str, Check] = {
         "SELECT t.account_id, sum(e.amount) AS credit FROM ledger_entry e JOIN ledger_transaction t "
         "ON t.id = e.transaction_id WHERE e.ledger = 'customer-credit' GROUP BY 1 HAVING sum(e.amount) > 0",
         "{account_id} has used {credit} more credit than it had",
+    ),
+    "24 captured": _nothing(
+        "SELECT id, gone FROM (SELECT p.id, p.amount, COALESCE((SELECT sum(r.amount) FROM refund r "
+        "WHERE r.payment_id = p.id AND r.state <> 'failed'), 0) + COALESCE((SELECT sum(c.amount) FROM chargeback c "
+        "WHERE c.payment_id = p.id AND c.state = 'open'), 0) AS gone FROM payment p) AS paid WHERE gone > amount",
+        "{id}: {gone} refunded and charged back, more than was captured",
     ),
     "27 seals": _seals,
     "28, 29 numbers": _series,

@@ -1,9 +1,17 @@
-"""Which invoice a payment pays: the oldest due first. Pure; the caller holds the account's lock."""
+"""Which invoice a payment pays: the ones that the payer named, then the oldest due. Pure; the caller holds the lock.
 
-from collections.abc import Iterable
+An account may have another rule: `oldest` does not look at what is named, `named-only` leaves the rest as credit,
+`by-hand` leaves everything to a person.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import msgspec
+
+NAMED_FIRST = "named-first"
+RULES = (NAMED_FIRST, "oldest", "named-only", "by-hand")
+"""How payments of an account are allocated; the first is the default."""
 
 
 class Open(msgspec.Struct, frozen=True, order=True):
@@ -31,3 +39,19 @@ def oldest_due_first(available: int, balances: Iterable[Open]) -> list[Share]:
             shares.append(Share(item.invoice, amount))
             available -= amount
     return shares
+
+
+def spread(rule: str, available: int, balances: Sequence[Open], named: Sequence[str] = ()) -> list[Share]:
+    """Spread by a rule of RULES; `named` are ids of invoices in the payer's order. At most one share an invoice."""
+    if rule == "by-hand":
+        return []
+    if rule == "oldest" or not named:
+        return [] if rule == "named-only" else oldest_due_first(available, balances)
+    by_id = {item.invoice: item for item in balances}
+    shares: list[Share] = []
+    for item in [by_id.pop(one) for one in dict.fromkeys(named) if one in by_id]:
+        amount = min(available, item.balance)
+        if amount > 0:
+            shares.append(Share(item.invoice, amount))
+            available -= amount
+    return shares if rule == "named-only" else shares + oldest_due_first(available, by_id.values())

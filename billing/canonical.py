@@ -25,6 +25,7 @@ from billing.models import (
     subscription,
     subscription_item,
 )
+from billing.refunding.models import outflow
 
 # Ids and moments, and what only makes a run quicker: `renews`, `spent`, `due_from`.
 _LEAVE_OUT = {"id", "run_id", "seal", "seal_version", "invoice_id", "charge_id", "transaction_id", "payment_id",
@@ -100,6 +101,8 @@ def _queries(mine: Condition) -> "dict[str, tuple[sa.ColumnElement[str], sa.Sele
             payment.c.kind, payment.c.amount, payment.c.currency, payment.c.method), payment),
         "allocation": (invoice.c.account_id, sa.select(
             invoice.c.number, payment.c.method, allocation.c.amount, allocation.c.allocated_on), of_allocation),
+        "outflow": (payment.c.account_id, sa.select(
+            payment.c.method, outflow.c.kind, outflow.c.amount, outflow.c.booked_on), outflow.join(payment)),
         "entry": (ledger_transaction.c.account_id, sa.select(
             ledger_transaction.c.kind, ledger_transaction.c.booked_on, *_said(ledger_entry)),
             ledger_entry.join(ledger_transaction)),

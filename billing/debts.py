@@ -1,4 +1,4 @@
-"""What is open: balances are always derived from invoices minus allocations, never stored."""
+"""What is open, and what is unapplied: always derived from invoices, payments and allocations, never stored."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing.allocating import Open
-from billing.models import allocation, dunning_policy, invoice, promise
+from billing.models import allocation, dunning_policy, invoice, payment, promise
+from billing.refunding.models import outflow
 from billing.stages import DEFAULT, Debt, Policy, Promise
 from core.money import Money
 
@@ -22,6 +23,20 @@ BALANCE = invoice.c.total - _PAID
 """The open balance of an invoice, as a column."""
 OPEN = sa.and_(invoice.c.state == "final", invoice.c.kind == "invoice", BALANCE > 0)
 """Which invoices are open."""
+_USED = (
+    sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0))
+    .where(allocation.c.payment_id == payment.c.id)
+    .scalar_subquery()
+)
+_GONE = (
+    sa.select(sa.func.coalesce(sa.func.sum(outflow.c.amount), 0))
+    .where(outflow.c.payment_id == payment.c.id)
+    .scalar_subquery()
+)
+LEFT = payment.c.amount - _GONE
+"""What a payment has after refunds, chargebacks, moves and voids, as a column."""
+UNAPPLIED = LEFT - _USED
+"""What of a payment pays nothing yet, as a column."""
 
 
 def open_balances(conn: Connection, account: str) -> list[Open]:

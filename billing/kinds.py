@@ -20,6 +20,7 @@ KINDS = {
     "commitment": Kind("revenue:recurring"),
     "termination": Kind("revenue:termination"),
     "late-fee": Kind("revenue:late-fees"),
+    "chargeback-fee": Kind("revenue:chargeback-fees"),
     "goodwill": Kind("revenue:goodwill"),
     "deposit": Kind("deposits"),
     "top-up": Kind("wallet"),

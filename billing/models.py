@@ -268,6 +268,14 @@ payment = sa.Table(
         server_default=sa.false(),
         comment="wholly allocated: numbering need not ask; whoever takes an allocation back clears it",
     ),
+    sa.Column(
+        "by_hand",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="a person took it off an invoice: only a person allocates it",
+    ),
+    sa.Column("named", Json, comment="ids of the invoices that the payer named, in their order"),
     sa.CheckConstraint("amount > 0", name="amount"),
     _where("ix_payment_unspent", "NOT spent", "account_id"),
 )
@@ -280,8 +288,9 @@ allocation = sa.Table(
     _to("invoice", "invoice_id"),
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("allocated_on", sa.Date, nullable=False),
-    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.CheckConstraint("amount <> 0", name="amount"),
 )
+"""Append only: what is taken back is a row below zero. So a sum is always what stands."""
 
 ledger_transaction = sa.Table(
     "ledger_transaction",

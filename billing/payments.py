@@ -1,5 +1,6 @@
 """Payments: received once per key, spread over the oldest debts, and releasing services in the same transaction."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,9 +10,10 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, posting, releases
 from billing.accounts import Account
-from billing.allocating import Share, oldest_due_first
+from billing.allocating import NAMED_FIRST, Share, spread
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.models import allocation, payment
+from billing.refunding.models import allocation_policy
 from core import clock, events, faults, ids
 from core.money import Money
 
@@ -37,18 +39,20 @@ def pay(
     *,
     actor: str = "billing",
     on: date | None = None,
+    named: Sequence[str] = (),
 ) -> Paid:
     """Take a payment in the caller's transaction; the same key again changes nothing and answers the same.
 
-    When nothing is overdue any more the services are released by change sets of this very transaction.
-    `on` is the local date (default: today). Raises AccountUnknown, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
+    `named`: ids of the invoices that the payer named, which are paid first. When nothing is overdue any more the
+    services are released by change sets of this very transaction. `on` is the local date (default: today).
+    Raises AccountUnknown, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
     """
     owner = accounts.lock(conn, account)
     _require_payable(owner, amount)
     if (earlier := _earlier(conn, owner, amount, key)) is not None:
         return earlier
     day = on or owner.today
-    payment_id = _store(conn, owner, amount, "receipt", method, key, actor)
+    payment_id = store(conn, owner, amount, "receipt", method, key, actor, named)
     posting.book_receipt(conn, owner, payment_id, amount, method, day)
     settle(conn, owner, day)
     set_ids = releases.release_if_clear(conn, owner, day, cause=payment_id)
@@ -65,7 +69,7 @@ def pay(
 def add_credit(conn: Connection, owner: Account, note: dict[str, Any]) -> None:
     """Turn a credit note's total into the customer's credit (the books have it from the note)."""
     amount = Money(-note["total"], note["currency"])
-    _store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['number']}", "billing")
+    store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['number']}", "billing")
 
 
 def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:
@@ -76,46 +80,71 @@ def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:
 
 
 def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
-    """Allocate every unapplied amount, oldest payment first, oldest debt first. The account is locked."""
+    """Allocate every unapplied amount, oldest payment first, by the account's rule. The account is locked."""
     made: list[Share] = []
-    for payment_id, available in _unapplied(conn, owner.id):
-        for share in oldest_due_first(available, debts.open_balances(conn, owner.id)):
-            values = {"payment_id": payment_id, "invoice_id": share.invoice, "amount": share.amount}
-            conn.execute(sa.insert(allocation).values(**values, allocated_on=on))
-            amount = owner.money(share.amount)
-            posting.book_allocation(conn, owner, payment_id, share.invoice, amount, on)
-            made.append(share)
-            available -= share.amount
-        if not available:
-            conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(spent=True))
+    unapplied = [row for row in _unapplied(conn, owner.id) if not row.by_hand]
+    rule = rule_of(conn, owner.id) if unapplied else NAMED_FIRST
+    for row in unapplied:
+        shares = spread(rule, int(row.available), debts.open_balances(conn, owner.id), row.named or ())
+        for share in shares:
+            place(conn, owner, row.id, share.invoice, share.amount, on)
+        if shares:
+            note_spent(conn, row.id)
+        made += shares
     return made
+
+
+def place(conn: Connection, owner: Account, payment_id: str, invoice: str, minor: int, on: date) -> None:
+    """Allocate minor units of a payment to an invoice (below zero: take back) and book it. The account is locked.
+
+    Whoever calls it has looked at what is there, and calls `note_spent` after it.
+    """
+    values = {"payment_id": payment_id, "invoice_id": invoice, "amount": minor, "allocated_on": on}
+    conn.execute(sa.insert(allocation).values(**values))
+    mine = sa.and_(allocation.c.payment_id == payment_id, allocation.c.invoice_id == invoice)
+    nth = conn.execute(sa.select(sa.func.count()).select_from(allocation).where(mine)).scalar_one()
+    posting.book_allocation(conn, owner, payment_id, invoice, owner.money(minor), on, nth)
+
+
+def note_spent(conn: Connection, payment_id: str) -> None:
+    """Write down whether anything of a payment is unapplied: after each allocation, refund, chargeback or their end."""
+    left = conn.execute(sa.select(debts.UNAPPLIED).where(payment.c.id == payment_id)).scalar_one()
+    conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(spent=not left))
+
+
+def rule_of(conn: Connection, account: str) -> str:
+    """How payments of an account are allocated (`allocating.RULES`)."""
+    query = sa.select(allocation_policy.c.rule).where(allocation_policy.c.account_id == account)
+    return str(conn.execute(query).scalar() or NAMED_FIRST)
 
 
 def credit(conn: Connection, owner: Account) -> Money:
     """What the customer has paid and not used yet."""
-    return owner.money(sum(available for _, available in _unapplied(conn, owner.id)))
+    return owner.money(sum(int(row.available) for row in _unapplied(conn, owner.id)))
 
 
-def _unapplied(conn: Connection, account: str) -> list[tuple[str, int]]:
-    used = (
-        sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0))
-        .where(allocation.c.payment_id == payment.c.id)
-        .scalar_subquery()
-    )
-    query = sa.select(payment.c.id, (payment.c.amount - used).label("available"))
-    query = query.where(payment.c.account_id == account, payment.c.amount > used)
-    query = query.order_by(payment.c.received_at, payment.c.id)
-    return [(row.id, int(row.available)) for row in conn.execute(query)]
+def _unapplied(conn: Connection, account: str) -> list[Any]:
+    query = sa.select(payment.c.id, payment.c.by_hand, payment.c.named, debts.UNAPPLIED.label("available"))
+    query = query.where(payment.c.account_id == account, debts.UNAPPLIED > 0)
+    return list(conn.execute(query.order_by(payment.c.received_at, payment.c.id)))
 
 
-def _store(
-    conn: Connection, owner: Account, amount: Money, kind: str, method: str, key: str, actor: str
+def store(
+    conn: Connection,
+    owner: Account,
+    amount: Money,
+    kind: str,
+    method: str,
+    key: str,
+    actor: str,
+    named: Sequence[str] = (),
 ) -> str:
+    """Write a payment down and return its id; what it pays and its books are the caller's."""
     payment_id = ids.new_id("pay")
     values = {
         "id": payment_id, "account_id": owner.id, "kind": kind, "currency": amount.currency,
         "amount": amount.minor, "method": method, "idempotency_key": key, "received_at": clock.now(),
-        "actor": actor, "sets": [],
+        "actor": actor, "sets": [], "named": list(named) or None,
     }  # fmt: skip
     conn.execute(sa.insert(payment).values(**values))
     return payment_id
@@ -132,11 +161,12 @@ def _earlier(conn: Connection, owner: Account, amount: Money, key: str) -> Paid 
 
 def _paid(conn: Connection, owner: Account, payment_id: str) -> Paid:
     row = conn.execute(sa.select(payment).where(payment.c.id == payment_id)).one()
-    query = sa.select(allocation).where(allocation.c.payment_id == payment_id).order_by(allocation.c.seq)
-    shares = tuple(Share(one.invoice_id, one.amount) for one in conn.execute(query))
-    amount = Money(row.amount, row.currency)
-    left = owner.money(amount.minor - sum(share.amount for share in shares))
-    return Paid(payment_id, amount, shares, left, tuple(row.sets))
+    net = sa.func.sum(allocation.c.amount)
+    query = sa.select(allocation.c.invoice_id, net).where(allocation.c.payment_id == payment_id)
+    query = query.group_by(allocation.c.invoice_id).having(net != 0).order_by(sa.func.min(allocation.c.seq))
+    shares = tuple(Share(one[0], int(one[1])) for one in conn.execute(query))
+    left = conn.execute(sa.select(debts.UNAPPLIED).where(payment.c.id == payment_id)).scalar_one()
+    return Paid(payment_id, Money(row.amount, row.currency), shares, owner.money(int(left)), tuple(row.sets))
 
 
 def _require_payable(owner: Account, amount: Money) -> None:

@@ -45,11 +45,12 @@ def book_receipt(
 
 
 def book_allocation(
-    conn: Connection, owner: Account, payment: str, invoice: str, amount: Money, on: date
+    conn: Connection, owner: Account, payment: str, invoice: str, amount: Money, on: date, nth: int = 1
 ) -> None:
-    """Credit pays an invoice."""
+    """Credit pays an invoice, for the `nth` time; below zero it is taken back."""
     entries = [Entry(CREDIT, amount), Entry(RECEIVABLE, -amount)]
-    book(conn, _books(owner), "allocation", f"{payment}:{invoice}", on, entries)
+    source = f"{payment}:{invoice}" if nth == 1 else f"{payment}:{invoice}:{nth}"
+    book(conn, _books(owner), "allocation", source, on, entries)
 
 
 def _nets(lines: Iterable[Row], issued: date) -> Iterator[tuple[str, int]]:

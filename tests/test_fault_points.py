@@ -9,8 +9,11 @@ from tests.aaa.test_overrides import KILLED_POINTS as LIMITS
 from tests.aaa.test_pools import POINTS as POOLS
 from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
+from tests.billing.test_bank_collect import POINTS as COLLECTING
+from tests.billing.test_bank_import import POINTS as STATEMENTS
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_prices import POINTS as PRICES
+from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.billing.test_wallet_kill import POINTS as WALLET
 from tests.crm.test_orders import KILLED_POINTS as CRM
@@ -38,6 +41,9 @@ def test_every_declared_point_has_its_kill() -> None:
         *VIEW,
         *POOLS,
         *BILLING,
+        *COLLECTING,
+        *STATEMENTS,
+        *REFUNDING,
         *UNDOING,
         *PRICES,
         *WALLET,

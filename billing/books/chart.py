@@ -14,6 +14,8 @@ TYPES = {
     "wallet": "Liabilities",
     "vouchers": "Liabilities",
     "revenue": "Income",
+    "refunds-pending": "Liabilities",
+    "transfers": "Assets",
     "fees": "Expenses",
 }
 """By the first word of an account's name; what is deferred is owed to customers."""

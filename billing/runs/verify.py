@@ -8,7 +8,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing.models import allocation, counter, invoice, invoice_line, invoice_tax, payment
+from billing import debts
+from billing.models import counter, invoice, invoice_line, invoice_tax, payment
 from billing.runs import ranges, seals
 from billing.runs.numbering import number_text
 from billing.runs.ranges import Range
@@ -143,8 +144,10 @@ def _receivable(conn: Connection) -> Iterator[Breach]:
 
 def _spent(conn: Connection) -> Iterator[Breach]:
     """A payment that is marked as spent and is not would never pay anything again."""
-    used = sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0))
-    used = used.where(allocation.c.payment_id == payment.c.id)
-    query = sa.select(payment.c.id).where(payment.c.spent, payment.c.amount > used.scalar_subquery())
+    query = sa.select(payment.c.id).where(payment.c.spent, debts.UNAPPLIED > 0)
     for row in conn.execute(query):
         yield Breach(23, row.id, "it is marked as spent, and some of it is not allocated")
+    for row in conn.execute(sa.select(payment.c.id).where(debts.UNAPPLIED < 0)):
+        yield Breach(22, row.id, "more of it is allocated, refunded or charged back than there is")
+    for row in conn.execute(sa.select(payment.c.id).where(debts.LEFT < 0)):
+        yield Breach(24, row.id, "more of it is refunded or charged back than was captured")

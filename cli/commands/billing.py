@@ -123,19 +123,22 @@ def pay(
     key: Annotated[str, typer.Option(help="Receipt number: the same one again is the same payment.")],
     method: Annotated[str, typer.Option(help="cash, bank, card, …")] = "cash",
     currency: Annotated[str, typer.Option(help="Checked against the account's.")] = "",
+    invoice: Annotated[list[str], typer.Option(help="An invoice that the payer named (repeatable).")] = [],  # noqa: B006
     on: On = None,
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
     """Take a payment; when nothing is overdue any more, services are released in the same transaction."""
     from billing import accounts, payments
+    from billing import invoices as documents
     from core.money import Money
 
     with _opened() as here, here.db.write() as conn:
         owner = accounts.get(conn, account)
         money = Money.parse(amount, currency or owner.currency)
         day = on.date() if on else None
-        paid = payments.pay(conn, account, money, method, key, actor=actor, on=day)
+        named = [documents.get(conn, one)["id"] for one in invoice]
+        paid = payments.pay(conn, account, money, method, key, actor=actor, on=day, named=named)
     lines = [
         f"{paid.amount} taken as {paid.payment}; {len(paid.shares)} invoices, {paid.credit} left as credit"
     ]

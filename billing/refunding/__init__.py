@@ -1,0 +1,1 @@
+"""What happens to a payment after it came in: refunds, chargebacks, moves, voids, and allocations by hand."""
