@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, posting, releases
 from billing.accounts import Account
 from billing.allocating import Share, oldest_due_first
+from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.models import allocation, payment
 from core import clock, events, faults, ids
@@ -78,6 +79,7 @@ def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:
 def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
     """Allocate every unapplied amount, oldest payment first, oldest debt first. The account is locked."""
     made: list[Share] = []
+    on = lock.open_day(conn, owner.legal_entity, on)
     for payment_id, available in _unapplied(conn, owner.id):
         for share in oldest_due_first(available, debts.open_balances(conn, owner.id)):
             values = {"payment_id": payment_id, "invoice_id": share.invoice, "amount": share.amount}
