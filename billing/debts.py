@@ -1,4 +1,4 @@
-"""What is open: balances are always derived from invoices minus allocations, never stored."""
+"""What is open: balances are derived from invoices minus allocations minus write-offs, never stored."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from billing.allocating import Open
 from billing.models import allocation, dunning_policy, invoice, promise
 from billing.stages import DEFAULT, Debt, Policy, Promise
+from billing.writeoffs.balance import WRITTEN
 from core.money import Money
 
 _PAID = (
@@ -18,8 +19,8 @@ _PAID = (
     .where(allocation.c.invoice_id == invoice.c.id)
     .scalar_subquery()
 )
-BALANCE = invoice.c.total - _PAID
-"""The open balance of an invoice, as a column."""
+BALANCE = invoice.c.total - _PAID - WRITTEN
+"""The open balance of an invoice, as a column: less what is paid, less what is written off."""
 OPEN = sa.and_(invoice.c.state == "final", invoice.c.kind == "invoice", BALANCE > 0)
 """Which invoices are open."""
 

@@ -80,6 +80,7 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
     """Allocate every unapplied amount, oldest payment first, oldest debt first. The account is locked."""
     made: list[Share] = []
     on = lock.open_day(conn, owner.legal_entity, on)
+    _bring_back(conn, owner, on)
     for payment_id, available in _unapplied(conn, owner.id):
         for share in oldest_due_first(available, debts.open_balances(conn, owner.id)):
             values = {"payment_id": payment_id, "invoice_id": share.invoice, "amount": share.amount}
@@ -91,6 +92,14 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
         if not available:
             conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(spent=True))
     return made
+
+
+def _bring_back(conn: Connection, owner: Account, on: date) -> None:
+    """What is left over pays debts that were written off: they are open again, and paid at once."""
+    from billing.writeoffs import writing  # it releases services, as payments do
+
+    if available := sum(left for _, left in _unapplied(conn, owner.id)):
+        writing.reinstate(conn, owner, available, on)
 
 
 def credit(conn: Connection, owner: Account) -> Money:

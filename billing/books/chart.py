@@ -13,6 +13,8 @@ TYPES = {
     "deposits": "Liabilities",
     "wallet": "Liabilities",
     "revenue": "Income",
+    "bad-debt": "Expenses",
+    "rounding": "Expenses",
 }
 """By the first word of an account's name; what is deferred is owed to customers."""
 _PART = re.compile(r"[^A-Za-z0-9-]+")

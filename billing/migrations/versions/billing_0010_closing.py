@@ -84,6 +84,7 @@ def _write_offs() -> None:
         sa.Column("reverses", sa.String(64), comment="of a recovery: what it takes back"),
         sa.Column("amount", sa.BigInteger, nullable=False, comment="off the balance; negative for a recovery"),
         sa.Column("tax", Json, nullable=False, comment="tax claimed back with it: category -> minor units"),
+        sa.Column("relief", sa.Boolean, nullable=False, comment="tax is claimed back"),
         sa.Column("recoverable", sa.Boolean, nullable=False, comment="a later payment brings it back"),
         sa.Column("written_on", sa.Date, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
