@@ -10,7 +10,6 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, dunning, overrides, payments
 from billing.models import invoice
 from billing.rounding import is_owed
-from billing.stages import stage
 from billing.writeoffs.balance import WRITTEN
 from core.money import Money
 
@@ -72,7 +71,7 @@ def standing(conn: Connection, account: str, today: date | None = None) -> Stand
         overdue=owner.money(sum(debt.balance.minor for debt in late)),
         open=owner.money(sum(debt.balance.minor for debt in case.debts)),
         credit=payments.credit(conn, owner),
-        stage=stage(case.policy, case.debts, case.promises, day),
+        stage=case.stage(day),
         held=tuple(sorted(case.held)),
         overridden=tuple(sorted(overrides.in_force(conn, [account]))),
     )
