@@ -197,7 +197,7 @@ def _enter_stages(conn: Connection, cases: Sequence[Case], on: date, run_id: str
     db.insert_many(conn, dunning_stage, rows)
     notices.tell(conn, entries, on, run_id)
     notices.charge(conn, entries, on)
-    notices.follow_promises(conn, [case.owner.id for case in cases], on)
+    notices.follow_promises(conn, on)
 
 
 def _entered(conn: Connection, account_ids: Sequence[str]) -> dict[str, dict[tuple[date, int], date]]:

@@ -39,10 +39,15 @@ def set_policy(
 
 def store(conn: Connection, name: str, policy: Policy) -> None:
     """Store a policy. Raises PolicyNotUsable."""
-    if why := _why_not(policy):
-        raise PolicyNotUsable(name, why)
+    require_usable(name, policy)
     row = {"name": name, "policy": msgspec.to_builtins(policy)}
     db.upsert(conn, dunning_policy, [row], ["name"])
+
+
+def require_usable(name: str, policy: Policy) -> None:
+    """Raise PolicyNotUsable for what makes no sense."""
+    if why := _why_not(policy):
+        raise PolicyNotUsable(name, why)
 
 
 def read(name: str, file: Path) -> Policy:

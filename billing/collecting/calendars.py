@@ -8,18 +8,18 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`off`: days of the week, and `holidays`, on which nothing is restricted; `eve`: nor within so many days before
+    """`days_off`: days of the week, and `holidays`, on which nothing is restricted; `eve`: nor within so many days before
     one. `notice`: business days between the step before and a restriction.
     """
 
-    off: tuple[str, ...] = ()
+    days_off: tuple[str, ...] = ()
     holidays: tuple[date, ...] = ()
     eve: int = 0
     notice: int = 0
 
     def is_business(self, day: date) -> bool:
         """Whether it is neither a day off nor a holiday."""
-        return DAYS[day.weekday()] not in self.off and day not in self.holidays
+        return DAYS[day.weekday()] not in self.days_off and day not in self.holidays
 
     def permits(self, day: date) -> bool:
         """Whether a service may be restricted on a day."""
@@ -41,7 +41,7 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def why_not(self) -> str:
         """Why it makes no sense; empty when it does."""
-        if wrong := [one for one in self.off if one not in DAYS]:
+        if wrong := [one for one in self.days_off if one not in DAYS]:
             return f"'{wrong[0]}' is no day of the week; write mon, tue, wed, thu, fri, sat or sun"
         if not 0 <= self.eve <= 5 or not 0 <= self.notice <= 60:
             return "eve is 0 to 5 days, and notice 0 to 60 business days"

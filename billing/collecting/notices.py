@@ -1,7 +1,7 @@
 """What entering a stage brings with it, exactly once: notices by each of its channels, and its fee on the next bill."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from billing.stages import Debt, Step
 from core import db, events
 from core.money import Money
 
-_CHUNK = 500
+_LATELY = timedelta(days=31)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -54,15 +54,14 @@ def charge(conn: Connection, entries: Sequence[Entry], on: date) -> None:
         billables.add(conn, given, actor="billing")
 
 
-def follow_promises(conn: Connection, account_ids: Sequence[str], on: date) -> None:
-    """Tell of promises that were kept or broken, each once (`promise.kept`, `promise.broken`)."""
-    for start in range(0, len(account_ids), _CHUNK):
-        for one in pledges.of_accounts(conn, account_ids[start : start + _CHUNK]):
-            state = one.state(on)
-            if state != pledges.OPEN:
-                told = {"promise": one.id, "until": str(one.until), "missing": one.missing(on).minor}
-                unique = f"promise.{state}:{one.id}"
-                events.emit(conn, f"promise.{state}", one.account, told, actor="billing", unique=unique)
+def follow_promises(conn: Connection, on: date) -> None:
+    """Tell of promises that were kept or broken lately, each once (`promise.kept`, `promise.broken`)."""
+    for one in pledges.of_accounts(conn, since=on - _LATELY):
+        state = one.state(on)
+        if state != pledges.OPEN:
+            told = {"promise": one.id, "until": str(one.until), "missing": one.missing(on).minor}
+            unique = f"promise.{state}:{one.id}"
+            events.emit(conn, f"promise.{state}", one.account, told, actor="billing", unique=unique)
 
 
 def made(

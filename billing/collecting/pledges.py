@@ -60,11 +60,15 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True):
         return OPEN if today <= self.ends else BROKEN
 
 
-def of_accounts(conn: Connection, accounts: Sequence[str] | None = None) -> list[Pledge]:
-    """Promises of accounts, or of all, in the order in which they were made."""
+def of_accounts(
+    conn: Connection, accounts: Sequence[str] | None = None, since: date | None = None
+) -> list[Pledge]:
+    """Promises of accounts, or of all, in the order in which they were made; `since`: those that end then or later."""
     query = sa.select(promise, account.c.currency).join(account, account.c.id == promise.c.account_id)
     if accounts is not None:
         query = query.where(promise.c.account_id.in_(accounts))
+    if since is not None:
+        query = query.where(promise.c.until >= since)
     rows = conn.execute(query.order_by(promise.c.made_on, promise.c.recorded_at, promise.c.id)).all()
     parts = _parts(conn, [row.id for row in rows])
     paid = _paid(conn, [row.id for row in rows if row.amount is not None])
