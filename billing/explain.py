@@ -33,7 +33,11 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
         "total": str(Money(row["total"], currency)),
         "payments": _payments(conn, row["id"], currency),
         "written_off": [
-            {"on": _day(one["written_on"]), "reason": one["reason"], "amount": str(Money(one["amount"], currency))}
+            {
+                "on": _day(one["written_on"]),
+                "reason": one["reason"],
+                "amount": str(Money(one["amount"], currency)),
+            }
             for one in writing.of_invoice(conn, row["id"])
         ],
         "open": str(Money(_open(conn, row), currency)),

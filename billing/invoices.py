@@ -120,7 +120,10 @@ def _unbill(conn: Connection, invoice_id: str) -> None:
 
 def _billed_anew(conn: Connection, back: Any, mine: Sequence[Any]) -> bool:
     """Whether another document bills again what a reversal takes back: without the reversal it would stand twice."""
-    same = [charge.c[name] == getattr(back, name) for name in ("item_id", "period_start", "period_end", "part_start")]
+    same = [
+        charge.c[name] == getattr(back, name)
+        for name in ("item_id", "period_start", "period_end", "part_start")
+    ]
     query = sa.select(charge.c.id).where(
         *same, charge.c.kind == back.kind.removesuffix("-reversal"), charge.c.revision > back.revision,
         charge.c.id.not_in([row.id for row in mine]),

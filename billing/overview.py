@@ -15,7 +15,7 @@ from core.money import Money
 
 
 class InvoiceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice in a list. `state`: draft, void, open, overdue, written-off, paid (a residue below one unit counts as paid)."""
+    """An invoice in a list. `state`: draft, void, open, overdue, written-off, paid (a residue below one unit is)."""
 
     id: str
     number: str

@@ -82,7 +82,9 @@ def _why_not_step(step: Step) -> str:
     for one in (step.effect, *step.services.values()):
         if one not in EFFECTS:
             return f"'{one}' is no effect of dunning; choose throttle, walled-garden, block or none"
-    if wrong := [kind for kind, one in step.services.items() if kind != INTERNET and one not in ("", "block")]:
+    if wrong := [
+        kind for kind, one in step.services.items() if kind != INTERNET and one not in ("", "block")
+    ]:
         return f"step {step.name}: services of type {wrong[0]} can only be blocked or left alone"
     if ("throttle" in (step.effect, *step.services.values())) != (step.rate is not None):
         return f"step {step.name}: throttle and rate need each other, such as rate: [1M, 1M]"

@@ -33,9 +33,18 @@ def make(
     due = sum(one.balance for one in debts.open_balances(conn, account) if one.due <= day)
     rows = _instalments(owner, until, day, due, parts)
     promise_id = ids.new_id("prm")
-    values = {"id": promise_id, "account_id": account, "made_on": day, "until": until, "actor": actor, "amount": due}
+    values = {
+        "id": promise_id,
+        "account_id": account,
+        "made_on": day,
+        "until": until,
+        "actor": actor,
+        "amount": due,
+    }
     conn.execute(sa.insert(promise).values(**values, recorded_at=clock.now()))
-    db.insert_many(conn, instalment, [{"promise_id": promise_id, "due_on": on_, "amount": n} for on_, n in rows])
+    db.insert_many(
+        conn, instalment, [{"promise_id": promise_id, "due_on": on_, "amount": n} for on_, n in rows]
+    )
     return releases.release_if_clear(conn, owner, day, cause=promise_id)
 
 
@@ -45,10 +54,14 @@ def _instalments(owner: Account, until: date, day: date, due: int, parts: Parts)
         return []
     days = [on for on, _ in parts]
     if sorted(set(days)) != days or days[0] < day or days[-1] >= until:
-        raise InstalmentsNotUsable(owner.id, f"its days come one after the other, from {day} on and before {until}")
+        raise InstalmentsNotUsable(
+            owner.id, f"its days come one after the other, from {day} on and before {until}"
+        )
     if wrong := [one for _, one in parts if one.currency != owner.currency or one.minor <= 0]:
         raise InstalmentsNotUsable(owner.id, f"{wrong[0]} is no instalment in {owner.currency}")
     rest = due - sum(one.minor for _, one in parts)
     if rest <= 0:
-        raise InstalmentsNotUsable(owner.id, f"{owner.money(due)} is due, and the last day takes the rest of it")
+        raise InstalmentsNotUsable(
+            owner.id, f"{owner.money(due)} is due, and the last day takes the rest of it"
+        )
     return [*((on, one.minor) for on, one in parts), (until, rest)]

@@ -1,4 +1,4 @@
-"""Billing anew what a wrong run billed: its charges are taken back with the credit note, so that the next run bills them.
+"""Billing anew what a wrong run billed: its charges are taken back with the note, so that the next run bills them.
 
 A charge that the run posted gets a reversal; one that it took back is posted again, as it was. What a later bill took
 back already is left alone: the customer has it back. A billable gets a revision that takes it back and one that waits.
@@ -23,11 +23,14 @@ from core.money import Money
 Parts = dict[int, Money | None]
 """Positions of lines, as `crediting` has them."""
 
+
 def standing(conn: Connection, invoice_id: str) -> Parts | None:
     """The lines that no later bill took back or billed again, as parts to credit; None where that is all of them."""
     told = invoices.lines(conn, invoice_id)
     open_ = _open(_charges(conn, told))
-    found: Parts = {line["position"]: None for line in told if not line["charge_id"] or line["charge_id"] in open_}
+    found: Parts = {
+        line["position"]: None for line in told if not line["charge_id"] or line["charge_id"] in open_
+    }
     return None if len(found) == len(told) else found
 
 
@@ -60,7 +63,9 @@ def is_opposed(conn: Connection, row: Mapping[str, Any], parts: Parts | None) ->
 def credited_before(conn: Connection, row: Mapping[str, Any]) -> str:
     """What people credited of an invoice before: it is not given again when it is billed anew; empty for nothing."""
     query = sa.select(invoice.c.id, invoice.c.number, invoice.c.total).where(
-        invoice.c.id.in_(sa.select(invoice_line.c.invoice_id).where(invoice_line.c.credits_invoice == row["id"])),
+        invoice.c.id.in_(
+            sa.select(invoice_line.c.invoice_id).where(invoice_line.c.credits_invoice == row["id"])
+        ),
         invoice.c.state != "void",
     )
     found = conn.execute(query.order_by(invoice.c.id)).all()
@@ -68,7 +73,8 @@ def credited_before(conn: Connection, row: Mapping[str, Any]) -> str:
         return ""
     together = Money(-sum(one.total for one in found), row["currency"])
     names = ", ".join(one.number or one.id for one in found)
-    return f"{row['number']} was credited with {together} before ({names}): that is not given again when it is billed anew"
+    said = f"{row['number']} was credited with {together} before ({names})"
+    return f"{said}: that is not given again when it is billed anew"
 
 
 def take_back(conn: Connection, row: Mapping[str, Any], note: str | None, actor: str) -> int:
@@ -93,7 +99,9 @@ def take_back(conn: Connection, row: Mapping[str, Any], note: str | None, actor:
 
 def _charges(conn: Connection, told: list[dict[str, Any]]) -> list[Charge]:
     """The lines' charges with everything that was ever posted for their items."""
-    mine = sa.select(charge.c.item_id).where(charge.c.id.in_([line["charge_id"] for line in told if line["charge_id"]]))
+    mine = sa.select(charge.c.item_id).where(
+        charge.c.id.in_([line["charge_id"] for line in told if line["charge_id"]])
+    )
     query = sa.select(charge).where(charge.c.item_id.in_(mine)).order_by(charge.c.part_start, charge.c.id)
     return [charges.from_row(one) for one in conn.execute(query)]
 
@@ -113,7 +121,12 @@ def _opposite(one: Charge, posted: list[Charge]) -> Charge:
     """What undoes a charge: its reversal, or for a reversal the same interval posted again."""
     if not one.is_reversal:
         return Charge(
-            id=ids.new_id("chg"), item=one.item, slice=one.slice, revision=one.revision, rate=one.rate, reverses=one.id
+            id=ids.new_id("chg"),
+            item=one.item,
+            slice=one.slice,
+            revision=one.revision,
+            rate=one.rate,
+            reverses=one.id,
         )
     place = (one.item, one.slice.period, one.slice.part.start, one.slice.kind)
     taken = [
@@ -125,7 +138,9 @@ def _opposite(one: Charge, posted: list[Charge]) -> Charge:
     )
 
 
-def _store(conn: Connection, row: Mapping[str, Any], note: str, line: Mapping[str, Any], made: Charge) -> None:
+def _store(
+    conn: Connection, row: Mapping[str, Any], note: str, line: Mapping[str, Any], made: Charge
+) -> None:
     conn.execute(sa.insert(charge).values(**charges.row_of(row["account_id"], made)))
     _hang(conn, note, line, charge_id=made.id)
 
@@ -152,11 +167,15 @@ def _look_again(conn: Connection, found: list[Charge]) -> None:
 def _is_back(conn: Connection, billable_id: str) -> bool:
     """Whether a billable was taken back: a later revision of its source says so."""
     one = conn.execute(sa.select(billable).where(billable.c.id == billable_id)).one()
-    query = sa.select(billable.c.why).where(billable.c.source == one.source, billable.c.revision > one.revision)
+    query = sa.select(billable.c.why).where(
+        billable.c.source == one.source, billable.c.revision > one.revision
+    )
     return any(why.get("takes back") == one.id for why in conn.execute(query).scalars())
 
 
-def _bill_again(conn: Connection, row: Mapping[str, Any], note: str, line: Mapping[str, Any], actor: str) -> None:
+def _bill_again(
+    conn: Connection, row: Mapping[str, Any], note: str, line: Mapping[str, Any], actor: str
+) -> None:
     """Two revisions: one takes it back and is billed by the note, one waits for the next run; their sum is nothing."""
     one = conn.execute(sa.select(billable).where(billable.c.id == line["billable_id"])).mappings().one()
     last = sa.select(sa.func.max(billable.c.revision)).where(billable.c.source == one["source"])

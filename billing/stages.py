@@ -169,7 +169,11 @@ def effect(policy: Policy, reached: int, kind: str = INTERNET) -> str:
 
 
 def next_step(
-    policy: Policy, debts: Sequence[Debt], promises: Sequence[Promise], entered: Mapping[int, date], today: date
+    policy: Policy,
+    debts: Sequence[Debt],
+    promises: Sequence[Promise],
+    entered: Mapping[int, date],
+    today: date,
 ) -> tuple[date, Step] | None:
     """The next step and its day if nothing is paid until then; None where none is left within a year."""
     now = permitted(policy, stage(policy, debts, promises, today), entered, today)

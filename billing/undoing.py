@@ -108,7 +108,9 @@ def _undo_billing(
     numbers = () if way.dry or foreign else tuple(invoices.finalise(database))
     if foreign and credited:
         left.append("other drafts wait for a person: the credit notes get their numbers with them")
-    return Undone(run=run, voided=voided, credited=credited, taken_back=taken, left=tuple(left), numbers=numbers)
+    return Undone(
+        run=run, voided=voided, credited=credited, taken_back=taken, left=tuple(left), numbers=numbers
+    )
 
 
 def _take_back(conn: Connection, account: str, document: str, run: str, way: _Way) -> tuple[str, int, str]:

@@ -76,7 +76,10 @@ def metrics(conn: Connection, since: date, until: date) -> list[Month]:
         return []
     ends = [months[0] - timedelta(days=1), *(_last_day(month) for month in months)]
     sql.begin(conn)
-    conn.execute(sa.insert(sql.DAY), [{"day": day, "following": after} for day, after in zip(ends, [*ends[1:], None], strict=True)])
+    conn.execute(
+        sa.insert(sql.DAY),
+        [{"day": day, "following": after} for day, after in zip(ends, [*ends[1:], None], strict=True)],
+    )
     if rates := list(_inclusive_rates(conn, ends)):
         conn.execute(sa.insert(sql.RATE), rates)
     sql.fill(conn, ends[-1])
@@ -87,7 +90,9 @@ def metrics(conn: Connection, since: date, until: date) -> list[Month]:
     return found
 
 
-def _month(row: Any, plans: "dict[tuple[date, str], list[PlanMonth]]", billed: dict[tuple[int, str], int]) -> Month:
+def _month(
+    row: Any, plans: "dict[tuple[date, str], list[PlanMonth]]", billed: dict[tuple[int, str], int]
+) -> Month:
     day, currency = _day(row["day"]), row["currency"]
     first = day.replace(day=1)
 
@@ -106,8 +111,12 @@ def _month(row: Any, plans: "dict[tuple[date, str], list[PlanMonth]]", billed: d
 
 def _plans(conn: Connection) -> "dict[tuple[date, str], list[PlanMonth]]":
     state = sql.STATE.c
-    query = sa.select(state.day, state.currency, state.plan, sa.func.sum(state["items"]), sa.func.sum(state.mrr))
-    query = query.group_by(state.day, state.currency, state.plan).order_by(state.day, state.currency, state.plan)
+    query = sa.select(
+        state.day, state.currency, state.plan, sa.func.sum(state["items"]), sa.func.sum(state.mrr)
+    )
+    query = query.group_by(state.day, state.currency, state.plan).order_by(
+        state.day, state.currency, state.plan
+    )
     found: dict[tuple[date, str], list[PlanMonth]] = defaultdict(list)
     for row in conn.execute(query):
         mrr = Money(int(row[4]), row[1])

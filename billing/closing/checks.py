@@ -50,7 +50,9 @@ def _unbilled(conn: Connection, entity: str, until: date) -> Iterator[str]:
     item = subscription_item.c
     due = sa.or_(item.charged_through <= until, item.recalculate_from <= until)
     items = sa.select(subscription.c.account_id).join(subscription_item).where(due)
-    added = sa.select(billable.c.account_id).where(billable.c.invoice_id.is_(None), billable.c.billed_from <= until)
+    added = sa.select(billable.c.account_id).where(
+        billable.c.invoice_id.is_(None), billable.c.billed_from <= until
+    )
     left = sa.union(items, added).subquery()
     aside = sa.select(bill_park.c.account_id)
     query = sa.select(sa.func.count()).select_from(sa.join(left, account, account.c.id == left.c.account_id))
@@ -60,7 +62,9 @@ def _unbilled(conn: Connection, entity: str, until: date) -> Iterator[str]:
 
 
 def _unrecognised(conn: Connection, entity: str, until: date) -> Iterator[str]:
-    count = deferrals.waiting(conn, entity, until + timedelta(days=1)) + deferrals.not_taken_in(conn, entity, until)
+    count = deferrals.waiting(conn, entity, until + timedelta(days=1)) + deferrals.not_taken_in(
+        conn, entity, until
+    )
     if count:
         yield (
             f"revenue of {count} lines is not recognised until then; run 'trunkline billing recognise --until {until}'"
@@ -80,7 +84,8 @@ def unbalanced(conn: Connection, entity: str, until: date) -> Iterator[str]:
 def apart(conn: Connection, entity: str, until: date) -> Iterator[str]:
     """What accounts owe by their documents is what the ledger has as receivable, account by account (invariant 21)."""
     owed = {
-        (one.account, one.together.currency): one.together.minor for one in reports.aged_receivables(conn, until, entity)
+        (one.account, one.together.currency): one.together.minor
+        for one in reports.aged_receivables(conn, until, entity)
     }
     entry, transaction = ledger_entry.c, ledger_transaction.c
     query: sa.Select[Any] = sa.select(transaction.account_id, entry.currency, sa.func.sum(entry.amount))

@@ -35,7 +35,9 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     parked: tuple[str, ...]
 
 
-def close(database: Database, until: date, *, entity: str | None = None, actor: str, dry: bool = False) -> Closed:
+def close(
+    database: Database, until: date, *, entity: str | None = None, actor: str, dry: bool = False
+) -> Closed:
     """Close the books until a day, of all legal entities (every one or none) or of one.
 
     `dry` only checks. Raises EntityUnknown, NotClosable.
@@ -107,7 +109,13 @@ def _proof(conn: Connection, entity: str, until: date) -> dict[str, int]:
 
 
 def _store(
-    conn: Connection, entity: str, what: str, through: date | None, reason: str, actor: str, proof: dict[str, Any]
+    conn: Connection,
+    entity: str,
+    what: str,
+    through: date | None,
+    reason: str,
+    actor: str,
+    proof: dict[str, Any],
 ) -> None:
     values = {
         "legal_entity": entity, "what": what, "closed_through": through, "reason": reason, "actor": actor,

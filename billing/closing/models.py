@@ -29,7 +29,11 @@ deferral = sa.Table(
     sa.Column("lines", sa.Integer, nullable=False, comment="how many lines are alike"),
     sa.Column("recognised_until", sa.Date, nullable=False, comment="exclusive; at first the day of issue"),
     sa.Index(
-        "ix_deferral_waiting", "legal_entity", "recognised_until", postgresql_where=_WAITING, sqlite_where=_WAITING
+        "ix_deferral_waiting",
+        "legal_entity",
+        "recognised_until",
+        postgresql_where=_WAITING,
+        sqlite_where=_WAITING,
     ),
     comment="lines that bill days after their issue, alike ones together",
 )
@@ -40,7 +44,9 @@ period_close = sa.Table(
     sa.Column("seq", Sequenced, primary_key=True, autoincrement=True),
     sa.Column("legal_entity", sa.String(32), nullable=False, index=True),
     sa.Column("what", sa.String(8), nullable=False, comment="close | reopen"),
-    sa.Column("closed_through", sa.Date, comment="nothing is booked on or before this day; none: all is open"),
+    sa.Column(
+        "closed_through", sa.Date, comment="nothing is booked on or before this day; none: all is open"
+    ),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("actor", sa.String(80), nullable=False),
     sa.Column("proof", Json, nullable=False, comment="what the books were when they were closed"),

@@ -94,8 +94,14 @@ def _stretch(conn: Connection, entity: str, first: date, last: date) -> list[Any
     amount = sa.func.sum(row.lines * (earned_sql(row, told.c.until) - before))
     query = (
         sa.select(told.c.since.label("day"), row.currency, row.ledger, amount.label("amount"))
-        .select_from(sa.join(deferral, told, sa.and_(told.c.since >= row.recognised_until, told.c.since < row.period_end)))
-        .where(row.legal_entity == entity, row.recognised_until < row.period_end, row.recognised_until <= last)
+        .select_from(
+            sa.join(
+                deferral, told, sa.and_(told.c.since >= row.recognised_until, told.c.since < row.period_end)
+            )
+        )
+        .where(
+            row.legal_entity == entity, row.recognised_until < row.period_end, row.recognised_until <= last
+        )
         .group_by(told.c.since, row.currency, row.ledger)
         .order_by(told.c.since, row.currency, row.ledger)
     )
@@ -109,7 +115,9 @@ def _stretch(conn: Connection, entity: str, first: date, last: date) -> list[Any
         book(conn, Books(entity), KIND, f"{source}:{known[source]}", one.day, legs, strict=True)
     after = sa.literal(last + timedelta(days=1), sa.Date)
     reached = sa.case((row.period_end < after, row.period_end), else_=after)
-    waiting = sa.and_(row.legal_entity == entity, row.recognised_until < row.period_end, row.recognised_until <= last)
+    waiting = sa.and_(
+        row.legal_entity == entity, row.recognised_until < row.period_end, row.recognised_until <= last
+    )
     conn.execute(sa.update(deferral).where(waiting).values(recognised_until=reached))
     return found
 

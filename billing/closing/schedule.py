@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -57,7 +59,11 @@ def schedule(conn: Connection, as_of: date, entity: str | None = None) -> list[S
         for name, minor in amounts.items():
             months[name][since] = minor
     booked = _booked(conn, as_of, entity)
-    found = {name for name in {*behind, *months, *booked} if behind[name] or any(months[name].values()) or booked.get(name)}
+    found = {
+        name
+        for name in {*behind, *months, *booked}
+        if behind[name] or any(months[name].values()) or booked.get(name)
+    }
     return [
         Schedule(
             legal_entity=name[0], currency=name[1], ledger=name[2], behind=behind[name],
@@ -72,11 +78,11 @@ def _months(now: date, last: date) -> list[tuple[date, date]]:
     cuts = [now]
     while cuts[-1] < last:
         cuts.append(clamped(1, month_index(cuts[-1]) + 1))
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(pairwise(cuts))
 
 
 def _by_month(
-    conn: Connection, row: "sa.sql.base.ReadOnlyColumnCollection[str, object]", mine: list["sa.ColumnElement[bool]"],
+    conn: Connection, row: Any, mine: list["sa.ColumnElement[bool]"],
     cuts: list[tuple[date, date]],
 ) -> "list[tuple[date, dict[tuple[str, str, str], int]]]":  # fmt: skip
     if not cuts:
@@ -84,12 +90,17 @@ def _by_month(
     told = ranges(cuts)
     key = (row.legal_entity, row.currency, row.ledger)
     amount = sa.func.sum(row.lines * (earned_sql(row, told.c.until) - earned_sql(row, told.c.since)))
-    query = sa.select(told.c.since, *key, amount).where(*mine, row.period_end > told.c.since, row.period_start < told.c.until)
+    query = sa.select(told.c.since, *key, amount).where(
+        *mine, row.period_end > told.c.since, row.period_start < told.c.until
+    )
     found: dict[date, dict[tuple[str, str, str], int]] = defaultdict(dict)
     for one in conn.execute(query.group_by(told.c.since, *key)):
         found[one[0]][one[1], one[2], one[3]] = int(one[4])
     first = cuts[0][0]
-    return [(since if since != first else since.replace(day=1), amounts) for since, amounts in sorted(found.items())]
+    return [
+        (since if since != first else since.replace(day=1), amounts)
+        for since, amounts in sorted(found.items())
+    ]
 
 
 def _booked(conn: Connection, as_of: date, entity: str | None) -> dict[tuple[str, str, str], int]:

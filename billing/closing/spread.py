@@ -39,7 +39,8 @@ def _days(element: DaysBetween, compiler: Any, **given: Any) -> str:
 @compiles(DaysBetween, "sqlite")
 def _days_sqlite(element: DaysBetween, compiler: Any, **given: Any) -> str:
     one, other = element.clauses
-    return f"CAST(julianday({compiler.process(one, **given)}) - julianday({compiler.process(other, **given)}) AS INTEGER)"
+    first, second = (compiler.process(day, **given) for day in (one, other))
+    return f"CAST(julianday({first}) - julianday({second}) AS INTEGER)"
 
 
 def earned_sql(row: Any, until: "sa.ColumnElement[Any]") -> "sa.ColumnElement[Any]":

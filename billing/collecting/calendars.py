@@ -8,7 +8,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`days_off`: days of the week, and `holidays`, on which nothing is restricted; `eve`: nor within so many days before
+    """`days_off`: days of the week, and `holidays`, on which nothing is restricted; `eve`: nor so many days before
     one. `notice`: business days between the step before and a restriction.
     """
 

@@ -34,7 +34,14 @@ def grant(
     if not reason.strip():
         raise HardshipNotUsable(account, "say why with --reason")
     granted = ids.new_id("hsp")
-    values = {"id": granted, "account_id": account, "since": day, "until": until, "reason": reason, "actor": actor}
+    values = {
+        "id": granted,
+        "account_id": account,
+        "since": day,
+        "until": until,
+        "reason": reason,
+        "actor": actor,
+    }
     conn.execute(sa.insert(hardship).values(**values, recorded_at=clock.now()))
     told = {"since": str(day), "until": str(until), "reason": reason}
     events.emit(conn, "hardship.granted", account, told, actor=actor)
@@ -42,7 +49,10 @@ def grant(
 
 
 def end(conn: Connection, account: str, *, actor: str, on: date | None = None) -> int:
-    """End what is in force: the day before `on` (default: today) is its last; returns how many. Raises AccountUnknown."""
+    """End what is in force: the day before `on` (default: today) is its last; returns how many.
+
+    Raises AccountUnknown.
+    """
     owner = accounts.lock(conn, account)
     last = (on or owner.today) - timedelta(days=1)
     mine = sa.and_(hardship.c.account_id == account, hardship.c.until > last)
@@ -63,5 +73,7 @@ def pauses(conn: Connection, account_ids: Sequence[str]) -> dict[str, list[Promi
 
 def of_account(conn: Connection, account: str) -> list[dict[str, Any]]:
     """All exemptions of an account, oldest first, as rows."""
-    query = sa.select(hardship).where(hardship.c.account_id == account).order_by(hardship.c.since, hardship.c.id)
+    query = (
+        sa.select(hardship).where(hardship.c.account_id == account).order_by(hardship.c.since, hardship.c.id)
+    )
     return [dict(row) for row in conn.execute(query).mappings()]

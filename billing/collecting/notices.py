@@ -90,7 +90,11 @@ def _notices(one: Entry, on: date, run_id: str) -> Iterator[dict[str, Any]]:
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     names = ("stage", "name", "channel", "run_id", "currency", "amount", "invoices")
-    return {**{name: row[name] for name in names}, "debt_due": str(row["debt_due"]), "made_on": str(row["made_on"])}
+    return {
+        **{name: row[name] for name in names},
+        "debt_due": str(row["debt_due"]),
+        "made_on": str(row["made_on"]),
+    }
 
 
 def _numbers(one: Entry) -> str:

@@ -23,7 +23,7 @@ KEPT, BROKEN, OPEN = "kept", "broken", "open"
 
 
 class Pledge(msgspec.Struct, frozen=True, kw_only=True):
-    """A promise. `parts`: (day, minor units) in order; `paid`: (day, minor units) off what it was for, since it was made.
+    """A promise. `parts`: (day, minor units) in order; `paid`: (day, minor units) off what it was for, since then.
 
     `amount` None: of a time when it was not written down; such a promise has one part, everything.
     """

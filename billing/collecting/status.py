@@ -16,7 +16,7 @@ from intents.reader import Reader
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How an account stands. `why`: sentences, the decisive one first. `next`: a step and its day, if nothing is paid."""
+    """How an account stands. `why`: sentences, the decisive one first. `next`: a step and its day, unless paid."""
 
     account: str
     policy: str
@@ -79,7 +79,8 @@ def _service(conn: Connection, reader: Reader, case: Case, service: str, today: 
 def _why(conn: Connection, case: Case, today: date) -> Iterator[str]:
     for row in hardships.of_account(conn, case.owner.id):
         if row["since"] <= today <= row["until"]:
-            yield f"exempt until {row['until']} for hardship ({row['reason']}), by {row['actor']}: nothing happens until then"
+            granted = f"for hardship ({row['reason']}), by {row['actor']}"
+            yield f"exempt until {row['until']} {granted}: nothing happens until then"
     for one in pledges.of_accounts(conn, [case.owner.id]):
         yield _promised(one, today)
     if not case.debts:

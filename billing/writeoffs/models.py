@@ -12,7 +12,9 @@ write_off = sa.Table(
     sa.Column("account_id", sa.String(64), sa.ForeignKey("account.id"), nullable=False, index=True),
     sa.Column("invoice_id", sa.String(64), sa.ForeignKey("invoice.id"), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False, comment="bad-debt | residue | recovery"),
-    sa.Column("reverses", sa.String(64), sa.ForeignKey("write_off.id"), comment="of a recovery: what it takes back"),
+    sa.Column(
+        "reverses", sa.String(64), sa.ForeignKey("write_off.id"), comment="of a recovery: what it takes back"
+    ),
     sa.Column("amount", sa.BigInteger, nullable=False, comment="off the balance; negative for a recovery"),
     sa.Column("tax", Json, nullable=False, comment="tax claimed back with it: category -> minor units"),
     sa.Column("relief", sa.Boolean, nullable=False, comment="tax is claimed back"),

@@ -11,10 +11,12 @@ from core.money import half_up
 
 
 def tax_of(taxes: Mapping[str, int], total: int, before: int, after: int) -> dict[str, int]:
-    """Tax by category when what is written off goes from `before` to `after`, of an invoice of `total`, all minor units."""
+    """Tax by category when what is written off of an invoice of `total` goes from `before` to `after`; minor units."""
     if total <= 0:
         return {}
-    moved = {name: _share(tax, total, after) - _share(tax, total, before) for name, tax in sorted(taxes.items())}
+    moved = {
+        name: _share(tax, total, after) - _share(tax, total, before) for name, tax in sorted(taxes.items())
+    }
     return {name: minor for name, minor in moved.items() if minor}
 
 

@@ -71,7 +71,14 @@ def write(
     )
     _book(conn, owner, written, LEDGER[kind], minor, tax, day, strict=True)
     set_ids = releases.release_if_clear(conn, owner, max(day, owner.today), cause=written)
-    told = {"invoice": row["number"], "amount": minor, "reason": reason, "kind": kind, "tax": tax, "sets": list(set_ids)}
+    told = {
+        "invoice": row["number"],
+        "amount": minor,
+        "reason": reason,
+        "kind": kind,
+        "tax": tax,
+        "sets": list(set_ids),
+    }
     events.emit(conn, "invoice.written-off", owner.id, told, actor=actor)
     faults.point(P_WRITTEN)
     return Written(
@@ -82,7 +89,9 @@ def write(
 
 def residues(conn: Connection, before: date) -> list[str]:
     """Invoices due before a day of which less than one unit is open: their ids, oldest first (pin 4)."""
-    query = sa.select(invoice.c.id, invoice.c.currency, debts.BALANCE).where(debts.OPEN, invoice.c.due_on < before)
+    query = sa.select(invoice.c.id, invoice.c.currency, debts.BALANCE).where(
+        debts.OPEN, invoice.c.due_on < before
+    )
     query = query.order_by(invoice.c.due_on, invoice.c.id)
     rows = conn.execute(query).all()
     return [row[0] for row in rows if not is_owed(Money(int(row[2]), row[1]))]
@@ -92,7 +101,8 @@ def write_residues(conn: Connection, *, actor: str, on: date, older_than: int = 
     """Write off residues below one unit that are due for longer than so many days, to `rounding`."""
     found = residues(conn, on - timedelta(days=older_than))
     return [
-        write(conn, one, actor=actor, reason="residue", recoverable=False, on=on, kind=RESIDUE) for one in found
+        write(conn, one, actor=actor, reason="residue", recoverable=False, on=on, kind=RESIDUE)
+        for one in found
     ]
 
 
@@ -116,7 +126,9 @@ def reinstate(conn: Connection, owner: Account, available: int, on: date) -> int
             reverses=row.id,
         )  # fmt: skip
         _book(conn, owner, written, LEDGER[BAD_DEBT], -minor, tax, on, strict=False)
-        events.emit(conn, "write-off.recovered", owner.id, {"invoice": row.number, "amount": minor}, actor="billing")
+        events.emit(
+            conn, "write-off.recovered", owner.id, {"invoice": row.number, "amount": minor}, actor="billing"
+        )
         brought += minor
     return brought
 
@@ -124,18 +136,29 @@ def reinstate(conn: Connection, owner: Account, available: int, on: date) -> int
 def of_invoice(conn: Connection, invoice_id: str) -> list[dict[str, Any]]:
     """Everything written off of an invoice and recovered, oldest first, as rows."""
     query = sa.select(write_off).where(write_off.c.invoice_id == invoice_id)
-    return [dict(row) for row in conn.execute(query.order_by(write_off.c.recorded_at, write_off.c.id)).mappings()]
+    return [
+        dict(row) for row in conn.execute(query.order_by(write_off.c.recorded_at, write_off.c.id)).mappings()
+    ]
 
 
 def _recoverable(conn: Connection, account: str) -> list[Any]:
     """Write-offs of an account of which something may come back, oldest debt first."""
     back = sa.alias(write_off)
-    taken = sa.select(sa.func.coalesce(sa.func.sum(back.c.amount), 0)).where(back.c.reverses == write_off.c.id)
+    taken = sa.select(sa.func.coalesce(sa.func.sum(back.c.amount), 0)).where(
+        back.c.reverses == write_off.c.id
+    )
     left = write_off.c.amount + taken.scalar_subquery()
     query = sa.select(
-        write_off.c.id, write_off.c.invoice_id, write_off.c.relief, left.label("left"), invoice.c.total, invoice.c.number
+        write_off.c.id,
+        write_off.c.invoice_id,
+        write_off.c.relief,
+        left.label("left"),
+        invoice.c.total,
+        invoice.c.number,
     ).join(invoice, invoice.c.id == write_off.c.invoice_id)
-    query = query.where(write_off.c.account_id == account, write_off.c.recoverable, write_off.c.amount > 0, left > 0)
+    query = query.where(
+        write_off.c.account_id == account, write_off.c.recoverable, write_off.c.amount > 0, left > 0
+    )
     return list(conn.execute(query.order_by(invoice.c.due_on, invoice.c.number, write_off.c.recorded_at)))
 
 
@@ -150,7 +173,9 @@ def _amount(row: Mapping[str, Any], balance: int, amount: Money | None) -> int:
     if amount.currency != row["currency"]:
         raise NotWritable(name, f"it is in {row['currency']}, not in {amount.currency}")
     if not 0 < amount.minor <= balance:
-        raise NotWritable(name, f"{amount} is not within the {Money(balance, row['currency'])} that are open of it")
+        raise NotWritable(
+            name, f"{amount} is not within the {Money(balance, row['currency'])} that are open of it"
+        )
     return amount.minor
 
 
@@ -173,8 +198,8 @@ def _store(
     written = ids.new_id("wof")
     values = {
         "id": written, "account_id": owner.id, "invoice_id": invoice_id, "kind": kind, "reverses": reverses,
-        "amount": minor, "tax": dict(tax), "relief": relief, "recoverable": recoverable, "written_on": on, "reason": reason,
-        "actor": actor, "recorded_at": clock.now(),
+        "amount": minor, "tax": dict(tax), "relief": relief, "recoverable": recoverable, "written_on": on,
+        "reason": reason, "actor": actor, "recorded_at": clock.now(),
     }  # fmt: skip
     conn.execute(sa.insert(write_off).values(**values))
     return written
@@ -189,5 +214,3 @@ def _book(
     legs = [Entry(ledger, owner.money(lost)), Entry(RECEIVABLE, owner.money(-minor))]
     legs += [Entry(f"tax-payable:{name}", owner.money(part)) for name, part in tax.items()]
     book(conn, Books(owner.legal_entity, owner.id), "write-off", source, on, legs, strict=strict)
-
-

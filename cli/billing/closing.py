@@ -20,7 +20,8 @@ def add(app: typer.Typer) -> None:
 
 def recognise(
     until: Annotated[
-        datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Through this day; it is over somewhere.")
+        datetime,
+        typer.Option("--until", formats=["%Y-%m-%d"], help="Through this day; it is over somewhere."),
     ],
     entity: Entity = None,
     as_json: Json = False,
@@ -32,7 +33,9 @@ def recognise(
 
     with _opened() as here:
         done = recognised(here.db, until.date(), entity=entity)
-    lines = [f"{name:<12}{ledger:<28}{Money(minor, c)!s:>20}" for (name, c, ledger), minor in done.amounts.items()]
+    lines = [
+        f"{name:<12}{ledger:<28}{Money(minor, c)!s:>20}" for (name, c, ledger), minor in done.amounts.items()
+    ]
     text = f"until {done.until}: {done.documents} documents taken in, {done.transactions} transactions booked"
     told = [
         {"legal_entity": name, "currency": currency, "ledger": ledger, "amount": minor}
@@ -87,7 +90,11 @@ def _close(here: object, day: date, entity: str | None, actor: str, dry: bool, a
     lines = [f"{name}: {verb} until {day}" for name in done.entities]
     lines += [f"{name}: closed until then already" for name in done.already]
     problems = [
-        Problem("billing.parked", f"{one} is parked: what it owes for the time is not in the books", severity="warning")
+        Problem(
+            "billing.parked",
+            f"{one} is parked: what it owes for the time is not in the books",
+            severity="warning",
+        )
         for one in done.parked
     ]
     answer(
@@ -115,9 +122,13 @@ def _history(entity: str | None, as_json: bool) -> None:
     with _opened() as here, here.db.read() as conn:
         rows = closes.history(conn, entity)
     lines = [
-        f"{row['recorded_at']:%Y-%m-%d %H:%M} {row['legal_entity']:<12}{row['what']:<8}{row['closed_through'] or 'all open'!s:<12}"
+        f"{row['recorded_at']:%Y-%m-%d %H:%M} {row['legal_entity']:<12}{row['what']:<8}"
+        f"{row['closed_through'] or 'all open'!s:<12}"
         f"{row['actor']:<14}{row['reason']}"
         for row in rows
     ]
-    told = [{key: value if isinstance(value, (dict, int)) else str(value) for key, value in row.items()} for row in rows]
+    told = [
+        {key: value if isinstance(value, (dict, int)) else str(value) for key, value in row.items()}
+        for row in rows
+    ]
     answer("billing-closes", text="\n".join(lines) or "nothing was closed yet", as_json=as_json, closes=told)

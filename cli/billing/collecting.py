@@ -16,7 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Answer as CSV.")]
 On = Annotated[
     datetime | None,
-    typer.Option("--on", formats=["%Y-%m-%d"], help="Local date of the accounts; default: the operator's today."),
+    typer.Option(
+        "--on", formats=["%Y-%m-%d"], help="Local date of the accounts; default: the operator's today."
+    ),
 ]
 Actor = Annotated[str, typer.Option("--as", envvar="TRUNKLINE_ACTOR", help="Who does it, by staff id.")]
 dunning = typer.Typer(invoke_without_command=True)
@@ -55,7 +57,9 @@ def run(
 
 @dunning.command()
 def status(
-    account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")], on: On = None, as_json: Json = False
+    account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
+    on: On = None,
+    as_json: Json = False,
 ) -> None:
     """Say why an account stands where it stands, and what is next on which day."""
     from billing.collecting.status import status as asked
@@ -63,7 +67,9 @@ def status(
 
     with _opened() as here, here.reader() as reader, here.db.write() as conn:
         found = asked(conn, reader, account, _day(reader, on))
-    lines = [f"{account}: {found.dunned} dunned for by policy {found.policy}, stage {found.stage} {found.step}".rstrip()]
+    lines = [
+        f"{account}: {found.dunned} dunned for by policy {found.policy}, stage {found.stage} {found.step}".rstrip()
+    ]
     lines += [f"  {told}" for told in found.why]
     lines += [f"  {name}: {told}" for name, told in found.services.items()]
     if found.next_on:
@@ -79,7 +85,9 @@ def notices(
     since: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Made from this day on.")
     ] = None,
-    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Made before this day.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Made before this day.")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Only letter, e-mail, sms or call.")] = None,
     as_csv: Csv = False,
     as_json: Json = False,
@@ -93,14 +101,34 @@ def notices(
     first, last = (day.date() if day else None for day in (since, until))
     with _opened() as here, here.db.read() as conn:
         found = list(told.made(conn, first, last, channel))
-    columns = ("account_id", "customer_ref", "channel", "stage", "name", "made_on", "debt_due", "currency", "amount", "invoices")
+    columns = (
+        "account_id",
+        "customer_ref",
+        "channel",
+        "stage",
+        "name",
+        "made_on",
+        "debt_due",
+        "currency",
+        "amount",
+        "invoices",
+    )
     rows = [[_cell(row, name) for name in columns] for row in found]
     lines = [
-        f"{row['made_on']} {row['channel']:<8}{row['account_id']:<10}{row['name']:<14}{Money(row['amount'], row['currency'])}"
+        f"{row['made_on']} {row['channel']:<8}{row['account_id']:<10}{row['name']:<14}"
+        f"{Money(row['amount'], row['currency'])}"
         for row in found
     ]
     plain = [{name: _plain_cell(row[name]) for name in columns} for row in found]
-    tabled("dunning-notices", columns, rows, "\n".join(lines) or "there are no notices", as_csv, as_json, notices=plain)
+    tabled(
+        "dunning-notices",
+        columns,
+        rows,
+        "\n".join(lines) or "there are no notices",
+        as_csv,
+        as_json,
+        notices=plain,
+    )
 
 
 @dunning.command()
@@ -119,7 +147,18 @@ def promises(
     with _opened() as here, here.reader() as reader, here.db.read() as conn:
         day = _day(reader, on)
         found = [one for one in pledges.of_accounts(conn) if state in (None, one.state(day))]
-    columns = ("account", "made_on", "until", "ends", "state", "currency", "promised", "paid", "missing", "actor")
+    columns = (
+        "account",
+        "made_on",
+        "until",
+        "ends",
+        "state",
+        "currency",
+        "promised",
+        "paid",
+        "missing",
+        "actor",
+    )
     rows = [
         [one.account, one.made_on, one.until, one.ends, one.state(day), one.currency,
          Money(one.amount or 0, one.currency), Money(one.paid_by(day), one.currency), one.missing(day), one.actor]
@@ -131,7 +170,15 @@ def promises(
         for one in found
     ]
     plain = [dict(zip(columns, map(_plain_cell, row), strict=True)) for row in rows]
-    tabled("dunning-promises", columns, rows, "\n".join(lines) or "there are no promises", as_csv, as_json, promises=plain)
+    tabled(
+        "dunning-promises",
+        columns,
+        rows,
+        "\n".join(lines) or "there are no promises",
+        as_csv,
+        as_json,
+        promises=plain,
+    )
 
 
 @dunning.command()
@@ -159,7 +206,13 @@ def policy(
                 raise PolicyNotUsable(name, "there is none of that name; set it with --file")
             read = found
     plain = msgspec.to_builtins(read)
-    answer("dunning-policy", text=yaml.safe_dump(plain, sort_keys=False).rstrip(), as_json=as_json, name=name, policy=plain)
+    answer(
+        "dunning-policy",
+        text=yaml.safe_dump(plain, sort_keys=False).rstrip(),
+        as_json=as_json,
+        name=name,
+        policy=plain,
+    )
 
 
 def hardship(
@@ -184,7 +237,9 @@ def hardship(
             text = f"{account}: {hardships.end(conn, account, actor=actor)} exemptions ended"
         else:
             set_ids = hardships.grant(conn, account, until.date(), reason=reason, actor=actor)
-            text = f"{account} is exempt until {until.date()}" + "".join(f"\nrelease set {one}" for one in set_ids)
+            text = f"{account} is exempt until {until.date()}" + "".join(
+                f"\nrelease set {one}" for one in set_ids
+            )
     answer("hardship", text=text, as_json=as_json, account=account, set_ids=list(set_ids), ended=end)
 
 
@@ -198,7 +253,9 @@ def instalments(given: Iterable[str], currency: str) -> "list[tuple[date, Money]
         try:
             found.append((date.fromisoformat(day), Money.parse(amount, currency)))
         except ValueError as error:
-            raise typer.BadParameter(f"'{text}' is no instalment; write 2026-02-01=30.00", param_hint="--part") from error
+            raise typer.BadParameter(
+                f"'{text}' is no instalment; write 2026-02-01=30.00", param_hint="--part"
+            ) from error
     return found
 
 

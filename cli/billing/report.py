@@ -21,7 +21,9 @@ AsOf = Annotated[
     datetime | None,
     typer.Option("--as-of", formats=["%Y-%m-%d"], help="By the end of this day; default: today."),
 ]
-app = typer.Typer(no_args_is_help=True, help="Trial balance, aged receivables, tax, deferred revenue, metrics.")
+app = typer.Typer(
+    no_args_is_help=True, help="Trial balance, aged receivables, tax, deferred revenue, metrics."
+)
 
 
 def add(billing: typer.Typer) -> None:
@@ -30,7 +32,9 @@ def add(billing: typer.Typer) -> None:
 
 
 @app.command("trial-balance")
-def trial_balance(as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_json: Json = False) -> None:
+def trial_balance(
+    as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_json: Json = False
+) -> None:
     """What stands on every account of the books; debit is positive, and each currency adds up to nothing."""
     from billing.books import reports
     from cli.commands.billing import _opened
@@ -48,7 +52,9 @@ def trial_balance(as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False
 
 
 @app.command("receivables")
-def receivables(as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_json: Json = False) -> None:
+def receivables(
+    as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_json: Json = False
+) -> None:
     """Who owes how much, by days past the due date."""
     from billing.books import reports
     from cli.commands.billing import _opened
@@ -97,13 +103,29 @@ def tax(
         for one in found
     ]  # fmt: skip
     rows = [
-        (one.legal_entity, one.category, rate_text(one.millionths), one.tax.currency, one.base, one.tax, one.documents)
+        (
+            one.legal_entity,
+            one.category,
+            rate_text(one.millionths),
+            one.tax.currency,
+            one.base,
+            one.tax,
+            one.documents,
+        )
         for one in found
     ]
     columns = ("legal_entity", "category", "rate", "currency", "base", "tax", "documents")
     text = "\n".join(lines) or "no document was issued in this period"
     tabled(
-        "billing-tax", columns, rows, text, as_csv, as_json, since=str(since.date()), until=str(until.date()), taxes=told
+        "billing-tax",
+        columns,
+        rows,
+        text,
+        as_csv,
+        as_json,
+        since=str(since.date()),
+        until=str(until.date()),
+        taxes=told,
     )
 
 
@@ -123,7 +145,9 @@ def deferred(as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_
         months = [*([("earned, not recognised", one.behind)] if one.behind else []),
                   *((f"{month:%Y-%m}", minor) for month, minor in one.months.items())]  # fmt: skip
         lines += [f"  {name:<24}{one.money(minor)!s:>20}" for name, minor in months]
-        rows += [(one.legal_entity, one.ledger, one.currency, name, one.money(minor)) for name, minor in months]
+        rows += [
+            (one.legal_entity, one.ledger, one.currency, name, one.money(minor)) for name, minor in months
+        ]
         told.append(
             {"legal_entity": one.legal_entity, "ledger": one.ledger, "currency": one.currency, "behind": one.behind,
              "months": {f"{month:%Y-%m}": minor for month, minor in one.months.items()}, "together": one.together,
@@ -131,18 +155,36 @@ def deferred(as_of: AsOf = None, entity: Entity = None, as_csv: Csv = False, as_
         )  # fmt: skip
     apart = [one for one in found if one.together != one.booked]
     problems = [
-        Problem("billing.deferred-apart", f"{one.legal_entity}, {one.ledger}: {one.money(one.together)} are to come, the ledger has {one.money(one.booked)}")
+        Problem(
+            "billing.deferred-apart",
+            f"{one.legal_entity}, {one.ledger}: {one.money(one.together)} are to come, "
+            f"the ledger has {one.money(one.booked)}",
+        )
         for one in apart
     ]
     columns = ("legal_entity", "ledger", "currency", "month", "amount")
     text = "\n".join(lines) or f"nothing is deferred by {day}"
-    tabled("billing-deferred", columns, rows, text, as_csv, as_json, problems=problems, as_of=str(day), deferred=told)
+    tabled(
+        "billing-deferred",
+        columns,
+        rows,
+        text,
+        as_csv,
+        as_json,
+        problems=problems,
+        as_of=str(day),
+        deferred=told,
+    )
 
 
 @app.command("metrics")
 def metrics(
-    since: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day's month on.")],
-    until: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Months that begin before it.")],
+    since: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="From this day's month on.")
+    ],
+    until: Annotated[
+        datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Months that begin before it.")
+    ],
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
@@ -154,11 +196,18 @@ def metrics(
         found = asked(conn, since.date(), until.date())
     lines, rows, told = [], [], []
     for one in found:
-        lines.append(f"{one.month:%Y-%m} {one.closing!s:>16} a month, {one.accounts_closing} accounts, {one.arpu} each")
+        lines.append(
+            f"{one.month:%Y-%m} {one.closing!s:>16} a month, {one.accounts_closing} accounts, {one.arpu} each"
+        )
         moved = ("new", "reactivation", "expansion", "contraction", "churn")
         lines.append("    " + ", ".join(f"{name} {getattr(one, name)}" for name in moved))
-        lines.append(f"    accounts lost {_percent(one.logo_churn)}, revenue lost {_percent(one.revenue_churn)}, billed {one.billed}")
-        lines += [f"      {plan.plan:<24}{plan.items:>8}{plan.mrr!s:>18}{plan.arpu!s:>14}" for plan in one.plans]
+        lines.append(
+            f"    accounts lost {_percent(one.logo_churn)}, revenue lost {_percent(one.revenue_churn)}, "
+            f"billed {one.billed}"
+        )
+        lines += [
+            f"      {plan.plan:<24}{plan.items:>8}{plan.mrr!s:>18}{plan.arpu!s:>14}" for plan in one.plans
+        ]
         rows += list(_metric_rows(one))
         told.append(_metric(one))
     columns = ("month", "currency", "what", "plan", "count", "amount")
@@ -166,7 +215,17 @@ def metrics(
     tabled("billing-metrics", columns, rows, text, as_csv, as_json, months=told)
 
 
-_AMOUNTS = ("opening", "new", "reactivation", "expansion", "contraction", "churn", "closing", "billed", "arpu")
+_AMOUNTS = (
+    "opening",
+    "new",
+    "reactivation",
+    "expansion",
+    "contraction",
+    "churn",
+    "closing",
+    "billed",
+    "arpu",
+)
 _COUNTS = ("opening", "new", "reactivated", "churned", "closing")
 
 

@@ -39,5 +39,6 @@ def undo(
     problems = [Problem("billing.not-undone", why, severity="warning") for why in done.left]
     answer(
         "billing-undo", text=told, problems=problems, as_json=as_json, run=run, freed=list(done.freed),
-        set=done.set_id, credited=done.credited, voided=done.voided, numbers=list(done.numbers), dry=dry, taken_back=done.taken_back,
+        set=done.set_id, credited=done.credited, voided=done.voided, numbers=list(done.numbers), dry=dry,
+        taken_back=done.taken_back,
     )  # fmt: skip

@@ -23,13 +23,16 @@ def write_off(
     reason: Annotated[str, typer.Option(help="Why, as a code of yours: insolvent, untraceable, …")] = "",
     amount: Annotated[str, typer.Option(help="A part of what is open; default: all of it.")] = "",
     tax_relief: Annotated[bool, typer.Option("--tax-relief", help="Claim the tax in it back.")] = False,
-    waive: Annotated[bool, typer.Option("--waive", help="For good: no later payment brings it back.")] = False,
+    waive: Annotated[
+        bool, typer.Option("--waive", help="For good: no later payment brings it back.")
+    ] = False,
     residues: Annotated[
         bool, typer.Option("--residues", help="Instead: all that is open below one unit, to `rounding`.")
     ] = False,
     older_than: Annotated[int, typer.Option(min=0, help="Residues due for longer than so many days.")] = 30,
     on: Annotated[
-        datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Booked on this day; default: today.")
+        datetime | None,
+        typer.Option("--on", formats=["%Y-%m-%d"], help="Booked on this day; default: today."),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Show it and keep nothing.")] = False,
     actor: Annotated[
@@ -71,4 +74,10 @@ def write_off(
          "tax": one.tax, "left": one.left.minor, "set_ids": list(one.set_ids)}
         for one in done
     ]  # fmt: skip
-    answer("billing-write-off", text="\n".join(lines) or "there is nothing to write off", as_json=as_json, dry=dry, written=told)
+    answer(
+        "billing-write-off",
+        text="\n".join(lines) or "there is nothing to write off",
+        as_json=as_json,
+        dry=dry,
+        written=told,
+    )

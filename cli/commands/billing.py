@@ -171,7 +171,10 @@ def promise(
     account: Account,
     until: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The promised day.")],
     part: Annotated[
-        list[str], typer.Option(help="An instalment before it: 2026-02-01=30.00 (repeatable); the last day takes the rest.")
+        list[str],
+        typer.Option(
+            help="An instalment before it: 2026-02-01=30.00 (repeatable); the last day takes the rest."
+        ),
     ] = [],  # noqa: B006
     actor: Actor = "operator",
     as_json: Json = False,

@@ -62,7 +62,11 @@ def test_a_period_is_closed_once_and_says_what_it_closed(database: Database):
     with database.read() as conn:
         (row,) = closes.history(conn, stage.entity)
     assert (row["closed_through"], row["actor"]) == (END, "anna")
-    assert row["proof"] == {"receivable AUD": 8690, "revenue:recurring AUD": -7900, "tax-payable:gst AUD": -790}
+    assert row["proof"] == {
+        "receivable AUD": 8690,
+        "revenue:recurring AUD": -7900,
+        "tax-payable:gst AUD": -790,
+    }
     with pytest.raises(EntityUnknown, match="no legal entity 'nowhere'"):
         closes.close(database, END, entity="nowhere", actor="anna")
 
@@ -71,7 +75,9 @@ def test_what_is_not_done_keeps_a_period_open(database: Database):
     """Not recognised, drafts, not billed, not over: each is one sentence with its remedy."""
     stage = Stage(database)
     stage.add()
-    with pytest.raises(NotClosable, match="1 accounts have something to bill by then; run 'trunkline billing run"):
+    with pytest.raises(
+        NotClosable, match="1 accounts have something to bill by then; run 'trunkline billing run"
+    ):
         closed(stage)
     run_billing(database, stage.reader, START, finalise=False)
     with pytest.raises(NotClosable, match="1 drafts billed by then have no number"):
@@ -106,7 +112,7 @@ def test_tampered_books_are_not_closed(database: Database, told: str):
 
 
 def test_a_late_payment_of_a_closed_day_is_booked_on_the_first_open_one(database: Database):
-    """Paid on January 20, heard of after the close: booked on February 1 with its own day kept; January stays as it was."""
+    """Paid on January 20, heard of after the close: booked on February 1, its own day kept; January stays."""
     stage = january(database)
     closed(stage)
     with database.read() as conn:
@@ -114,7 +120,9 @@ def test_a_late_payment_of_a_closed_day_is_booked_on_the_first_open_one(database
     paid(stage, 8690, date(2026, 1, 20))
     with database.read() as conn:
         rows = conn.execute(
-            sa.select(ledger_transaction.c.kind, ledger_transaction.c.booked_on, ledger_transaction.c.happened_on)
+            sa.select(
+                ledger_transaction.c.kind, ledger_transaction.c.booked_on, ledger_transaction.c.happened_on
+            )
             .where(ledger_transaction.c.account_id == stage.account, ledger_transaction.c.kind != "invoice")
             .order_by(ledger_transaction.c.kind)
         ).all()
@@ -132,7 +140,10 @@ def test_strict_bookings_of_a_closed_day_are_refused(database: Database):
     closed(stage)
     legs = [Entry("cash:x", Money(1, "AUD")), Entry("receivable", Money(-1, "AUD"))]
     with (
-        pytest.raises(PeriodClosed, match="closed until 2026-01-31: nothing is booked on 2026-01-31; book it on 2026-02-01"),
+        pytest.raises(
+            PeriodClosed,
+            match="closed until 2026-01-31: nothing is booked on 2026-01-31; book it on 2026-02-01",
+        ),
         database.write() as conn,
     ):
         book(conn, Books(stage.entity, stage.account), "x", stage.entity, END, legs, strict=True)
@@ -150,7 +161,9 @@ def test_documents_of_a_closed_day_are_issued_on_the_first_open_one(database: Da
     run_billing(database, stage.reader, date(2026, 2, 1))
     with database.read() as conn:
         mine = invoice.c.legal_entity == stage.entity
-        rows = conn.execute(sa.select(invoice.c.issued_on, invoice.c.due_on).where(mine).order_by(invoice.c.sequence)).all()
+        rows = conn.execute(
+            sa.select(invoice.c.issued_on, invoice.c.due_on).where(mine).order_by(invoice.c.sequence)
+        ).all()
         entry = ledger_transaction.c
         booked = sa.select(entry.booked_on).where(entry.legal_entity == stage.entity, entry.kind == "invoice")
         days = sorted(conn.execute(booked).scalars())
@@ -162,9 +175,8 @@ def test_documents_of_a_closed_day_are_issued_on_the_first_open_one(database: Da
 def test_only_a_named_person_reopens_and_says_why(database: Database):
     """Then the day is open again; all of it is recorded."""
     stage = january(database)
-    with database.write() as conn:
-        with pytest.raises(NotReopenable, match="no period of them is closed"):
-            closes.reopen(conn, stage.entity, actor="anna", reason="audit")
+    with database.write() as conn, pytest.raises(NotReopenable, match="no period of them is closed"):
+        closes.reopen(conn, stage.entity, actor="anna", reason="audit")
     closed(stage)
     with database.write() as conn:
         with pytest.raises(NotReopenable, match="say who you are with --as"):
@@ -217,7 +229,9 @@ def test_closed_periods_never_change_and_invariants_20_and_21_hold_in_them(datab
     with database.read() as conn:
         for row in closes.history(conn, stage.entity):
             found = reports.trial_balance(conn, row["closed_through"], stage.entity)
-            assert {f"{one.ledger} {one.amount.currency}": one.amount.minor for one in found if one.amount.minor} == row["proof"]
+            assert {
+                f"{one.ledger} {one.amount.currency}": one.amount.minor for one in found if one.amount.minor
+            } == row["proof"]
     assert list(breaches(database)) == []
 
 

@@ -1,4 +1,4 @@
-"""Dunning as data: notices, fees, calendars, minimum, effects by type, hardship, promises; invariants 30 to 33 with them."""
+"""Dunning as data: notices, fees, calendars, minimum, effects by type, hardship, promises; invariants 30 to 33."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ WORKDAYS = Calendar(days_off=("sat", "sun"), holidays=(date(2026, 1, 26), date(2
 STRICT = Policy(
     (
         Step("reminder", 1, channels=("e-mail", "sms")),
-        Step("slow", 7, "throttle", rate=("1M", "512k"), services={"voice": ""}, channels=("letter",), fee={"AUD": "5.00"}),
+        Step("slow", 7, "throttle", {"voice": ""}, ("1M", "512k"), ("letter",), {"AUD": "5.00"}),
         Step("garden", 14, "walled-garden", services={"voice": "block"}, channels=("call",)),
         Step("stop", 28, "block", channels=("letter", "call"), fee={"AUD": "15.00"}),
     ),
@@ -84,7 +84,9 @@ def dun(stage_: Stage, on: date):
 def pay(stage_: Stage, minor: int, on: date, key: str = "k"):
     """Pay."""
     with stage_.database.write() as conn:
-        return payments.pay(conn, stage_.account, Money(minor, "AUD"), "cash", f"{stage_.entity}:{key}", on=on)
+        return payments.pay(
+            conn, stage_.account, Money(minor, "AUD"), "cash", f"{stage_.entity}:{key}", on=on
+        )
 
 
 def case_of(stage_: Stage):
@@ -133,7 +135,7 @@ def test_invariant_33_entries_never_go_back_and_restrict_only_on_permitted_days(
 
 @given(calendars, st.lists(st.tuples(days, st.integers(100, 9_000)), max_size=4), st.integers(0, 3))
 def test_invariant_33_walking_day_by_day_no_step_is_skipped_and_each_is_entered_once(calendar, owed, gap):
-    """With any calendar, run daily or with gaps: entered steps are 1..n, restrictions never on a day off or without notice."""
+    """With any calendar, run daily or with gaps: steps are 1..n, restrictions never on a day off or unnoticed."""
     policy = Policy(STRICT.steps, 1, {"AUD": "20.00"}, calendar)
     open_ = [Debt(due, f"INV-{n}", Money(minor, "AUD")) for n, (due, minor) in enumerate(owed)]
     entered: dict[int, date] = {}
@@ -153,7 +155,7 @@ def test_invariant_33_walking_day_by_day_no_step_is_skipped_and_each_is_entered_
 
 @given(st.integers(0, 60), st.integers(0, 30), st.integers(1, 90))
 def test_invariant_33_a_broken_promise_goes_on_at_the_stage_where_it_stood(age, length, later):
-    """Promised at any age for any time: meanwhile nothing is overdue; after it the age is what it was, and a day more each day."""
+    """Promised at any age for any time: meanwhile nothing is overdue; after it the age goes on from there."""
     debt = Debt(DUE, "INV-1", Money(8690, "AUD"))
     made = DUE + timedelta(days=age)
     promised = [Promise(made, made + timedelta(days=length))]
@@ -171,9 +173,11 @@ def test_effects_are_by_type_of_service():
 
 
 def test_the_next_step_is_told_with_its_day():
-    """Due on Thursday the 15th with a day of grace: slow on the 23rd would be Friday before a holiday: Tuesday the 27th."""
+    """Due on Thursday the 15th, a day of grace: slow would be on Friday before a holiday: it is on Tuesday the 27th."""
     owed = [Debt(DUE, "INV-1", Money(8690, "AUD"))]
-    day, step = next_step(STRICT, owed, [], {1: date(2026, 1, 17)}, date(2026, 1, 20))
+    following = next_step(STRICT, owed, [], {1: date(2026, 1, 17)}, date(2026, 1, 20))
+    assert following is not None
+    day, step = following
     assert (day, step.name) == (date(2026, 1, 27), "slow")
     assert next_step(STRICT, [], [], {}, DUE) is None
 
@@ -190,11 +194,17 @@ def test_each_channel_gets_a_notice_once_and_each_fee_is_billed_once(database: D
     with database.read() as conn:
         rows = [row for row in notices.made(conn) if row["account_id"] == stage_.account]
         assert list(notices.made(conn, channel="call", until=date(2026, 2, 1))) == []
-        fees = conn.execute(sa.select(billable.c.amount).where(billable.c.account_id == stage_.account)).scalars().all()
+        fees = (
+            conn.execute(sa.select(billable.c.amount).where(billable.c.account_id == stage_.account))
+            .scalars()
+            .all()
+        )
     assert [(row["stage"], row["channel"]) for row in rows] == [
         (1, "e-mail"), (1, "sms"), (2, "letter"), (3, "call"), (4, "letter"), (4, "call"),
     ]  # fmt: skip
-    assert {(row["amount"], tuple(row["invoices"])) for row in rows} == {(8690, (f"INV-{stage_.entity}-000001",))}
+    assert {(row["amount"], tuple(row["invoices"])) for row in rows} == {
+        (8690, (f"INV-{stage_.entity}-000001",))
+    }
     assert [one["channel"] for one in told(stage_, "dunning.notice")] == [row["channel"] for row in rows]
     assert sorted(fees) == [500, 1500]
     run_billing(database, stage_.reader, date(2026, 4, 1))
@@ -219,7 +229,7 @@ def test_services_are_throttled_then_walled_then_blocked_by_files_that_are_valid
         for one in changes_of(database, run.hold_set) if run.hold_set else []:
             written = yaml.safe_load(one.content)
             seen.append((run.run_on, one.path, written["effect"], written.get("rate")))
-    mine = {service: [(on, what, rate) for on, path, what, rate in seen if path == path_of("hold", f"{service}.nonpayment")]
+    mine = {service: [(on, what, rate) for on, path, what, rate in seen if path == path_of("hold", f"{service}.nonpayment")]  # noqa: E501
             for service in (net, voice)}  # fmt: skip
     assert [what for _, what, _ in mine[net]] == ["throttle", "walled-garden", "block"]
     assert mine[net][0][2] == {"down": "1M", "up": "512k"}
@@ -243,12 +253,14 @@ def _status(stage_: Stage, on: date):
 
 
 def test_hardship_frees_at_once_with_a_higher_fence_and_nothing_happens_meanwhile(database: Database):
-    """Invariants 30 to 32: one deletion of the nonpayment file, outrunning the hold; afterwards it goes on where it stood."""
+    """Invariants 30 to 32: one deletion of the nonpayment file, outrunning the hold; afterwards it goes on."""
     stage_ = owing(database)
     run = dun(stage_, LATE)
     with database.write() as conn:
         with pytest.raises(HardshipNotUsable, match="has passed"):
-            hardships.grant(conn, stage_.account, LATE - timedelta(days=1), reason="flood", actor="anna", on=LATE)
+            hardships.grant(
+                conn, stage_.account, LATE - timedelta(days=1), reason="flood", actor="anna", on=LATE
+            )
         with pytest.raises(HardshipNotUsable, match="say why"):
             hardships.grant(conn, stage_.account, LATE, reason=" ", actor="anna", on=LATE)
         until = LATE + timedelta(days=60)
@@ -292,7 +304,11 @@ def test_a_broken_promise_holds_on_the_next_day(database: Database):
     dun(stage_, LATE + timedelta(days=11))
     assert len(told(stage_, "promise.broken")) == 1
     with database.read() as conn:
-        count = sa.select(sa.func.count()).select_from(dunning_notice).where(dunning_notice.c.account_id == stage_.account)
+        count = (
+            sa.select(sa.func.count())
+            .select_from(dunning_notice)
+            .where(dunning_notice.c.account_id == stage_.account)
+        )
         assert conn.execute(count).scalar_one() == 3
 
 
@@ -345,7 +361,12 @@ def test_status_says_why_and_what_is_next(database: Database):
     stage_ = owing(database, STRICT)
     dun(stage_, DUE + timedelta(days=2))
     found = _status(stage_, DUE + timedelta(days=5))
-    assert (found.stage, found.step, found.next_step, found.next_on) == (1, "reminder", "slow", date(2026, 1, 27))
+    assert (found.stage, found.step, found.next_step, found.next_on) == (
+        1,
+        "reminder",
+        "slow",
+        date(2026, 1, 27),
+    )
     assert "overdue since 2026-01-15, 5 days" in found.why[0]
     pay(stage_, 8690, LATE)
     assert (_status(stage_, LATE).next_on, _status(stage_, LATE).why) == (None, ("nothing is open",))
@@ -360,14 +381,22 @@ def test_status_says_why_and_what_is_next(database: Database):
         ("steps: [{name: a, days: 1, effect: throttle, rate: [quick, 1M]}]", "is no rate"),
         ("steps: [{name: a, days: 1, channels: [pigeon]}]", "'pigeon' is no channel"),
         ("steps: [{name: a, days: 1, fee: {AUD: free}}]", "'free' is no amount of AUD"),
-        ("steps: [{name: a, days: 1, services: {voice: throttle}, rate: [1M, 1M]}]", "can only be blocked or left alone"),
+        (
+            "steps: [{name: a, days: 1, services: {voice: throttle}, rate: [1M, 1M]}]",
+            "can only be blocked or left alone",
+        ),
         ("steps: [{name: a, days: 1}, {name: a, days: 2}]", "two of its steps have one name"),
         ("{steps: [{name: a, days: 1}], minimum: {AUD: '-1'}}", "not more than nothing"),
         ("{steps: [{name: a, days: 1}], calendar: {days_off: [sunday]}}", "'sunday' is no day of the week"),
-        ("{steps: [{name: a, days: 1}], calendar: {days_off: [mon, tue, wed, thu, fri], eve: 2}}", "no day of the week on which"),
+        (
+            "{steps: [{name: a, days: 1}], calendar: {days_off: [mon, tue, wed, thu, fri], eve: 2}}",
+            "no day of the week on which",
+        ),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_one_sentence(database: Database, tmp_path: Path, text: str, words: str):
+def test_a_policy_that_makes_no_sense_is_one_sentence(
+    database: Database, tmp_path: Path, text: str, words: str
+):
     """With the file, and nothing is stored."""
     file = tmp_path / "policy.yaml"
     file.write_text(text)
@@ -417,14 +446,18 @@ def test_invariants_30_to_33_with_everything(database: Database, policy, story):
             assert dun(stage_, today).hold_set is None
         elif what == "hardship":
             with database.write() as conn:
-                hardships.grant(conn, stage_.account, today + timedelta(days=gap), reason="r", actor="anna", on=today)
+                hardships.grant(
+                    conn, stage_.account, today + timedelta(days=gap), reason="r", actor="anna", on=today
+                )
             assert held(stage_) == {}
         elif what == "end":
             with database.write() as conn:
                 hardships.end(conn, stage_.account, actor="anna", on=today)
         else:
             with database.read() as conn:
-                due = sum(one.balance for one in debts.open_balances(conn, stage_.account) if one.due <= today)
+                due = sum(
+                    one.balance for one in debts.open_balances(conn, stage_.account) if one.due <= today
+                )
             parts = [(today + timedelta(days=3), due // 2)] if what == "plan" and due > 1 else ()
             promise(stage_, today + timedelta(days=gap + 4), today, parts)
             assert held(stage_) == {}
@@ -432,14 +465,24 @@ def test_invariants_30_to_33_with_everything(database: Database, policy, story):
         if what not in ("bill", "end"):
             assert case.late(today) or not case.held
     with database.read() as conn:
-        rows = conn.execute(sa.select(dunning_stage).where(dunning_stage.c.account_id == stage_.account)).all()
-        sent = conn.execute(sa.select(dunning_notice).where(dunning_notice.c.account_id == stage_.account)).all()
+        rows = conn.execute(
+            sa.select(dunning_stage).where(dunning_stage.c.account_id == stage_.account)
+        ).all()
+        sent = conn.execute(
+            sa.select(dunning_notice).where(dunning_notice.c.account_id == stage_.account)
+        ).all()
     by_case: dict = {}
     for row in sorted(rows, key=lambda row: row.seq):
         by_case.setdefault(row.debt_due, []).append(row.stage)
     assert all(found == list(range(1, len(found) + 1)) for found in by_case.values())
     steps = (policy or DEFAULT).steps
-    expected = sorted((row.debt_due, row.stage, channel) for row in rows for channel in steps[row.stage - 1].channels)
+    expected = sorted(
+        (row.debt_due, row.stage, channel) for row in rows for channel in steps[row.stage - 1].channels
+    )
     assert sorted((row.debt_due, row.stage, row.channel) for row in sent) == expected
-    reasons = {change.path.rsplit(".", 2)[-2] for row in all_sets(database) for change in changes_of(database, row.set_id)}
+    reasons = {
+        change.path.rsplit(".", 2)[-2]
+        for row in all_sets(database)
+        for change in changes_of(database, row.set_id)
+    }
     assert reasons <= {"nonpayment"}

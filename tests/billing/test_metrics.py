@@ -58,7 +58,8 @@ def by_hand(database: Database, day: date) -> tuple[dict[str, int], dict[tuple[s
             amount = worth(conn, owner, item.events, day)
             if amount is not None:
                 found[item.account] = found.get(item.account, 0) + amount
-                plan = plans[owner.currency, state_on(item.events, day).terms.plan]
+                terms = state_on(item.events, day).terms
+                plan = plans[owner.currency, terms.plan if terms else ""]
                 plan[0], plan[1] = plan[0] + 1, plan[1] + amount
     return found, plans
 
@@ -71,7 +72,10 @@ def require_right(database: Database, since: date, until: date) -> None:
     for one in told:
         moved = one.opening + one.new + one.reactivation + one.expansion - one.contraction - one.churn
         assert moved == one.closing
-        assert one.accounts_opening + one.accounts_new + one.accounts_reactivated - one.accounts_churned == one.accounts_closing
+        assert (
+            one.accounts_opening + one.accounts_new + one.accounts_reactivated - one.accounts_churned
+            == one.accounts_closing
+        )
         last = (one.month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         before, _ = by_hand(database, one.month - timedelta(days=1))
         after, plans = by_hand(database, last)
@@ -106,7 +110,11 @@ def test_a_story_of_one_account(database: Database):
     told = {one.month.month: one for one in months(database, START, date(2026, 6, 1))}
     assert (told[1].new.minor, told[1].accounts_new, told[1].billed.minor) == (4900, 1, 4900)
     assert (told[2].expansion.minor, told[2].closing.minor) == (3000, 7900)
-    assert (told[3].contraction.minor, told[3].closing.minor, told[3].revenue_churn) == (2900, 5000, Fraction(29, 79))
+    assert (told[3].contraction.minor, told[3].closing.minor, told[3].revenue_churn) == (
+        2900,
+        5000,
+        Fraction(29, 79),
+    )
     assert (told[4].churn.minor, told[4].logo_churn, told[4].arpu.minor) == (5000, 1, 0)
     assert (told[5].reactivation.minor, told[5].accounts_reactivated, told[5].new.minor) == (7900, 1, 0)
 
@@ -158,7 +166,15 @@ def test_metrics_of_a_simulated_half_year(tmp_path, seed: int):
     year.open()
     for day in sorted(year.steps):
         for step in year.steps[day]:
-            if step.what not in ("usage", "goodwill", "credit", "promise", "resume", "lifted by somebody", "held by somebody"):
+            if step.what not in (
+                "usage",
+                "goodwill",
+                "credit",
+                "promise",
+                "resume",
+                "lifted by somebody",
+                "held by somebody",
+            ):
                 year._once(step.key, step, year._do)
     require_right(database, FIRST, date(2026, 9, 1))
     database.close()

@@ -79,7 +79,11 @@ def test_what_happened_once_is_billed_anew_too(database: Database):
     run_billing(database, stage.reader, START)
     assert [one.total for one in stage.invoices()] == [550, -550, 550]
     with database.read() as conn:
-        rows = conn.execute(sa.select(billable.c.amount).where(billable.c.source == stage.entity)).scalars().all()
+        rows = (
+            conn.execute(sa.select(billable.c.amount).where(billable.c.source == stage.entity))
+            .scalars()
+            .all()
+        )
     assert sorted(rows) == [-500, 500, 500]
 
 
@@ -123,11 +127,13 @@ def test_what_a_person_credited_before_is_named(database: Database):
         part = {1: Money(900, "AUD")}
         crediting.credit(conn, stage.invoices()[0].id, part, actor="a", reason="r", key=stage.entity)
     done = undoing.undo(database, run.id, actor="anna", rebill=True)
-    assert [told.partition(" (")[0] for told in done.left] == [f"INV-{stage.entity}-000001 was credited with AUD 9.90 before"]
+    assert [told.partition(" (")[0] for told in done.left] == [
+        f"INV-{stage.entity}-000001 was credited with AUD 9.90 before"
+    ]
 
 
 def test_a_note_that_was_built_on_is_not_voided(database: Database):
-    """Its charges are billed anew: without the note they would stand twice. Before that it can be, and all is as before."""
+    """Its charges are billed anew: without the note they would stand twice. Before that it can be."""
     stage = Stage(database)
     stage.add()
     run = run_billing(database, stage.reader, START)
@@ -206,5 +212,3 @@ def undo_of(world: World, run: str) -> undoing.Undone:
             f"WHERE id = '{run}'"
         )
     return undoing.undo(world.database, f"{run}x", actor="anna", rebill=True)
-
-

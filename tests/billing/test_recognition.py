@@ -27,7 +27,12 @@ from tests.faults_matrix import KILLED, run_child
 
 DAYS = 75
 POINTS = [recognition.P_TAKEN, recognition.P_STRETCH]
-FEW = settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=10,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def deferred(database: Database, day: date, entity: str) -> int:
@@ -42,7 +47,9 @@ def booked(database: Database, entity: str) -> list[tuple]:
     """What recognition has booked, day by day, without ids: several bookings of a day together."""
     entry, transaction = ledger_entry.c, ledger_transaction.c
     query = sa.select(transaction.booked_on, entry.ledger, entry.currency, sa.func.sum(entry.amount))
-    query = query.join(ledger_transaction).where(transaction.kind == "recognition", transaction.legal_entity == entity)
+    query = query.join(ledger_transaction).where(
+        transaction.kind == "recognition", transaction.legal_entity == entity
+    )
     query = query.group_by(transaction.booked_on, entry.ledger, entry.currency)
     with database.read() as conn:
         return sorted(tuple(row) for row in conn.execute(query) if row[3])
@@ -61,7 +68,14 @@ def test_the_parts_of_a_line_over_its_days_add_up_to_its_net(net, start, days, c
 
 
 @FEW
-@given(rows=st.lists(st.tuples(st.integers(-(10**12), 10**12), st.integers(0, 60), st.integers(1, 370), st.integers(0, 430)), max_size=20))
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(-(10**12), 10**12), st.integers(0, 60), st.integers(1, 370), st.integers(0, 430)
+        ),
+        max_size=20,
+    )
+)
 def test_sql_earns_what_python_earns(database: Database, rows):
     """On both databases, to the minor unit."""
     for net, after, days, gone in rows:
@@ -108,7 +122,9 @@ def test_a_credit_note_recognises_negatively(database: Database):
     run_billing(database, stage.reader, START)
     recognise(database, date(2026, 1, 10), entity=stage.entity)
     with database.write() as conn:
-        crediting.credit(conn, stage.invoices()[0].id, actor="a", reason="r", key=stage.entity, on=date(2026, 1, 11))
+        crediting.credit(
+            conn, stage.invoices()[0].id, actor="a", reason="r", key=stage.entity, on=date(2026, 1, 11)
+        )
     run_billing(database, stage.reader, date(2026, 1, 11))
     recognise(database, date(2026, 1, 11), entity=stage.entity)
     assert deferred(database, date(2026, 1, 11), stage.entity) == 0
@@ -201,10 +217,20 @@ def test_killed_and_run_again_each_day_is_booked_once(database: Database, point:
         run_billing(database, one.reader, START)
     url = database.url.render_as_string(hide_password=False)
     until = date(2026, 3, 20)
-    assert run_child("tests.billing.doomed_recognition", [url, str(until), stage.entity], point).returncode == KILLED
+    assert (
+        run_child("tests.billing.doomed_recognition", [url, str(until), stage.entity], point).returncode
+        == KILLED
+    )
     for one in (stage, calm):
         recognise(database, until, entity=one.entity)
     assert booked(database, stage.entity) == booked(database, calm.entity)
-    assert deferred(database, until, stage.entity) == 23700 - earned(23700, Period(START, date(2026, 4, 1)), until + timedelta(days=1))
+    assert deferred(database, until, stage.entity) == 23700 - earned(
+        23700, Period(START, date(2026, 4, 1)), until + timedelta(days=1)
+    )
     with database.read() as conn:
-        assert Money(sum(minor for (_, c), minor in ledger.trial_balance(conn).items() if c == "AUD"), "AUD").minor == 0
+        assert (
+            Money(
+                sum(minor for (_, c), minor in ledger.trial_balance(conn).items() if c == "AUD"), "AUD"
+            ).minor
+            == 0
+        )

@@ -1,4 +1,4 @@
-"""Closing: deferred lines to recognise, closes of periods; write-offs; notices, hardship and promises in instalments."""
+"""Deferred lines to recognise, closes of periods; write-offs; notices, hardship, promises in instalments."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,9 @@ def upgrade() -> None:
     """Add tables and two columns; lines that are issued already are taken in by the first recognition."""
     op.add_column(
         "ledger_transaction",
-        sa.Column("happened_on", sa.Date, comment="its own day, where the books of that day were closed already"),
+        sa.Column(
+            "happened_on", sa.Date, comment="its own day, where the books of that day were closed already"
+        ),
     )
     op.add_column(
         "promise_to_pay",
@@ -46,7 +48,9 @@ def _closing() -> None:
         sa.Column("period_end", sa.Date, nullable=False),
         sa.Column("net", sa.BigInteger, nullable=False, comment="of one line"),
         sa.Column("lines", sa.Integer, nullable=False, comment="how many lines are alike"),
-        sa.Column("recognised_until", sa.Date, nullable=False, comment="exclusive; at first the day of issue"),
+        sa.Column(
+            "recognised_until", sa.Date, nullable=False, comment="exclusive; at first the day of issue"
+        ),
         sa.PrimaryKeyConstraint("seq", name="pk_deferral"),
         comment="lines that bill days after their issue, alike ones together",
     )
@@ -63,7 +67,9 @@ def _closing() -> None:
         sa.Column("seq", Sequenced, autoincrement=True, nullable=False),
         sa.Column("legal_entity", sa.String(32), nullable=False),
         sa.Column("what", sa.String(8), nullable=False, comment="close | reopen"),
-        sa.Column("closed_through", sa.Date, comment="nothing is booked on or before this day; none: all is open"),
+        sa.Column(
+            "closed_through", sa.Date, comment="nothing is booked on or before this day; none: all is open"
+        ),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("actor", sa.String(80), nullable=False),
         sa.Column("proof", Json, nullable=False, comment="what the books were when they were closed"),
@@ -82,7 +88,9 @@ def _write_offs() -> None:
         sa.Column("invoice_id", sa.String(64), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False, comment="bad-debt | residue | recovery"),
         sa.Column("reverses", sa.String(64), comment="of a recovery: what it takes back"),
-        sa.Column("amount", sa.BigInteger, nullable=False, comment="off the balance; negative for a recovery"),
+        sa.Column(
+            "amount", sa.BigInteger, nullable=False, comment="off the balance; negative for a recovery"
+        ),
         sa.Column("tax", Json, nullable=False, comment="tax claimed back with it: category -> minor units"),
         sa.Column("relief", sa.Boolean, nullable=False, comment="tax is claimed back"),
         sa.Column("recoverable", sa.Boolean, nullable=False, comment="a later payment brings it back"),
@@ -118,7 +126,11 @@ def _collecting() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_dunning_notice_account_id"),
         sa.PrimaryKeyConstraint("seq", name="pk_dunning_notice"),
         sa.UniqueConstraint(
-            "account_id", "debt_due", "stage", "channel", name="uq_dunning_notice_account_id_debt_due_stage_channel"
+            "account_id",
+            "debt_due",
+            "stage",
+            "channel",
+            name="uq_dunning_notice_account_id_debt_due_stage_channel",
         ),
         comment="append only: what a stage tells the customer, by each channel once",
     )
@@ -142,6 +154,8 @@ def _collecting() -> None:
         sa.Column("promise_id", sa.String(64), nullable=False),
         sa.Column("due_on", sa.Date, nullable=False),
         sa.Column("amount", sa.BigInteger, nullable=False),
-        sa.ForeignKeyConstraint(["promise_id"], ["promise_to_pay.id"], name="fk_promise_instalment_promise_id"),
+        sa.ForeignKeyConstraint(
+            ["promise_id"], ["promise_to_pay.id"], name="fk_promise_instalment_promise_id"
+        ),
         sa.PrimaryKeyConstraint("promise_id", "due_on", name="pk_promise_instalment"),
     )
