@@ -169,7 +169,8 @@ def _series(conn: Connection, _day: date) -> Iterator[str]:
 
 _OPEN = (
     "(i.total - COALESCE((SELECT sum(a.amount) FROM payment_allocation a WHERE a.invoice_id = i.id "
-    "AND a.allocated_on <= :day), 0))"
+    "AND a.allocated_on <= :day), 0) - COALESCE((SELECT sum(w.amount) FROM write_off w WHERE w.invoice_id = i.id "
+    "AND w.written_on <= :day), 0))"
 )
 CHECKS: dict[str, Check] = {
     "4, 5 intervals": _intervals,

@@ -45,7 +45,21 @@ def credit(
     owner = accounts.lock(conn, row["account_id"])
     if (note := earlier(conn, owner.id, key)) is not None:
         return note
-    drawn = preview(conn, reference, parts)
+    return keep(conn, row, preview(conn, reference, parts), actor=actor, reason=reason, key=key, on=on)
+
+
+def keep(
+    conn: Connection,
+    row: Mapping[str, Any],
+    drawn: Bill,
+    *,
+    actor: str,
+    reason: str,
+    key: str,
+    on: date | None = None,
+) -> str:
+    """Draft what takes something of a document (a row) back, under a key; returns its id. The account is locked."""
+    owner = accounts.lock(conn, row["account_id"])
     note = invoices.draft(conn, owner, drawn, on or owner.today, _run(key))
     told = {"invoice": row["number"], "note": note, "reason": reason, "total": drawn.total.minor}
     events.emit(conn, "invoice.credited", owner.id, told, actor=actor)

@@ -1,4 +1,4 @@
-"""What is open, and what is unapplied: always derived from invoices, payments and allocations, never stored."""
+"""What is open, and what is unapplied: derived from invoices, payments, allocations, write-offs; never stored."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,10 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing.accounts import Account
 from billing.allocating import Open
-from billing.models import allocation, dunning_policy, invoice, payment, promise
+from billing.collecting import hardships, pledges
+from billing.models import allocation, dunning_policy, invoice, payment
 from billing.refunding.models import outflow
-from billing.stages import DEFAULT, Debt, Policy, Promise
+from billing.stages import DEFAULT, Debt, Policy, Promise, dunned
+from billing.writeoffs.balance import WRITTEN
 from core.money import Money
 
 _PAID = (
@@ -19,8 +22,8 @@ _PAID = (
     .where(allocation.c.invoice_id == invoice.c.id)
     .scalar_subquery()
 )
-BALANCE = invoice.c.total - _PAID
-"""The open balance of an invoice, as a column."""
+BALANCE = invoice.c.total - _PAID - WRITTEN
+"""The open balance of an invoice, as a column: less what is paid, less what is written off."""
 OPEN = sa.and_(invoice.c.state == "final", invoice.c.kind == "invoice", BALANCE > 0)
 """Which invoices are open."""
 _USED = (
@@ -59,12 +62,20 @@ def debts(conn: Connection, accounts: Sequence[str]) -> dict[str, list[Debt]]:
 
 
 def promises(conn: Connection, accounts: Sequence[str]) -> dict[str, list[Promise]]:
-    """Promises to pay by account."""
-    query = sa.select(promise).where(promise.c.account_id.in_(accounts)).order_by(promise.c.made_on)
+    """What holds dunning up, by account: promises until they end or are broken, and hardship exemptions."""
     found: dict[str, list[Promise]] = defaultdict(list)
-    for row in conn.execute(query):
-        found[row.account_id].append(Promise(row.made_on, row.until))
+    for one in pledges.of_accounts(conn, accounts):
+        found[one.account].append(Promise(one.made_on, one.ends))
+    for account, pauses in hardships.pauses(conn, accounts).items():
+        found[account] += pauses
     return found
+
+
+def dunned_of(conn: Connection, owner: Account, today: date) -> list[Debt]:
+    """What an account is dunned for on a day, by its policy; oldest first."""
+    known = policies(conn)
+    policy = known.get(owner.dunning_policy, known["default"])
+    return dunned(policy, debts(conn, [owner.id])[owner.id], promises(conn, [owner.id])[owner.id], today)
 
 
 def with_debts_due_before(conn: Connection, day: date) -> list[str]:

@@ -1,6 +1,7 @@
 """The dunning run: stages from due dates, one change set of holds, and what it wrote down, in one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,9 +11,11 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, holds, overrides, subscriptions
 from billing.accounts import Account
+from billing.collecting import notices
 from billing.holds import Wanted
 from billing.models import dunning_run, dunning_stage
-from billing.stages import Debt, Policy, Promise, effect, overdue, stage
+from billing.policies import EFFECTS
+from billing.stages import Debt, Policy, Promise, dunned, effect, permitted, stage
 from core import clock, db, events, faults, ids
 from core.db import Database
 from intents.reader import Reader
@@ -43,25 +46,39 @@ class Case(msgspec.Struct, frozen=True):
     services: tuple[str, ...]
     overridden: dict[str, date]
     held: dict[str, Any]
+    known: dict[tuple[date, int], date] = {}
 
     def late(self, today: date) -> list[Debt]:
-        """Overdue debts, oldest first."""
-        return overdue(self.debts, self.promises, today)
+        """Overdue debts that the policy duns for, oldest first."""
+        return dunned(self.policy, self.debts, self.promises, today)
+
+    def entered(self, today: date) -> dict[int, date]:
+        """The steps that the case of today's oldest debt has entered, and when."""
+        late = self.late(today)
+        oldest = min((debt.due for debt in late), default=None)
+        return {step: on for (due, step), on in self.known.items() if due == oldest and on <= today}
 
     def stage(self, today: date) -> int:
-        """The stage of the account's case."""
-        return stage(self.policy, self.debts, self.promises, today)
+        """The stage of the account's case: what is reached, and may be entered on that day."""
+        reached = stage(self.policy, self.debts, self.promises, today)
+        return permitted(self.policy, reached, self.entered(today), today)
 
-    def wanted(self, today: date) -> Iterator[Wanted]:
+    def wanted(self, today: date, type_of: Callable[[str], str]) -> Iterator[Wanted]:
         """The restriction that each service ought to have; none where the debt is overridden."""
-        for service in self.services:
+        entered = self.stage(today)
+        for service in self.services if entered else ():
             lifted = self.overridden.get(service, date.min)
             owed = [debt for debt in self.debts if debt.due > lifted]
-            what = effect(self.policy, stage(self.policy, owed, self.promises, today))
-            late = overdue(owed, self.promises, today)
+            reached = min(entered, stage(self.policy, owed, self.promises, today))
+            what = effect(self.policy, reached, type_of(service))
+            late = dunned(self.policy, owed, self.promises, today)
             if what and late:
                 through = max(debt.due for debt in late)
-                yield Wanted(service, self.owner.id, what, late[0].invoice, through)
+                rate = self._rate(reached) if what == "throttle" else None
+                yield Wanted(service, self.owner.id, what, late[0].invoice, through, rate)
+
+    def _rate(self, reached: int) -> tuple[str, str] | None:
+        return next((step.rate for step in reversed(self.policy.steps[:reached]) if step.rate), None)
 
 
 def run_dunning(
@@ -86,14 +103,14 @@ def open_cases(conn: Connection, account_ids: Sequence[str]) -> list[Case]:
         owners = accounts.by_ids(conn, chunk)
         owed, promised = debts.debts(conn, chunk), debts.promises(conn, chunk)
         services, lifted = subscriptions.services_of(conn, chunk), overrides.in_force(conn, chunk)
-        held = holds.held(conn, chunk)
+        held, known = holds.held(conn, chunk), _entered(conn, chunk)
         for owner in owners:
             mine = {name: row for name, row in held.items() if row["account_id"] == owner.id}
             policy = policies.get(owner.dunning_policy, policies["default"])
             found.append(
                 Case(
                     owner, policy, tuple(owed[owner.id]), tuple(promised[owner.id]),
-                    tuple(services[owner.id]), lifted, mine,
+                    tuple(services[owner.id]), lifted, mine, known[owner.id],
                 )
             )  # fmt: skip
     return found
@@ -123,13 +140,20 @@ def _new_holds(reader: Reader, cases: Sequence[Case], on: date) -> tuple[list[Wa
     """Holds that are wanted and not there yet, and the services that are left to a person."""
     new, manual = [], []
     for case in cases:
-        for one in case.wanted(on):
+        for one in case.wanted(on, lambda service: holds.type_of(reader, service)):
             allowed = holds.allowed_effect(reader, one.service, one.effect)
+            stands = case.held.get(one.service)
             if allowed == holds.MANUAL:
                 manual.append(one.service)
-            elif allowed and not _stands(case.held.get(one.service), allowed):
+            elif allowed and not _stands(stands, allowed) and _may(case, stands, allowed, on):
                 new.append(msgspec.structs.replace(one, effect=allowed))
-    return sorted(new), sorted(manual)
+    return sorted(new, key=lambda one: one.service), sorted(manual)
+
+
+def _may(case: Case, stands: Any, effect_: str, on: date) -> bool:
+    """On days off nothing is restricted, and no restriction gets harder; one may get milder on any day."""
+    milder = stands is not None and EFFECTS.index(effect_) < EFFECTS.index(stands["effect"])
+    return milder or case.policy.calendar.permits(on)
 
 
 def _stands(held: Any, effect_: str) -> bool:
@@ -155,26 +179,33 @@ def _release(conn: Connection, services: Sequence[str], run_id: str) -> str | No
 
 def _enter_stages(conn: Connection, cases: Sequence[Case], on: date, run_id: str) -> None:
     """Record every stage that a case has reached and not entered yet, in order: none is skipped."""
-    reached = [(case, min(debt.due for debt in late)) for case in cases if (late := case.late(on))]
-    known = _entered(conn, [case.owner.id for case, _ in reached])
     rows: list[dict[str, Any]] = []
-    for case, oldest in reached:
+    entries: list[notices.Entry] = []
+    for case in cases:
+        late = case.late(on)
+        if not late:
+            continue
+        oldest = min(debt.due for debt in late)
         steps = enumerate(case.policy.steps[: case.stage(on)], 1)
-        new = [(number, step) for number, step in steps if (case.owner.id, oldest, number) not in known]
+        new = [(number, step) for number, step in steps if (oldest, number) not in case.known]
         place = {"account_id": case.owner.id, "debt_due": oldest, "run_id": run_id, "entered_on": on}
         rows += [{**place, "stage": number, "name": step.name} for number, step in new]
+        entries += [notices.Entry(case.owner, oldest, number, step, tuple(late)) for number, step in new]
         if new:
             told = {"debt_due": str(oldest), "entered": [msgspec.to_builtins(step) for _, step in new]}
             events.emit(conn, "dunning.stage", case.owner.id, told, actor="billing", correlation=run_id)
     db.insert_many(conn, dunning_stage, rows)
+    notices.tell(conn, entries, on, run_id)
+    notices.charge(conn, entries, on)
+    notices.follow_promises(conn, on)
 
 
-def _entered(conn: Connection, account_ids: Sequence[str]) -> set[tuple[str, date, int]]:
-    known: set[tuple[str, date, int]] = set()
-    for start in range(0, len(account_ids), _CHUNK):
-        query = sa.select(dunning_stage.c.account_id, dunning_stage.c.debt_due, dunning_stage.c.stage)
-        query = query.where(dunning_stage.c.account_id.in_(account_ids[start : start + _CHUNK]))
-        known |= {(row[0], row[1], row[2]) for row in conn.execute(query)}
+def _entered(conn: Connection, account_ids: Sequence[str]) -> dict[str, dict[tuple[date, int], date]]:
+    """Account -> (oldest due date of the case, step) -> the day on which it was entered."""
+    known: dict[str, dict[tuple[date, int], date]] = defaultdict(dict)
+    query = sa.select(dunning_stage).where(dunning_stage.c.account_id.in_(account_ids))
+    for row in conn.execute(query):
+        known[row.account_id][row.debt_due, row.stage] = row.entered_on
     return known
 
 

@@ -12,6 +12,7 @@ from billing.models import allocation, charge, payment, subscription, subscripti
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
 from billing.timeline import SETUP, TERMINATION
+from billing.writeoffs import writing
 from core.money import Money
 
 
@@ -32,6 +33,14 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
         "taxes": [_tax(tax, currency) for tax in invoices.tax_subtotals(conn, row["id"])],
         "total": str(Money(row["total"], currency)),
         "payments": _payments(conn, row["id"], currency),
+        "written_off": [
+            {
+                "on": _day(one["written_on"]),
+                "reason": one["reason"],
+                "amount": str(Money(one["amount"], currency)),
+            }
+            for one in writing.of_invoice(conn, row["id"])
+        ],
         "open": str(Money(_open(conn, row), currency)),
     }
 
@@ -42,6 +51,10 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
         added = billables.get(conn, line["billable_id"], currency)
         told = "; ".join(f"{name}: {value}" for name, value in added.why.items())
         return {**said, "why": told or f"added as {added.source}", "service": added.service or ""}
+    if line["credits_invoice"] is not None:
+        credited = invoices.get(conn, line["credits_invoice"])["number"]
+        told = f"credits line {line['credits_position']} of {credited}"
+        return {**said, "why": told, "service": line["service"] or ""}
     posted = _charge(conn, line["charge_id"])
     if posted is None:
         return {**said, "why": "the draft was voided: its interval was billed again", "service": ""}

@@ -14,7 +14,9 @@ from intents import queue
 from intents.dump import to_yaml
 from intents.hold.schema import Hold
 from intents.kinds import path_of
+from intents.plan.schema import RatePair
 from intents.reader import Reader
+from intents.scalars import Rate
 
 REASON = "nonpayment"
 ACTOR = "billing"
@@ -30,20 +32,30 @@ class Wanted(msgspec.Struct, frozen=True, order=True):
     effect: str
     cause: str
     debt_through: date
+    rate: tuple[str, str] | None = None
+
+
+def type_of(reader: Reader, service: str) -> str:
+    """The type of a service; nothing where it does not exist."""
+    intent = reader.get("service", service)
+    return "" if intent is None else str(intent.type)
 
 
 def allowed_effect(reader: Reader, service: str, effect: str) -> str:
     """What the service's own protection makes of an effect: an effect, `manual`, or nothing at all.
 
     A missing, planned or ceased service is never held; `on-hold: manual` waits for a person. A walled garden is for
-    Internet services; all others are blocked (`emergency-only` keeps emergency calls: AAA and devices see to it).
+    Internet services; all others are blocked (`emergency-only` keeps emergency calls: AAA and devices see to it), and
+    not throttled at all.
     """
     intent = reader.get("service", service)
     if intent is None or intent.state != "active":
         return ""
     if intent.on_hold == "manual":
         return MANUAL
-    return effect if intent.type == "internet" else "block"
+    if intent.type == "internet":
+        return effect
+    return "" if effect == "throttle" else "block"
 
 
 def hold_changes(conn: Connection, wanted: Iterable[Wanted], run_id: str) -> list[queue.Change]:
@@ -51,7 +63,8 @@ def hold_changes(conn: Connection, wanted: Iterable[Wanted], run_id: str) -> lis
     changes = []
     for one in sorted(wanted):
         since = clock.now().replace(microsecond=0)
-        hold = Hold(effect=cast(Effect, one.effect), since=since, cause=one.cause, batch=run_id)
+        rate = RatePair(down=Rate.parse(one.rate[0]), up=Rate.parse(one.rate[1])) if one.rate else None
+        hold = Hold(effect=cast(Effect, one.effect), rate=rate, since=since, cause=one.cause, batch=run_id)
         changes.append(_change(conn, one.service, "put", to_yaml("hold", hold)))
     return changes
 

@@ -106,6 +106,8 @@ def _unbill(conn: Connection, invoice_id: str) -> None:
     rows = conn.execute(sa.select(charge).where(charge.c.id.in_(mine))).all()
     if conn.execute(sa.select(charge.c.id).where(charge.c.reverses.in_([row.id for row in rows]))).first():
         raise DraftBuiltOn(invoice_id)
+    if any(row.reverses and _billed_anew(conn, row, rows) for row in rows):
+        raise DraftBuiltOn(invoice_id)
     conn.execute(
         sa.update(invoice_line).where(invoice_line.c.invoice_id == invoice_id).values(charge_id=None)
     )
@@ -114,6 +116,19 @@ def _unbill(conn: Connection, invoice_id: str) -> None:
         since = min(row.part_start for row in rows if row.item_id == item)
         chosen = subscription_item.c.id == item
         conn.execute(sa.update(subscription_item).where(chosen).values(recalculate_from=since))
+
+
+def _billed_anew(conn: Connection, back: Any, mine: Sequence[Any]) -> bool:
+    """Whether another document bills again what a reversal takes back: without the reversal it would stand twice."""
+    same = [
+        charge.c[name] == getattr(back, name)
+        for name in ("item_id", "period_start", "period_end", "part_start")
+    ]
+    query = sa.select(charge.c.id).where(
+        *same, charge.c.kind == back.kind.removesuffix("-reversal"), charge.c.revision > back.revision,
+        charge.c.id.not_in([row.id for row in mine]),
+    )  # fmt: skip
+    return conn.execute(query).first() is not None
 
 
 def _line_rows(invoice_id: str, drawn: Bill) -> list[dict[str, Any]]:

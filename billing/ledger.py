@@ -13,6 +13,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing.closing import lock
+from billing.closing.errors import PeriodClosed
 from billing.errors import LedgerUnbalanced
 from billing.models import ledger_entry, ledger_transaction
 from core import clock, ids
@@ -36,13 +38,28 @@ class Entry(msgspec.Struct, frozen=True):
     amount: Money
 
 
-def book(conn: Connection, books: Books, kind: str, source: str, on: date, entries: Sequence[Entry]) -> str:
-    """Book one transaction for `source`; legs of nothing are left out. Raises LedgerUnbalanced."""
+def book(
+    conn: Connection,
+    books: Books,
+    kind: str,
+    source: str,
+    on: date,
+    entries: Sequence[Entry],
+    *,
+    strict: bool = False,
+) -> str:
+    """Book one transaction for `source`; legs of nothing are left out. Raises LedgerUnbalanced.
+
+    What is of a closed day is booked on the first open one, its own day kept beside it; `strict` raises PeriodClosed.
+    """
     _require_balanced(source, entries)
     transaction = ids.new_id("ldg")
+    day = lock.open_day(conn, books.entity, on)
+    if day != on and strict:
+        raise PeriodClosed(books.entity, date.fromordinal(day.toordinal() - 1), on)
     values = {
         "id": transaction, "account_id": books.account, "legal_entity": books.entity, "kind": kind,
-        "source": source, "booked_on": on, "recorded_at": clock.now(),
+        "source": source, "booked_on": day, "happened_on": on if day != on else None, "recorded_at": clock.now(),
     }  # fmt: skip
     conn.execute(sa.insert(ledger_transaction).values(**values))
     legs = [entry for entry in entries if entry.amount.minor]

@@ -301,6 +301,7 @@ ledger_transaction = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("source", sa.String(80), nullable=False),
     sa.Column("booked_on", sa.Date, nullable=False),
+    sa.Column("happened_on", sa.Date, comment="its own day, where the books of that day were closed already"),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("kind", "source"),
     comment="append only; (kind, source) makes booking twice impossible",
@@ -397,4 +398,5 @@ promise = sa.Table(
     sa.Column("until", sa.Date, nullable=False),
     sa.Column("actor", sa.String(80), nullable=False),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Column("amount", sa.BigInteger, comment="what was due when it was made, in minor units"),
 )

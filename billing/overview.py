@@ -10,12 +10,12 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, dunning, overrides, payments
 from billing.models import invoice
 from billing.rounding import is_owed
-from billing.stages import stage
+from billing.writeoffs.balance import WRITTEN
 from core.money import Money
 
 
 class InvoiceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice in a list. `state` is draft, void, open, overdue, paid (a residue below one unit counts as paid)."""
+    """An invoice in a list. `state`: draft, void, open, overdue, written-off, paid (a residue below one unit is)."""
 
     id: str
     number: str
@@ -49,7 +49,7 @@ def invoices(
     after: str = "",
 ) -> list[InvoiceSummary]:
     """The newest invoices first, of one account or of all, those after the invoice `after`. Raises AccountUnknown."""
-    query = sa.select(invoice, debts.BALANCE.label("balance"))
+    query = sa.select(invoice, debts.BALANCE.label("balance"), WRITTEN.label("written"))
     if account is not None:
         accounts.get(conn, account)
         query = query.where(invoice.c.account_id == account)
@@ -71,7 +71,7 @@ def standing(conn: Connection, account: str, today: date | None = None) -> Stand
         overdue=owner.money(sum(debt.balance.minor for debt in late)),
         open=owner.money(sum(debt.balance.minor for debt in case.debts)),
         credit=payments.credit(conn, owner),
-        stage=stage(case.policy, case.debts, case.promises, day),
+        stage=case.stage(day),
         held=tuple(sorted(case.held)),
         overridden=tuple(sorted(overrides.in_force(conn, [account]))),
     )
@@ -82,7 +82,8 @@ def _summary(row: Any, today: date | None) -> InvoiceSummary:
     state = row.state
     if state == "final":
         late = today is not None and row.due_on < today
-        state = ("overdue" if late else "open") if is_owed(left) else "paid"
+        given_up = is_owed(Money(int(row.written), row.currency))
+        state = ("overdue" if late else "open") if is_owed(left) else "written-off" if given_up else "paid"
     return InvoiceSummary(
         id=row.id, number=row.number or row.id, account=row.account_id, kind=row.kind, state=state,
         issued_on=row.issued_on, due_on=row.due_on, total=Money(row.total, row.currency), open=left,

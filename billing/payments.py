@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, posting, releases
 from billing.accounts import Account
 from billing.allocating import NAMED_FIRST, Share, spread
+from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.models import allocation, payment
 from billing.refunding.models import allocation_policy
@@ -82,6 +83,8 @@ def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:
 def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
     """Allocate every unapplied amount, oldest payment first, by the account's rule. The account is locked."""
     made: list[Share] = []
+    on = lock.open_day(conn, owner.legal_entity, on)
+    _bring_back(conn, owner, on)
     unapplied = [row for row in _unapplied(conn, owner.id) if not row.by_hand]
     rule = rule_of(conn, owner.id) if unapplied else NAMED_FIRST
     for row in unapplied:
@@ -97,8 +100,10 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
 def place(conn: Connection, owner: Account, payment_id: str, invoice: str, minor: int, on: date) -> None:
     """Allocate minor units of a payment to an invoice (below zero: take back) and book it. The account is locked.
 
-    Whoever calls it has looked at what is there, and calls `note_spent` after it.
+    What is of a closed day is allocated on the first open one. Whoever calls it has looked at what is there, and calls
+    `note_spent` after it.
     """
+    on = lock.open_day(conn, owner.legal_entity, on)
     values = {"payment_id": payment_id, "invoice_id": invoice, "amount": minor, "allocated_on": on}
     conn.execute(sa.insert(allocation).values(**values))
     mine = sa.and_(allocation.c.payment_id == payment_id, allocation.c.invoice_id == invoice)
@@ -116,6 +121,14 @@ def rule_of(conn: Connection, account: str) -> str:
     """How payments of an account are allocated (`allocating.RULES`)."""
     query = sa.select(allocation_policy.c.rule).where(allocation_policy.c.account_id == account)
     return str(conn.execute(query).scalar() or NAMED_FIRST)
+
+
+def _bring_back(conn: Connection, owner: Account, on: date) -> None:
+    """What is left over pays debts that were written off: they are open again, and paid at once."""
+    from billing.writeoffs import writing  # it releases services, as payments do
+
+    if available := sum(int(row.available) for row in _unapplied(conn, owner.id) if not row.by_hand):
+        writing.reinstate(conn, owner, available, on)
 
 
 def credit(conn: Connection, owner: Account) -> Money:

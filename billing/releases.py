@@ -6,7 +6,6 @@ from sqlalchemy.engine import Connection
 
 from billing import debts, holds
 from billing.accounts import Account
-from billing.stages import overdue
 
 
 def release_if_clear(conn: Connection, owner: Account, today: date, cause: str) -> tuple[str, ...]:
@@ -14,8 +13,7 @@ def release_if_clear(conn: Connection, owner: Account, today: date, cause: str) 
     services = holds.held(conn, [owner.id])
     if not services:
         return ()
-    open_debts = debts.debts(conn, [owner.id])[owner.id]
-    if overdue(open_debts, debts.promises(conn, [owner.id])[owner.id], today):
+    if debts.dunned_of(conn, owner, today):
         return ()
     set_id = holds.submit(conn, holds.release_changes(conn, services), "release", cause)
     holds.forget(conn, services, set_id)

@@ -2,16 +2,17 @@
 
 Whoever undoes a dunning run does what `git revert` of its commit does: billing hears that somebody else lifted the
 holds, and holds those debts again only after a newer due date or `trunkline billing resume` (pin 5). What a bill run
-billed stays billed: the next run does not bill those days again.
+billed stays billed: the next run does not bill those days again, unless it is undone with `rebill` (`rebilling`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, crediting, holds, invoices
+from billing import accounts, crediting, holds, invoices, rebilling
 from billing.errors import DraftBuiltOn, NotCreditable, RunUnknown
 from billing.models import bill_run, dunning_run, invoice, nonpayment_hold
 from core import events, faults
@@ -23,19 +24,25 @@ P_UNDONE = faults.declare("billing.after_undone")
 
 
 class Undone(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or with `dry` would be. `left`: what cannot be undone, and why."""
+    """What was done, or with `dry` would be. `taken_back`: charges and billables that the next run bills anew;
+    `left`: what cannot be undone, and why.
+    """
 
     run: str
     freed: tuple[str, ...] = ()
     set_id: str | None = None
     voided: int = 0
     credited: int = 0
+    taken_back: int = 0
     left: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
 
 
-def undo(database: Database, run: str, *, actor: str, dry: bool = False) -> Undone:
-    """Undo a dunning run or a bill run; again it does what is left to do. Raises RunUnknown."""
+def undo(database: Database, run: str, *, actor: str, dry: bool = False, rebill: bool = False) -> Undone:
+    """Undo a dunning run or a bill run; again it does what is left to do. Raises RunUnknown.
+
+    `rebill`: what a bill run charged is taken back with its credit notes, and the next run bills it anew.
+    """
     with database.read() as conn:
         is_dunning = conn.execute(sa.select(dunning_run.c.id).where(dunning_run.c.id == run)).first()
         is_billing = conn.execute(sa.select(bill_run.c.id).where(bill_run.c.id == run)).first()
@@ -45,7 +52,15 @@ def undo(database: Database, run: str, *, actor: str, dry: bool = False) -> Undo
         return _undo_dunning(database, run, actor, dry)
     if not is_billing:
         raise RunUnknown(run)
-    return _undo_billing(database, run, documents, bool(foreign), actor, dry)
+    return _undo_billing(database, run, documents, bool(foreign), _Way(actor, dry, rebill))
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """How a bill run is undone."""
+
+    actor: str
+    dry: bool
+    rebill: bool
 
 
 def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone:
@@ -76,42 +91,64 @@ def _held_by(conn: Connection, run: str) -> tuple[str, ...]:
 
 
 def _undo_billing(
-    database: Database, run: str, documents: Sequence[tuple[str, str]], foreign: bool, actor: str, dry: bool
+    database: Database, run: str, documents: Sequence[tuple[str, str]], foreign: bool, way: _Way
 ) -> Undone:
-    voided = credited = 0
+    voided = credited = taken = 0
     left: list[str] = []
     for account, document in documents:
-        with database.read() if dry else database.write() as conn:
+        with database.read() if way.dry else database.write() as conn:
             try:
-                what = _take_back(conn, account, document, run, actor, dry)
+                what, back, odd = _take_back(conn, account, document, run, way)
             except (NotCreditable, DraftBuiltOn) as error:
                 left.append(str(error))
                 continue
-        voided, credited = voided + (what == "voided"), credited + (what == "credited")
+        voided, credited, taken = voided + (what == "voided"), credited + (what == "credited"), taken + back
+        left += [odd] if odd else []
         faults.point(P_UNDONE)
-    numbers = () if dry or foreign else tuple(invoices.finalise(database))
+    numbers = () if way.dry or foreign else tuple(invoices.finalise(database))
     if foreign and credited:
         left.append("other drafts wait for a person: the credit notes get their numbers with them")
-    return Undone(run=run, voided=voided, credited=credited, left=tuple(left), numbers=numbers)
+    return Undone(
+        run=run, voided=voided, credited=credited, taken_back=taken, left=tuple(left), numbers=numbers
+    )
 
 
-def _take_back(conn: Connection, account: str, document: str, run: str, actor: str, dry: bool) -> str:
-    """Void a draft, credit what is final; nothing for what is undone already. Raises NotCreditable, DraftBuiltOn."""
-    if not dry:
+def _take_back(conn: Connection, account: str, document: str, run: str, way: _Way) -> tuple[str, int, str]:
+    """Void a draft, credit what is final; nothing for what is undone already. Raises NotCreditable, DraftBuiltOn.
+
+    What was done, how much is to be billed anew, and what a person should know of it.
+    """
+    if not way.dry:
         accounts.lock(conn, account)
     row = invoices.get(conn, document)
+    if row["state"] == "draft" and not way.dry:
+        invoices.void(conn, document)
+    if row["state"] != "final":
+        return ("voided" if row["state"] == "draft" else ""), 0, ""
     key = f"undo:{run}:{row['id']}"
-    if row["state"] == "void" or crediting.earlier(conn, account, key) is not None:
-        return ""
-    if row["state"] == "draft":
-        if not dry:
-            invoices.void(conn, document)
-        return "voided"
-    if dry:
-        crediting.preview(conn, document)
-    else:
-        crediting.credit(conn, document, actor=actor, reason="undo", key=key)
-    return "credited"
+    note = crediting.earlier(conn, account, key)
+    what, odd = ("", "") if note else ("credited", rebilling.credited_before(conn, row) if way.rebill else "")
+    parts = rebilling.standing(conn, row["id"])
+    if note is None and parts == {}:
+        return "", 0, ""
+    if note is None:
+        note = _note(conn, row, parts, key, way)
+    if not way.rebill:
+        return what, 0, odd
+    return what, rebilling.take_back(conn, row, note, way.actor), odd
+
+
+def _note(
+    conn: Connection, row: Mapping[str, Any], parts: rebilling.Parts | None, key: str, way: _Way
+) -> str | None:
+    """Draft what takes a final document back; None for a dry run, which only looks. Raises NotCreditable."""
+    if way.rebill and rebilling.is_opposed(conn, row, parts):
+        drawn = rebilling.opposite(conn, row, parts)
+        return None if way.dry else crediting.keep(conn, row, drawn, actor=way.actor, reason="undo", key=key)
+    if way.dry:
+        crediting.preview(conn, row["id"], parts)
+        return None
+    return crediting.credit(conn, row["id"], parts, actor=way.actor, reason="undo", key=key)
 
 
 def _documents(conn: Connection, run: str) -> list[tuple[str, str]]:

@@ -11,11 +11,14 @@ from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_bank_collect import POINTS as COLLECTING
 from tests.billing.test_bank_import import POINTS as STATEMENTS
+from tests.billing.test_closing import POINTS as CLOSING
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_prices import POINTS as PRICES
+from tests.billing.test_recognition import POINTS as RECOGNITION
 from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.billing.test_wallet_kill import POINTS as WALLET
+from tests.billing.test_writeoffs import POINTS as WRITE_OFFS
 from tests.crm.test_orders import KILLED_POINTS as CRM
 from tests.intents.test_kills import POINTS as INTENTS
 from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
@@ -47,6 +50,10 @@ def test_every_declared_point_has_its_kill() -> None:
         *UNDOING,
         *PRICES,
         *WALLET,
+        *CLOSING,
+        *RECOGNITION,
+        *UNDOING,
+        *WRITE_OFFS,
         *CRM,
         *INTENTS,
         *RECONCILER,

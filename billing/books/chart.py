@@ -17,6 +17,8 @@ TYPES = {
     "refunds-pending": "Liabilities",
     "transfers": "Assets",
     "fees": "Expenses",
+    "bad-debt": "Expenses",
+    "rounding": "Expenses",
 }
 """By the first word of an account's name; what is deferred is owed to customers."""
 _PART = re.compile(r"[^A-Za-z0-9-]+")

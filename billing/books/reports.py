@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing.models import allocation, invoice, invoice_tax, ledger_entry, ledger_transaction
+from billing.writeoffs.balance import written_by
 from core.money import Money
 
 AGES = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("over 90", 91, None))
@@ -53,16 +54,22 @@ def trial_balance(conn: Connection, as_of: date, entity: str | None = None) -> l
     return [Balance(row[0], Money(int(row[2]), row[1])) for row in conn.execute(query)]
 
 
-def aged_receivables(conn: Connection, as_of: date) -> list[Aged]:
-    """Who owes how much for how long: invoices issued by then, less what was allocated by then; ordered by account."""
+def aged_receivables(conn: Connection, as_of: date, entity: str | None = None) -> list[Aged]:
+    """Who owes how much for how long: invoices issued by then, less what was allocated or written off by then.
+
+    Ordered by account.
+    """
     balance, query = _aged_query(as_of, invoice.c.account_id, invoice.c.currency)
     query = query.having(sa.func.sum(balance) != 0)
+    if entity is not None:
+        query = query.where(invoice.c.legal_entity == entity)
     return [_aged(row) for row in conn.execute(query)]
 
 
 def aged_totals(conn: Connection, as_of: date) -> list[Aged]:
     """What all of them owe together: one for each currency, which stands where an account's id would."""
     _, query = _aged_query(as_of, invoice.c.currency.label("whose"), invoice.c.currency)
+    return [_aged(row) for row in conn.execute(query)]
     return [_aged(row) for row in conn.execute(query)]
 
 
@@ -94,11 +101,16 @@ def _aged_query(as_of: date, whose: Any, currency: Any) -> tuple[Any, "sa.Select
         .group_by(allocation.c.invoice_id)
         .subquery()
     )
-    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0)
+    written = written_by(as_of)
+    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0) - sa.func.coalesce(written.c.amount, 0)
     sums = [sa.func.sum(sa.case((_late(as_of, low, high), balance), else_=0)) for _, low, high in AGES]
     query = (
         sa.select(whose, currency, sa.func.sum(balance), *sums)
-        .select_from(invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id))
+        .select_from(
+            invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id).outerjoin(
+                written, written.c.invoice_id == invoice.c.id
+            )
+        )
         .where(invoice.c.state == "final", invoice.c.kind == "invoice", invoice.c.issued_on <= as_of)
         .group_by(whose, currency)
         .order_by(whose)

@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, payments
 from billing.accounts import Account
 from billing.allocating import Share
+from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong
-from billing.models import allocation, invoice, payment
+from billing.models import account, allocation, invoice, payment
 from billing.refunding.errors import PaymentUnknown
 from billing.refunding.models import outflow
 from core import clock
@@ -93,7 +94,9 @@ def free(conn: Connection, found: Found, minor: int, on: date) -> list[Share]:
 def let_go(
     conn: Connection, payment_id: str, kind: str, cause: str, minor: int, *, actor: str, on: date
 ) -> None:
-    """Write down what left a payment (below zero: came back); its books are the caller's."""
+    """Write down what left a payment (below zero: came back), on the first open day; its books are the caller's."""
+    query = sa.select(account.c.legal_entity).join(payment, payment.c.account_id == account.c.id)
+    on = lock.open_day(conn, conn.execute(query.where(payment.c.id == payment_id)).scalar_one(), on)
     values = {
         "payment_id": payment_id, "kind": kind, "cause": cause, "amount": minor, "booked_on": on,
         "recorded_at": clock.now(), "actor": actor,

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, numbers, payments, posting
 from billing.accounts import Account
+from billing.closing import lock
 from billing.errors import LedgerUnbalanced
 from billing.kinds import KINDS
 from billing.ledger import CREDIT, RECEIVABLE
@@ -152,18 +153,19 @@ def number_stretch(
         turn()
         return None
     tables.begin(conn, tables.NUMBERING)
-    guessed = _issue_dates(numbers.peek(conn, name), drafts)
+    open_from = lock.open_day(conn, legal_entity, date.min)
+    guessed = _issue_dates(numbers.peek(conn, name), drafts, open_from)
     if guess:
         _book(conn, kind, drafts, guessed)
     turn()
     series = numbers.lock(conn, name)
-    issued = _issue_dates(series, drafts)
+    issued = _issue_dates(series, drafts, open_from)
     if not guess:
         _book(conn, kind, drafts, issued)
     elif issued != guessed:
         raise _GuessedWrong
     first = series.last + 1
-    sequences = [series.next(one.billed_on)[0] for one in drafts]
+    sequences = [series.next(max(one.billed_on, open_from))[0] for one in drafts]
     rows = [(n, one, number_text(kind, legal_entity, one)) for n, one in enumerate(sequences, 1)]
     copy(conn, tables.NUMBER, ("n", "sequence", "number"), rows)
     tables.counted(conn, tables.NUMBER)
@@ -197,9 +199,10 @@ class _Draft(msgspec.Struct, frozen=True):
     payment_days: int
 
 
-def _issue_dates(series: numbers.Series, drafts: Sequence[_Draft]) -> list[date]:
+def _issue_dates(series: numbers.Series, drafts: Sequence[_Draft], open_from: date) -> list[date]:
+    """When each is issued: on its day, not before the one before it, and never in a period that is closed."""
     trial = numbers.Series(series.name, series.last, series.issued_on)
-    return [trial.next(one.billed_on)[1] for one in drafts]
+    return [trial.next(max(one.billed_on, open_from))[1] for one in drafts]
 
 
 def _book(conn: Connection, kind: str, drafts: Sequence[_Draft], issued: Sequence[date]) -> None:

@@ -121,24 +121,26 @@ def _balance(conn: Connection) -> Iterator[Breach]:
 
 
 def _receivable(conn: Connection) -> Iterator[Breach]:
-    """Day by day what invoices and allocations did to the receivable: then it holds at every as-of date."""
+    """Day by day what invoices, allocations and write-offs did to the receivable: so it holds at every as-of date."""
     said = """
     SELECT i.account_id, i.issued_on AS day, i.total AS amount FROM invoice i
     WHERE i.state = 'final' AND i.kind = 'invoice'
     UNION ALL
     SELECT i.account_id, a.allocated_on, -a.amount FROM payment_allocation a JOIN invoice i ON i.id = a.invoice_id
+    UNION ALL
+    SELECT w.account_id, w.written_on, -w.amount FROM write_off w
     """
     booked = """
     SELECT t.account_id, t.booked_on AS day, -e.amount AS amount FROM ledger_entry e
     JOIN ledger_transaction t ON t.id = e.transaction_id
-    WHERE e.ledger = 'receivable' AND t.kind IN ('invoice', 'allocation')
+    WHERE e.ledger = 'receivable' AND t.kind IN ('invoice', 'allocation', 'write-off')
     """
     query = f"""
     SELECT account_id, day, sum(amount) FROM ({said} UNION ALL {booked}) AS moves
     GROUP BY account_id, day HAVING sum(amount) <> 0
     """  # noqa: S608 (our own text)
     for account, day, rest in conn.execute(sa.text(query)):
-        told = f"invoices less allocations of {day} are {rest} minor units more than the books have"
+        told = f"invoices less allocations and write-offs of {day} are {rest} minor units more than the books have"
         yield Breach(21, account, told)
 
 

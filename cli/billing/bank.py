@@ -219,7 +219,8 @@ def collect(
     left = [Problem("billing.not-collected", one, severity="warning") for one in made.left]
     text = f"{out}: {made.count} direct debits of {made.total} on {made.collect_on}"
     answer("bank-collect", text=text + (" (written before)" if made.again else ""), problems=left, as_json=as_json,
-           batch=made.id, count=made.count, total=str(made.total), on=str(made.collect_on), again=made.again)  # fmt: skip
+           batch=made.id, count=made.count, total=str(made.total), on=str(made.collect_on),
+           again=made.again)  # fmt: skip
 
 
 @_app.command()

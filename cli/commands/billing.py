@@ -78,27 +78,6 @@ def bill(
 
 
 @app.command()
-def dunning(
-    on: On = None,
-    expect: Annotated[
-        int | None, typer.Option(help="The number of holds that lets a large run pass its guard.")
-    ] = None,
-    actor: Actor = "operator",
-    as_json: Json = False,
-) -> None:
-    """Hold services whose account is overdue, release those that are not: one change set each."""
-    from billing.dunning import run_dunning
-
-    with _opened() as here, here.reader() as reader:
-        run = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect)
-    lines = [f"{run.run_on}: {len(run.held)} holds asked for, {len(run.released)} releases"]
-    lines += [f"hold set {run.hold_set}"] if run.hold_set else []
-    lines += [f"release set {run.release_set}"] if run.release_set else []
-    lines += [f"left to a person (on-hold: manual): {', '.join(run.manual)}"] if run.manual else []
-    answer("dunning-run", text="\n".join(lines), as_json=as_json, run=_plain(run))
-
-
-@app.command()
 def invoices(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 100,
@@ -196,14 +175,22 @@ def resume(account: Account, actor: Actor = "operator", as_json: Json = False) -
 def promise(
     account: Account,
     until: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The promised day.")],
+    part: Annotated[
+        list[str],
+        typer.Option(
+            help="An instalment before it: 2026-02-01=30.00 (repeatable); the last day takes the rest."
+        ),
+    ] = [],  # noqa: B006
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
-    """Record a promise to pay; a held service is free until then."""
-    from billing import promises
+    """Record a promise to pay, also in instalments; a held service is free until then, or until one is missed."""
+    from billing import accounts, promises
+    from cli.billing.collecting import instalments
 
     with _opened() as here, here.db.write() as conn:
-        set_ids = promises.make(conn, account, until.date(), actor=actor)
+        parts = instalments(part, accounts.get(conn, account).currency)
+        set_ids = promises.make(conn, account, until.date(), actor=actor, parts=parts)
     text = f"{account} promised to pay by {until.date()}" + "".join(f"\nrelease set {one}" for one in set_ids)
     answer("promise", text=text, as_json=as_json, account=account, set_ids=list(set_ids))
 

@@ -1,0 +1,153 @@
+"""The statements behind `metrics`: timelines become intervals of one price, intervals stand on the last days of months.
+
+An interval's price is that of the last event that set one; it counts while the last of activation and cessation is an
+activation, and is worth nothing while the last word on blocking is a block: the folding of `timeline`, as windows.
+"""
+
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+_META = sa.MetaData()
+
+
+def _table(name: str, *columns: "sa.Column[Any]") -> sa.Table:
+    return sa.Table(name, _META, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+
+
+DAY = _table("metric_day", sa.Column("day", sa.Date, primary_key=True), sa.Column("following", sa.Date))
+RATE = _table(
+    "metric_rate",
+    sa.Column("day", sa.Date), sa.Column("profile", sa.Text), sa.Column("category", sa.Text),
+    sa.Column("millionths", sa.BigInteger),
+)  # fmt: skip
+INTERVAL = _table(
+    "metric_interval",
+    sa.Column("account_id", sa.Text), sa.Column("currency", sa.Text), sa.Column("profile", sa.Text),
+    sa.Column("plan", sa.Text), sa.Column("category", sa.Text), sa.Column("price", sa.BigInteger),
+    sa.Column("months", sa.BigInteger), sa.Column("since", sa.Date), sa.Column("until", sa.Date),
+)  # fmt: skip
+STATE = _table(
+    "metric_state",
+    sa.Column("day", sa.Date), sa.Column("account_id", sa.Text), sa.Column("currency", sa.Text),
+    sa.Column("plan", sa.Text), sa.Column("items", sa.BigInteger), sa.Column("mrr", sa.BigInteger),
+)  # fmt: skip
+_TABLES = (DAY, RATE, INTERVAL, STATE)
+_SAID = {
+    "sqlite": {"PRICE": "json_extract(t.terms, '$.price.minor')", "PLAN": "json_extract(t.terms, '$.plan')",
+               "MONTHS": "json_extract(t.terms, '$.months')", "TAX": "json_extract(t.terms, '$.tax')"},
+    "postgresql": {"PRICE": "CAST(CAST(t.terms AS json)->'price'->>'minor' AS bigint)",
+                   "PLAN": "CAST(t.terms AS json)->>'plan'",
+                   "MONTHS": "CAST(CAST(t.terms AS json)->>'months' AS bigint)",
+                   "TAX": "CAST(t.terms AS json)->>'tax'"},
+}  # fmt: skip
+
+_INTERVALS = """
+INSERT INTO metric_interval
+WITH e AS (
+  SELECT item_id, effective, kind, terms,
+    row_number() OVER (PARTITION BY item_id ORDER BY effective, seq) AS n
+  FROM subscription_event WHERE effective <= :last
+), s AS (
+  SELECT item_id, n, effective AS since,
+    lead(effective) OVER (PARTITION BY item_id ORDER BY n) AS until,
+    max(CASE WHEN kind IN ('activated', 'ceased') THEN n END) OVER (PARTITION BY item_id ORDER BY n) AS life,
+    max(CASE WHEN kind IN ('activated', 'changed') THEN n END) OVER (PARTITION BY item_id ORDER BY n) AS priced,
+    max(CASE WHEN kind IN ('activated', 'ceased', 'blocked', 'unblocked') THEN n END)
+      OVER (PARTITION BY item_id ORDER BY n) AS gate
+  FROM e
+)
+SELECT a.id, a.currency, a.tax_profile, {PLAN}, {TAX},
+  CASE WHEN g.kind = 'blocked' THEN 0 ELSE {PRICE} END, {MONTHS}, s.since, s.until
+FROM s
+JOIN e l ON l.item_id = s.item_id AND l.n = s.life AND l.kind = 'activated'
+JOIN e t ON t.item_id = s.item_id AND t.n = s.priced
+JOIN e g ON g.item_id = s.item_id AND g.n = s.gate
+JOIN subscription_item i ON i.id = s.item_id
+JOIN subscription b ON b.id = i.subscription_id
+JOIN account a ON a.id = b.account_id
+WHERE s.until IS NULL OR s.until > s.since
+"""
+
+_STATES = """
+INSERT INTO metric_state
+SELECT day, account_id, currency, plan, count(*), CAST(sum(
+  CASE WHEN price < 0 THEN -1 ELSE 1 END * ((2 * abs(price) * 1000000 + whole) / (2 * whole))) AS bigint)
+FROM (
+  SELECT d.day, i.account_id, i.currency, i.plan, i.price, (1000000 + coalesce(r.millionths, 0)) * i.months AS whole
+  FROM metric_day d JOIN metric_interval i ON i.since <= d.day AND (i.until IS NULL OR i.until > d.day)
+  LEFT JOIN metric_rate r ON r.day = d.day AND r.profile = i.profile AND r.category = i.category
+) AS worth GROUP BY day, account_id, currency, plan
+"""
+
+_MOVEMENTS = """
+WITH stands AS (
+  SELECT day, account_id, currency, CAST(sum(mrr) AS bigint) AS mrr FROM metric_state
+  GROUP BY day, account_id, currency
+), moves AS (
+  SELECT day, account_id, currency, CAST(sum(opening) AS bigint) AS opening, CAST(sum(closing) AS bigint) AS closing,
+    sum(was) AS was, sum(stays) AS stays
+  FROM (
+    SELECT d.following AS day, s.account_id, s.currency, s.mrr AS opening, 0 AS closing, 1 AS was, 0 AS stays
+    FROM stands s JOIN metric_day d ON d.day = s.day WHERE d.following IS NOT NULL
+    UNION ALL
+    SELECT s.day, s.account_id, s.currency, 0, s.mrr, 0, 1
+    FROM stands s JOIN metric_day d ON d.following = s.day
+  ) AS both_ends GROUP BY day, account_id, currency
+), begun AS (
+  SELECT account_id, min(since) AS first FROM metric_interval GROUP BY account_id
+), told AS (
+  SELECT m.*, d.day AS before, b.first FROM moves m JOIN metric_day d ON d.following = m.day
+  JOIN begun b ON b.account_id = m.account_id
+)
+SELECT day, currency, sum(opening) AS opening, sum(closing) AS closing,
+  sum(CASE WHEN was = 0 AND first > before THEN closing ELSE 0 END) AS new,
+  sum(CASE WHEN was = 0 AND first <= before THEN closing ELSE 0 END) AS reactivation,
+  sum(CASE WHEN was = 1 AND stays = 1 AND closing > opening THEN closing - opening ELSE 0 END) AS expansion,
+  sum(CASE WHEN was = 1 AND stays = 1 AND closing < opening THEN opening - closing ELSE 0 END) AS contraction,
+  sum(CASE WHEN stays = 0 THEN opening ELSE 0 END) AS churn,
+  sum(was) AS accounts_opening, sum(stays) AS accounts_closing,
+  sum(CASE WHEN was = 0 AND first > before THEN 1 ELSE 0 END) AS accounts_new,
+  sum(CASE WHEN was = 0 AND first <= before THEN 1 ELSE 0 END) AS accounts_reactivated,
+  sum(CASE WHEN stays = 0 THEN 1 ELSE 0 END) AS accounts_churned
+FROM told GROUP BY day, currency ORDER BY day, currency
+"""
+
+
+def begin(conn: Connection) -> None:
+    """Make the tables of this transaction, empty."""
+    end(conn)
+    for table in _TABLES:
+        table.create(conn, checkfirst=False)
+    if conn.dialect.name != "sqlite":
+        conn.exec_driver_sql("SET LOCAL jit = off")
+        conn.exec_driver_sql("SET LOCAL work_mem = '128MB'")
+
+
+def end(conn: Connection) -> None:
+    """Take them away."""
+    schema = "temp" if conn.dialect.name == "sqlite" else "pg_temp"
+    for table in _TABLES:
+        conn.exec_driver_sql(f"DROP TABLE IF EXISTS {schema}.{table.name}")
+
+
+def fill(conn: Connection, last: date) -> None:
+    """Fold the timelines until a day, and stand them on the days."""
+    words = _SAID[conn.dialect.name]
+    statement = sa.text(_INTERVALS.format(**words)).bindparams(sa.bindparam("last", last, type_=sa.Date))
+    conn.execute(statement)
+    _counted(conn, DAY, RATE, INTERVAL)
+    conn.execute(sa.text(_STATES))
+    _counted(conn, STATE)
+
+
+def movements(conn: Connection) -> list[Any]:
+    """A row for each month and currency."""
+    return list(conn.execute(sa.text(_MOVEMENTS)).mappings())
+
+
+def _counted(conn: Connection, *tables: sa.Table) -> None:
+    if conn.dialect.name != "sqlite":
+        conn.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")

@@ -1,0 +1,1 @@
+"""Closing a period: deferred revenue recognised day by day, checks, and the lock that nothing is booked behind."""

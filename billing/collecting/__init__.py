@@ -1,0 +1,1 @@
+"""What dunning is besides holds: notices, calendars, hardship, promises in instalments, why an account stands so."""

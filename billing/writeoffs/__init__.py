@@ -1,0 +1,1 @@
+"""Debts that are given up: bad debts with or without tax relief, residues, and what is recovered of them later."""

@@ -1,0 +1,271 @@
+"""`trunkline billing dunning` with its notices, promises, policies and status, and `hardship`."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.answer import answer
+
+if TYPE_CHECKING:
+    from core.money import Money
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Answer as CSV.")]
+On = Annotated[
+    datetime | None,
+    typer.Option(
+        "--on", formats=["%Y-%m-%d"], help="Local date of the accounts; default: the operator's today."
+    ),
+]
+Actor = Annotated[str, typer.Option("--as", envvar="TRUNKLINE_ACTOR", help="Who does it, by staff id.")]
+dunning = typer.Typer(invoke_without_command=True)
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(dunning, name="dunning")
+    app.command()(hardship)
+
+
+@dunning.callback()
+def run(
+    context: typer.Context,
+    on: On = None,
+    expect: Annotated[
+        int | None, typer.Option(help="The number of holds that lets a large run pass its guard.")
+    ] = None,
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Hold services whose account is overdue, release those that are not: one change set each."""
+    if context.invoked_subcommand is not None:
+        return
+    from billing.dunning import run_dunning
+    from cli.commands.billing import _day, _opened, _plain
+
+    with _opened() as here, here.reader() as reader:
+        done = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect)
+    lines = [f"{done.run_on}: {len(done.held)} holds asked for, {len(done.released)} releases"]
+    lines += [f"hold set {done.hold_set}"] if done.hold_set else []
+    lines += [f"release set {done.release_set}"] if done.release_set else []
+    lines += [f"left to a person (on-hold: manual): {', '.join(done.manual)}"] if done.manual else []
+    answer("dunning-run", text="\n".join(lines), as_json=as_json, run=_plain(done))
+
+
+@dunning.command()
+def status(
+    account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
+    on: On = None,
+    as_json: Json = False,
+) -> None:
+    """Say why an account stands where it stands, and what is next on which day."""
+    from billing.collecting.status import status as asked
+    from cli.commands.billing import _day, _opened, _plain
+
+    with _opened() as here, here.reader() as reader, here.db.write() as conn:
+        found = asked(conn, reader, account, _day(reader, on))
+    lines = [
+        f"{account}: {found.dunned} dunned for by policy {found.policy}, stage {found.stage} {found.step}".rstrip()
+    ]
+    lines += [f"  {told}" for told in found.why]
+    lines += [f"  {name}: {told}" for name, told in found.services.items()]
+    if found.next_on:
+        lines.append(f"next, if nothing is paid: {found.next_step} ({found.next_effect}) on {found.next_on}")
+    else:
+        lines.append("nothing is next")
+    money = {"overdue": str(found.overdue), "dunned": str(found.dunned)}
+    answer("dunning-status", text="\n".join(lines), as_json=as_json, status={**_plain(found), **money})
+
+
+@dunning.command()
+def notices(
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Made from this day on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Made before this day.")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Only letter, e-mail, sms or call.")] = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Export what stages tell customers, by channel: for those who print, send and telephone."""
+    from billing.collecting import notices as told
+    from cli.billing.report import tabled
+    from cli.commands.billing import _opened
+    from core.money import Money
+
+    first, last = (day.date() if day else None for day in (since, until))
+    with _opened() as here, here.db.read() as conn:
+        found = list(told.made(conn, first, last, channel))
+    columns = (
+        "account_id",
+        "customer_ref",
+        "channel",
+        "stage",
+        "name",
+        "made_on",
+        "debt_due",
+        "currency",
+        "amount",
+        "invoices",
+    )
+    rows = [[_cell(row, name) for name in columns] for row in found]
+    lines = [
+        f"{row['made_on']} {row['channel']:<8}{row['account_id']:<10}{row['name']:<14}"
+        f"{Money(row['amount'], row['currency'])}"
+        for row in found
+    ]
+    plain = [{name: _plain_cell(row[name]) for name in columns} for row in found]
+    tabled(
+        "dunning-notices",
+        columns,
+        rows,
+        "\n".join(lines) or "there are no notices",
+        as_csv,
+        as_json,
+        notices=plain,
+    )
+
+
+@dunning.command()
+def promises(
+    state: Annotated[str | None, typer.Option(help="Only open, kept or broken.")] = None,
+    on: On = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """List promises to pay: open, kept, broken, with what was paid of them."""
+    from billing.collecting import pledges
+    from cli.billing.report import tabled
+    from cli.commands.billing import _day, _opened
+    from core.money import Money
+
+    with _opened() as here, here.reader() as reader, here.db.read() as conn:
+        day = _day(reader, on)
+        found = [one for one in pledges.of_accounts(conn) if state in (None, one.state(day))]
+    columns = (
+        "account",
+        "made_on",
+        "until",
+        "ends",
+        "state",
+        "currency",
+        "promised",
+        "paid",
+        "missing",
+        "actor",
+    )
+    rows = [
+        [one.account, one.made_on, one.until, one.ends, one.state(day), one.currency,
+         Money(one.amount or 0, one.currency), Money(one.paid_by(day), one.currency), one.missing(day), one.actor]
+        for one in found
+    ]  # fmt: skip
+    lines = [
+        f"{one.account:<10}{one.made_on} until {one.until} {one.state(day):<7}"
+        f"{Money(one.paid_by(day), one.currency)} of {Money(one.amount or 0, one.currency)}"
+        for one in found
+    ]
+    plain = [dict(zip(columns, map(_plain_cell, row), strict=True)) for row in rows]
+    tabled(
+        "dunning-promises",
+        columns,
+        rows,
+        "\n".join(lines) or "there are no promises",
+        as_csv,
+        as_json,
+        promises=plain,
+    )
+
+
+@dunning.command()
+def policy(
+    name: Annotated[str, typer.Argument(help="As accounts name it.")] = "default",
+    file: Annotated[Path | None, typer.Option(help="Set it from this YAML file; default: show it.")] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Only read and check the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show or set a dunning policy: steps with days, effects, channels and fees; grace, minimum, calendar."""
+    import msgspec
+    import yaml
+
+    from billing import debts, policies
+    from billing.errors import PolicyNotUsable
+    from cli.commands.billing import _opened
+
+    with _opened() as here, here.db.write() as conn:
+        if file is not None:
+            read = policies.read(name, file)
+            policies.require_usable(name, read) if dry else policies.store(conn, name, read)
+        else:
+            found = debts.policies(conn).get(name)
+            if found is None:
+                raise PolicyNotUsable(name, "there is none of that name; set it with --file")
+            read = found
+    plain = msgspec.to_builtins(read)
+    answer(
+        "dunning-policy",
+        text=yaml.safe_dump(plain, sort_keys=False).rstrip(),
+        as_json=as_json,
+        name=name,
+        policy=plain,
+    )
+
+
+def hardship(
+    account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day of the exemption.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    end: Annotated[bool, typer.Option("--end", help="End what is in force instead.")] = False,
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Exempt an account from dunning for hardship: nothing is held and no time passes while it is in force."""
+    from billing.collecting import hardships
+    from cli.commands.billing import _opened
+
+    if end == (until is not None):
+        raise typer.BadParameter("say --until a day, or --end")
+    set_ids: tuple[str, ...] = ()
+    with _opened() as here, here.db.write() as conn:
+        if until is None:
+            text = f"{account}: {hardships.end(conn, account, actor=actor)} exemptions ended"
+        else:
+            set_ids = hardships.grant(conn, account, until.date(), reason=reason, actor=actor)
+            text = f"{account} is exempt until {until.date()}" + "".join(
+                f"\nrelease set {one}" for one in set_ids
+            )
+    answer("hardship", text=text, as_json=as_json, account=account, set_ids=list(set_ids), ended=end)
+
+
+def instalments(given: Iterable[str], currency: str) -> "list[tuple[date, Money]]":
+    """Read `2026-02-01=30.00`."""
+    from core.money import Money
+
+    found = []
+    for text in given:
+        day, _, amount = text.partition("=")
+        try:
+            found.append((date.fromisoformat(day), Money.parse(amount, currency)))
+        except ValueError as error:
+            raise typer.BadParameter(
+                f"'{text}' is no instalment; write 2026-02-01=30.00", param_hint="--part"
+            ) from error
+    return found
+
+
+def _cell(row: dict[str, Any], name: str) -> Any:
+    from core.money import Money
+
+    if name == "amount":
+        return Money(row["amount"], row["currency"])
+    return " ".join(row[name]) if name == "invoices" else row[name]
+
+
+def _plain_cell(value: Any) -> Any:
+    return getattr(value, "minor", str(value) if isinstance(value, date) else value)
