@@ -21,6 +21,7 @@ from billing.charges import Charge
 from billing.models import bill_run, subscription
 from billing.offers import due as offers
 from billing.offers.whole import wanted
+from billing.papers import parties
 from billing.runs import alarms, crew, numbering, plain, ranges
 from billing.runs.batch import Batch
 from billing.runs.known import Known
@@ -102,6 +103,8 @@ def run_billing(
     in one transaction; `workers`: threads (default: by the database and the cores).
     """
     size = chunk_of(database, chunk)
+    with database.write() as conn:
+        parties.note_sellers(conn, reader)
     run = Run(database, Known(reader, on), _start(database, on), bounds, watch)
     with database.read() as conn:
         total, found = ranges.cut(conn, ranges.due(on), size)

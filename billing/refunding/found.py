@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, payments
 from billing.accounts import Account
 from billing.allocating import Share
-from billing.closing import lock
+from billing.closing import lock as closed
 from billing.errors import AmountNotPayable, CurrencyWrong
 from billing.models import account, allocation, invoice, payment
 from billing.refunding.errors import PaymentUnknown
@@ -96,7 +96,7 @@ def let_go(
 ) -> None:
     """Write down what left a payment (below zero: came back), on the first open day; its books are the caller's."""
     query = sa.select(account.c.legal_entity).join(payment, payment.c.account_id == account.c.id)
-    on = lock.open_day(conn, conn.execute(query.where(payment.c.id == payment_id)).scalar_one(), on)
+    on = closed.open_day(conn, conn.execute(query.where(payment.c.id == payment_id)).scalar_one(), on)
     values = {
         "payment_id": payment_id, "kind": kind, "cause": cause, "amount": minor, "booked_on": on,
         "recorded_at": clock.now(), "actor": actor,

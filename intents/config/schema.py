@@ -123,6 +123,44 @@ class Quarantine(Intent, frozen=True, kw_only=True):
     """An address of a pool with `allocate: node` after its session: others do not get it for so long."""
 
 
+class TaxNote(Intent, frozen=True, kw_only=True):
+    """How invoices say that a tax category of ours is not taxed. `code` as EN 16931 has it (UNTDID 5305)."""
+
+    code: Annotated[
+        Literal["Z", "E", "AE", "G", "O"],
+        Meta(description="Z zero rated, E exempt, AE reverse charge, G export, O outside the scope of VAT"),
+    ]
+    reason: Line
+
+
+class Entity(Intent, frozen=True, kw_only=True):
+    """A legal entity that sends invoices: what stands on them. Accounts name theirs."""
+
+    name: Line
+    address: tuple[Line, ...] = ()
+    postcode: Line | None = None
+    city: Line | None = None
+    country: (
+        Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="an ISO 3166-1 code such as AU")] | None
+    ) = None
+    vat: Annotated[Line | None, Meta(description="the VAT identifier, with its country's prefix")] = None
+    registration: Annotated[Line | None, Meta(description="the company's number: ABN, SIREN, HRB …")] = None
+    email: Line | None = None
+    phone: Line | None = None
+    website: Line | None = None
+    iban: Annotated[str, Meta(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{8,30}$", description="an IBAN")] | None = (
+        None
+    )
+    bic: (
+        Annotated[str, Meta(pattern=r"^[A-Z0-9]{8}([A-Z0-9]{3})?$", description="a BIC (ISO 9362)")] | None
+    ) = None
+    bank: Annotated[Line | None, Meta(description="how else to pay: BSB and account number, say")] = None
+    language: Literal["en", "de", "fr", "es"] = "en"
+    color: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}$", description="a colour such as #0b6a66")] = "#0b6a66"
+    footer: tuple[Line, ...] = ()
+    tax: dict[Word, TaxNote] = {}
+
+
 class Config(Intent, frozen=True, kw_only=True):
     """The repository's own settings."""
 
@@ -135,3 +173,4 @@ class Config(Intent, frozen=True, kw_only=True):
     windows: dict[Role, Window] = {}
     rollout: Rollout = msgspec.field(default_factory=Rollout)
     quarantine: Quarantine = msgspec.field(default_factory=Quarantine)
+    entities: dict[Id, Entity] = {}

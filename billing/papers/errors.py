@@ -1,0 +1,45 @@
+"""What can be wrong with papers: each says what is missing, and where to say it."""
+
+from core.errors import Terminal
+
+
+class NotFinal(Terminal):
+    """A draft or a voided document has no paper."""
+
+    def __init__(self, reference: str, state: str) -> None:
+        super().__init__(
+            f"{reference} is {state}: only a final document has a paper; the next bill run makes it final"
+        )
+
+
+class FactMissing(Terminal):
+    """A fact that the standard wants is nowhere."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what} is missing: {remedy}")
+
+
+class CurrencyTooFine(Terminal):
+    """EN 16931 has two decimals at most (BR-DEC rules)."""
+
+    def __init__(self, number: str, currency: str) -> None:
+        super().__init__(
+            f"{number}: no e-invoice in {currency}: EN 16931 allows two decimals, {currency} has more; send the PDF"
+        )
+
+
+class TemplateFailed(Terminal):
+    """The operator's own template does not render."""
+
+    def __init__(self, name: str, line: int, why: str) -> None:
+        super().__init__(f"templates/{name}.j2:{line}:1: the invoice template fails: {why}")
+
+
+class PrinterMissing(Terminal):
+    """WeasyPrint's system libraries are not there."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"PDF needs Pango ({why}); install it: "
+            "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core"
+        )

@@ -1,0 +1,140 @@
+"""A document as it is shown, whatever the form: read from final rows, so that it is the same at any time."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+
+from billing.papers.parties import Party, Seller
+from billing.papers.reference import creditor_reference
+from billing.tax import rate_text
+from core.money import Money
+
+Row = Mapping[str, Any]
+STANDARD = "S"
+EXEMPT = "E"
+_UNSAID = "Not subject to tax"
+
+
+class PaperLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line. `amount` as listed, `net` without tax; `last` is the last day that it is for."""
+
+    position: int
+    description: str
+    service: str
+    first: date | None
+    last: date | None
+    amount: Money
+    net: Money
+    code: str
+    millionths: int
+
+
+class PaperTax(msgspec.Struct, frozen=True, kw_only=True):
+    """A subtotal. `code`: UNTDID 5305; `reason`: why there is no tax."""
+
+    category: str
+    code: str
+    millionths: int
+    base: Money
+    tax: Money
+    reason: str = ""
+
+    @property
+    def rate(self) -> str:
+        """ "10%"."""
+        return rate_text(self.millionths)
+
+
+class Paper(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice or a credit note. Amounts of a credit note are what the customer gets, so positive."""
+
+    kind: str
+    number: str
+    issued_on: date
+    due_on: date | None
+    currency: str
+    account: str
+    entity: str
+    seller: Seller
+    buyer: Party
+    lines: tuple[PaperLine, ...]
+    taxes: tuple[PaperTax, ...]
+    net: Money
+    tax: Money
+    total: Money
+    inclusive: bool
+    credits: tuple[str, ...] = ()
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether it is a credit note."""
+        return self.kind == "credit-note"
+
+    @property
+    def reference(self) -> str:
+        """What a transfer is to name (ISO 11649)."""
+        return creditor_reference(self.number)
+
+    @property
+    def period(self) -> tuple[date, date] | None:
+        """From the first to the last day that its lines are for."""
+        firsts = [line.first for line in self.lines if line.first]
+        lasts = [line.last for line in self.lines if line.last]
+        return (min(firsts), max(lasts)) if firsts and lasts else None
+
+
+def of_rows(
+    row: Row,
+    lines: Iterable[Row],
+    taxes: Iterable[Row],
+    seller: Seller,
+    buyer: Party,
+    credits: Iterable[str] = (),
+) -> Paper:
+    """The paper of rows of `invoice`, `invoice_line` and `invoice_tax`. Pure."""
+    sign = -1 if row["kind"] == "credit-note" else 1
+
+    def money(minor: int) -> Money:
+        return Money(sign * minor, row["currency"])
+
+    said, subtotals = list(lines), list(taxes)
+    return Paper(
+        kind=row["kind"], number=row["number"], issued_on=row["issued_on"],
+        due_on=None if sign < 0 else row["due_on"], currency=row["currency"], account=row["account_id"],
+        entity=row["legal_entity"],
+        seller=seller, buyer=buyer, net=money(row["net"]), tax=money(row["tax"]), total=money(row["total"]),
+        lines=tuple(_line(line, seller, money) for line in said),
+        taxes=tuple(_tax(one, seller, money) for one in subtotals),
+        inclusive=any(one["inclusive"] for one in subtotals), credits=tuple(credits),
+    )  # fmt: skip
+
+
+def code_of(seller: Seller, category: str, millionths: int) -> tuple[str, str]:
+    """How a rate is called, and why there is no tax: S where there is some, else what trunkline.yaml says of it."""
+    if millionths:
+        return STANDARD, ""
+    note = seller.tax.get(category)
+    return (EXEMPT, _UNSAID) if note is None else (note.code, note.reason)
+
+
+def _line(row: Row, seller: Seller, money: Any) -> PaperLine:
+    first, end = row["period_start"], row["period_end"]
+    description = row["description"].replace(
+        f": {first} to {end} (exclusive)", ""
+    )  # the days stand beside it
+    return PaperLine(
+        position=row["position"], description=description, service=row["service"] or "",
+        first=first, last=end - timedelta(days=1) if end else None, amount=money(row["amount"]),
+        net=money(row["net"]), code=code_of(seller, row["tax_category"], row["tax_millionths"])[0],
+        millionths=row["tax_millionths"],
+    )  # fmt: skip
+
+
+def _tax(row: Row, seller: Seller, money: Any) -> PaperTax:
+    code, reason = code_of(seller, row["category"], row["millionths"])
+    return PaperTax(
+        category=row["category"], code=code, millionths=row["millionths"], base=money(row["base"]),
+        tax=money(row["tax"]), reason=reason,
+    )  # fmt: skip

@@ -1,0 +1,3 @@
+"""What the papers register: their tables."""
+
+import billing.papers.models  # noqa: F401
