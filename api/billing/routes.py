@@ -12,6 +12,7 @@ from api.console import pages
 from api.console.routes import Sent, back
 from api.errors import NotUsable
 from api.here import Here
+from api.invoices.view import as_pdf
 from api.login.session import Form, Session, posts, visits
 from billing import accounts, crediting, invoices, parked, payments, promises
 from core.money import Money
@@ -38,6 +39,12 @@ def account_page(here: Here, who: Staff, account: str) -> Response:
 def invoice_page(here: Here, who: Staff, invoice: str) -> Response:
     """An invoice, each amount with its reason."""
     return pages.page("invoice.html", who, **view.document(here, invoice))
+
+
+@ROUTER.get("/invoices/{invoice}/pdf")
+def invoice_pdf(here: Here, _who: Staff, invoice: str) -> Response:
+    """What the customer is shown."""
+    return as_pdf(here, invoice)
 
 
 @ROUTER.post("/accounts/{account}/accept")

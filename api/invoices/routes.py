@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Header, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.amounts import Amount, amount
@@ -14,7 +15,9 @@ from api.resource import After, Limit, page, resource
 from api.security import needs
 from api.tokens import Identity
 from billing import crediting, explain, invoices
+from billing.papers import making
 from core.money import Money
+from crm.buyers import buyer
 
 ROUTER = resource("invoices")
 Staff = Annotated[Identity, needs("support", "billing")]
@@ -85,6 +88,21 @@ def explain_invoice(here: Here, _who: Staff, invoice: str) -> Any:
     """Explain every amount: period, days, price version, arithmetic, rounding; what paid it."""
     with here.context.db.read() as conn:
         return answer("invoice-explained", invoice=explain.explain(conn, invoice))
+
+
+@ROUTER.get("/{invoice}/pdf", response_class=Response)
+def invoice_as_pdf(here: Here, _who: Staff, invoice: str) -> Response:
+    """Get a final document as PDF, with the e-invoice in it; the same bytes each time."""
+    return view.as_pdf(here, invoice)
+
+
+@ROUTER.get("/{invoice}/xml", response_class=Response)
+def invoice_as_xml(here: Here, _who: Staff, invoice: str) -> Response:
+    """Get a final document as e-invoice: Factur-X, EN 16931."""
+    with here.context.reader() as reader:
+        key = here.context.key
+        content = making.xml_of(here.context.db, reader, key, invoice, buyer(key))
+    return Response(content, media_type="application/xml")
 
 
 @ROUTER.post("/{invoice}/credits", response_model=Credited, status_code=201)

@@ -3,12 +3,16 @@
 from datetime import date
 from typing import Any
 
+from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 
 from api.amounts import Amount, amount
+from api.here import Installed
 from billing import invoices, overview
+from billing.papers import making
 from core.money import Money
+from crm.buyers import buyer
 
 
 class Invoice(BaseModel):
@@ -45,6 +49,15 @@ def whole(conn: Connection, reference: str) -> dict[str, Any]:
     taxes = [_tax(one, row["currency"]) for one in invoices.tax_subtotals(conn, row["id"])]
     kept = ("id", "number", "account_id", "kind", "state", "billed_on", "issued_on", "due_on", "seal")
     return {name: row[name] for name in kept} | money | {"lines": lines, "taxes": taxes}
+
+
+def as_pdf(here: Installed, reference: str) -> Response:
+    """A final document's PDF, to be shown under its number. Raises InvoiceUnknown, NotFinal."""
+    with here.context.reader() as reader:
+        key = here.context.key
+        found = making.papers(here.context.db, reader, key, reference, buyer(key))
+    shown = {"Content-Disposition": f'inline; filename="{found.number}.pdf"'}
+    return Response(found.pdf, media_type="application/pdf", headers=shown)
 
 
 def _line(row: dict[str, Any], currency: str) -> dict[str, Any]:

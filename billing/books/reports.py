@@ -70,7 +70,6 @@ def aged_totals(conn: Connection, as_of: date) -> list[Aged]:
     """What all of them owe together: one for each currency, which stands where an account's id would."""
     _, query = _aged_query(as_of, invoice.c.currency.label("whose"), invoice.c.currency)
     return [_aged(row) for row in conn.execute(query)]
-    return [_aged(row) for row in conn.execute(query)]
 
 
 def tax(conn: Connection, since: date, until: date) -> list[Tax]:

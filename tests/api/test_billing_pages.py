@@ -166,6 +166,20 @@ def test_programs_read_accounts_explanations_and_reports(caller, account: str) -
     assert support.get(f"/accounts/{account}").json()["dunning"][0]["by"] == "support-1"
 
 
+def test_papers_are_given_to_staff_and_programs(
+    world: World, browser: TestClient, caller, account: str
+) -> None:
+    """The same PDF on both ways; what the e-invoice lacks is one sentence with the remedy."""
+    assert 'href="/invoices/INV-000001/pdf"' in browser.get("/invoices/INV-000001").text
+    shown = browser.get("/invoices/INV-000001/pdf")
+    assert (shown.headers["content-type"], shown.content[:5]) == ("application/pdf", b"%PDF-")
+    support = caller("support")
+    assert support.get("/invoices/INV-000001/pdf").content == shown.content
+    refused = support.get("/invoices/INV-000001/xml")
+    assert (refused.status_code, "trunkline.yaml under entities" in refused.text) == (409, True)
+    assert support.get("/invoices/INV-9/pdf").status_code == 404
+
+
 def test_a_program_credits_once(caller, account: str) -> None:
     """By its key; too much is refused with the place."""
     billing = caller("billing")

@@ -28,6 +28,7 @@ from core.db import Database
 from core.money import Money
 from intents.config.schema import Config, Entity, Operator, TaxNote
 from intents.reader import MemoryReader
+from intents.scalars import Text
 from intents.template.schema import Template
 from tests.billing.e_invoices import complaints
 from tests.billing.stage import START, Stage, reader_of
@@ -145,6 +146,7 @@ def test_a_pdf_is_accessible_and_carries_the_e_invoice(database: Database, stage
     assert root["/MarkInfo"]["/Marked"]
     assert str(root["/Lang"]) == "en"
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert reader.metadata
     assert reader.metadata.title == f"Invoice {found.number}"
     assert {"/H1", "/Table", "/TH"} <= _tags(root["/StructTreeRoot"])
     text = reader.pages[0].extract_text()
@@ -284,7 +286,7 @@ def _reader(
     base = reader_of(stage.services)
     files = [("template", f"invoice/{whose}", template), ("template", f"invoice/{whose}.svg", logo)]
     more = [
-        (kind, known, Template(platform="invoice", name=known.split("/")[1], source=text))
+        (kind, known, Template(platform="invoice", name=known.split("/")[1], source=Text(text)))
         for kind, known, text in files
         if text
     ]
