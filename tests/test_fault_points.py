@@ -14,6 +14,7 @@ from tests.billing.test_bank_import import POINTS as STATEMENTS
 from tests.billing.test_closing import POINTS as CLOSING
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_prices import POINTS as PRICES
+from tests.billing.test_rating import POINTS as RATING
 from tests.billing.test_recognition import POINTS as RECOGNITION
 from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_undoing import POINTS as UNDOING
@@ -47,6 +48,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *COLLECTING,
         *STATEMENTS,
         *REFUNDING,
+        *RATING,
         *UNDOING,
         *PRICES,
         *WALLET,

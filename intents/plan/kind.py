@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Iterator
 
 from intents.kind import Complaint, Kind
+from intents.plan import usage
 from intents.plan.schema import Plan, Price
 
 
@@ -76,6 +77,7 @@ def _contract(plan: Plan) -> Iterator[Complaint]:
 
 def _price(plan: Plan, index: int, price: Price) -> Iterator[Complaint]:
     place = ("prices", index)
+    yield from usage.complaints(plan, index, price)
     if plan.type == "fee" and price.every != "once":
         yield Complaint("plan.beside", (*place, "every"), "a fee is paid once: write `every: once`")
     if price.every == "once" and (price.bill == "arrears" or price.minimum or price.setup):

@@ -55,6 +55,33 @@ class Contract(Intent, frozen=True, kw_only=True):
     renew: Annotated[int, Meta(ge=0, le=120, description="months, 0 to 120")] = 0
 
 
+class UsageTier(Intent, frozen=True, kw_only=True):
+    """A price per unit for what lies below `upto` (none: for all the rest)."""
+
+    upto: Line | None = None
+    price: Amount
+
+
+class Usage(Intent, frozen=True, kw_only=True):
+    """What of a month's use is billed after it. Quantities are text by meter: `200G`, `90m`, `30`.
+
+    `unit` bills `price` per `per`, parts of it in proportion; `package` each one begun; `graduated` each tier at its
+    own price; `volume` everything at the price of the tier that it reaches. `included` costs nothing; what is left of
+    it is there for `rolls` months more; `shared`: all services of the account with this price have it together; `cap`
+    is the most that a month costs. What throttles instead of costing is `fair-use`.
+    """
+
+    meter: Literal["bytes", "down", "up", "seconds", "sessions"]
+    model: Literal["unit", "package", "graduated", "volume"] = "unit"
+    per: Line | None = None
+    price: Amount | None = None
+    tiers: tuple[UsageTier, ...] = ()
+    included: Line | None = None
+    rolls: Annotated[int, Meta(ge=0, le=12, description="months, 0 to 12")] = 0
+    shared: bool = False
+    cap: Amount | None = None
+
+
 class Price(Intent, frozen=True, kw_only=True):
     """A price version: valid from a day on, until the next version's day. `bill: arrears` bills a period when it is
     over; `minimum` is the least that a month comes to, usage counted: what is missing is billed after it.
@@ -68,6 +95,7 @@ class Price(Intent, frozen=True, kw_only=True):
     tax: Id | None = None
     bill: Literal["advance", "arrears"] = "advance"
     minimum: Amount | None = None
+    usage: tuple[Usage, ...] = ()
 
 
 class Plan(Intent, frozen=True, kw_only=True):

@@ -1,0 +1,3 @@
+"""What rating registers: its tables."""
+
+import billing.rating.models  # noqa: F401
