@@ -11,6 +11,7 @@ from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_bank_collect import POINTS as COLLECTING
 from tests.billing.test_bank_import import POINTS as STATEMENTS
+from tests.billing.test_calls import POINTS as CALLS
 from tests.billing.test_closing import POINTS as CLOSING
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_prices import POINTS as PRICES
@@ -49,6 +50,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *STATEMENTS,
         *REFUNDING,
         *RATING,
+        *CALLS,
         *UNDOING,
         *PRICES,
         *WALLET,

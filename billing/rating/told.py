@@ -23,7 +23,7 @@ def amount_of(meter: str, quantity: int) -> str:
     """`312.5 GB`, `12 h 30 min`, `17`."""
     if meter == "sessions":
         return str(quantity)
-    if meter == "seconds":
+    if meter in ("seconds", "calls"):
         hours, rest = divmod(quantity, 3600)
         parts = [(hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
         return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"

@@ -30,7 +30,7 @@ def rate(
     """Rate the usage of the months that are over, before the bill run; again: only what came late."""
     import sys
 
-    from billing.rating.running import Change
+    from billing.rating.noting import Change
     from billing.rating.running import rate as rated
     from billing.rating.told import amount_of, what
     from cli.commands.billing import _day, _opened

@@ -82,6 +82,16 @@ class Usage(Intent, frozen=True, kw_only=True):
     cap: Amount | None = None
 
 
+class Calls(Intent, frozen=True, kw_only=True):
+    """Calls are billed by a rate deck, loaded with `trunkline billing deck load`. `included` talk (`300m`) costs
+    nothing; with `to` only to numbers that begin so (E.164, without +).
+    """
+
+    deck: Id
+    included: Line | None = None
+    to: tuple[Annotated[str, Meta(pattern=r"^[0-9]{1,15}$", description="digits of E.164")], ...] = ()
+
+
 class Price(Intent, frozen=True, kw_only=True):
     """A price version: valid from a day on, until the next version's day. `bill: arrears` bills a period when it is
     over; `minimum` is the least that a month comes to, usage counted: what is missing is billed after it.
@@ -96,6 +106,7 @@ class Price(Intent, frozen=True, kw_only=True):
     bill: Literal["advance", "arrears"] = "advance"
     minimum: Amount | None = None
     usage: tuple[Usage, ...] = ()
+    calls: Calls | None = None
 
 
 class Plan(Intent, frozen=True, kw_only=True):

@@ -32,6 +32,25 @@ def complaints(plan: Plan, index: int, price: Price) -> Iterator[Complaint]:
             )
         yield from _quantities(place, one)
         yield from _prices(place, one)
+    yield from call_complaints(index, price)
+
+
+def call_complaints(index: int, price: Price) -> Iterator[Complaint]:
+    """What is wrong with how a price version bills calls."""
+    if price.calls is None:
+        return
+    place = ("prices", index, "calls")
+    if price.every != "month":
+        yield Complaint("plan.usage", place, "calls are billed by the month: they need `every: month`")
+    if price.calls.included is not None:
+        try:
+            quantity("seconds", price.calls.included)
+        except ValueError as error:
+            yield Complaint("plan.usage", (*place, "included"), str(error))
+    elif price.calls.to:
+        yield Complaint(
+            "plan.usage", (*place, "to"), "`to` says for which numbers talk is `included`; nothing is"
+        )
 
 
 def _quantities(place: Field, one: Usage) -> Iterator[Complaint]:

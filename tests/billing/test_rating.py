@@ -343,13 +343,14 @@ prices:
 
 
 def _session(database: Database, service: str, ref: str, started: datetime, seconds: int) -> None:
-    values = {column.name: "" for column in session.columns if isinstance(column.type, sa.String)}
-    values |= {column.name: 0 for column in session.columns if isinstance(column.type, sa.Integer)}  # type: ignore[dict-item]
-    values |= {column.name: False for column in session.columns if isinstance(column.type, sa.Boolean)}  # type: ignore[dict-item]
-    values |= {"acct_session_id": ref.encode(), "circuit": b""}  # type: ignore[dict-item]
+    values: dict[str, Any] = {}
+    for column in session.columns:
+        kind = column.type
+        empty: Any = "" if isinstance(kind, sa.String) else False if isinstance(kind, sa.Boolean) else 0
+        values |= {} if column.nullable else {column.name: empty}
     values |= {
         "session_ref": f"{service}-{ref}", "service": service, "started_at": started, "updated_at": started,
-        "session_time": seconds, "state": "closed", "nas": "bng1",
-    }  # type: ignore[dict-item]  # fmt: skip
+        "session_time": seconds, "state": "closed", "nas": "bng1", "acct_session_id": ref.encode(), "circuit": b"",
+    }  # fmt: skip
     with database.write() as conn:
         conn.execute(sa.insert(session).values(**values))

@@ -1,0 +1,1 @@
+"""Calls: a carrier's records in, rated by prefix, on the bill with every call accounted for."""

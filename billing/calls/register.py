@@ -1,0 +1,3 @@
+"""What calls register: their tables."""
+
+import billing.calls.models  # noqa: F401
