@@ -207,11 +207,11 @@ def agenda_cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel what waits for its day."""
-    from billing.agenda import entries
     from cli.commands.billing import _opened
+    from crm.changes import performing
 
     with _opened() as here, here.db.write() as conn:
-        one = _plain(entries.cancel(conn, entry, actor=actor))
+        one = _plain(performing.cancel(conn, entry, actor=actor))
     answer("billing-agenda", text=f"cancelled: {one['service']} {one['kind']} of {one['due_on']}", as_json=as_json,
            entries=[one])  # fmt: skip
 

@@ -5,7 +5,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts
 from billing.agenda import entries
 from billing.agenda.entries import Entry
-from billing.agenda.errors import NotYet
+from billing.agenda.errors import NotAgreeable, NotYet
 from core import faults
 from core.crypto import DataKey
 from core.db import Database
@@ -79,6 +79,15 @@ def at_once(conn: Connection, reader: Reader, *agreed: Entry, key: DataKey | Non
         except NotYet:
             found.append(one)
     return found
+
+
+def cancel(conn: Connection, entry_id: str, *, actor: str) -> Entry:
+    """Cancel what waits for its day; a vacation is cancelled as a whole. Raises AgendaEntryUnknown, NotAgreeable."""
+    entry = entries.lock(conn, entry_id)
+    if entry.kind in (entries.VACATION, entries.RETURN):
+        way = f"'trunkline billing vacation {entry.service} --cancel' cancels both ends of its vacation"
+        raise NotAgreeable(entry.service, way)
+    return entries.cancel(conn, entry_id, actor=actor)
 
 
 def landed(conn: Connection, set_id: str) -> None:
