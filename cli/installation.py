@@ -115,7 +115,7 @@ class Installation:
     def worker(self) -> Worker:
         """Performs jobs and delivers events."""
         forge_job.register(self.settings)
-        changes_job.register(self.reader)
+        changes_job.register(self.reader, self.key)
         return Worker(self.db, self.settings.node)
 
     @cached_property

@@ -1,10 +1,12 @@
 """What CRM registers: the events that it listens to."""
 
+from billing import accounts
+from billing.periods import local_date
 from core import events
 from core.db import Database
 from core.events import Event
 from crm import activation, cessation
-from crm.changes import performing
+from crm.changes import performing, replacing
 
 
 @events.on("changeset.landed")
@@ -40,6 +42,15 @@ def activation_confirmed(database: Database, event: Event) -> None:
     """The access device has the service."""
     with database.write() as conn:
         activation.confirm_activation(conn, event.data["service"])
+
+
+@events.on("service.activated")
+def service_activated(database: Database, event: Event) -> None:
+    """A service that replaces another works."""
+    with database.write() as conn:
+        owner = accounts.get(conn, event.data["account"])
+        on = local_date(event.occurred_at, owner.timezone)
+        replacing.activated(conn, event.data["service"], on, event.actor)
 
 
 def _why(event: Event) -> str:

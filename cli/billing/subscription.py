@@ -143,6 +143,10 @@ def move(
     ap: Annotated[str, typer.Option(help="Radio: the access point.")] = "",
     sector: Annotated[str, typer.Option(help="Radio: its sector.")] = "",
     mac: Annotated[str, typer.Option(help="Radio: the CPE's MAC.")] = "",
+    as_new: Annotated[
+        bool,
+        typer.Option("--as-new", help="Build a new service at its terms; the old one ends when that works."),
+    ] = False,
     on: On = None,
     at: At = "",
     dry: Dry = False,
@@ -159,7 +163,7 @@ def move(
         service,
         dry,
         as_json,
-        lambda conn, reader: [moves.ask(conn, reader, service, access, day, actor=actor)],
+        lambda conn, reader: [moves.ask(conn, reader, service, access, day, actor=actor, as_new=as_new)],
     )
 
 
@@ -203,11 +207,11 @@ def agenda_cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel what waits for its day."""
-    from billing.agenda import entries
     from cli.commands.billing import _opened
+    from crm.changes import performing
 
     with _opened() as here, here.db.write() as conn:
-        one = _plain(entries.cancel(conn, entry, actor=actor))
+        one = _plain(performing.cancel(conn, entry, actor=actor))
     answer("billing-agenda", text=f"cancelled: {one['service']} {one['kind']} of {one['due_on']}", as_json=as_json,
            entries=[one])  # fmt: skip
 
@@ -220,7 +224,7 @@ def agenda_run(as_json: Json = False) -> None:
     from crm.changes.performing import perform_due
 
     with _opened() as here, here.reader() as reader:
-        found = [_plain(one) for one in perform_due(here.db, reader)]
+        found = [_plain(one) for one in perform_due(here.db, reader, here.key)]
     problems = [
         Problem(
             "agenda.failed", f"{one['service']}: {one['kind']} of {one['due_on']} failed: {one['reason']}"
@@ -245,7 +249,7 @@ def _agree(
     with _opened() as here, here.reader() as reader, trial(here.db, dry) as conn:
         owner = accounts.lock(conn, subscriptions.item(conn, service).account)
         before = effect.pending(conn, owner, owner.today)
-        found = [_plain(one) for one in at_once(conn, reader, *ask(conn, reader))]
+        found = [_plain(one) for one in at_once(conn, reader, *ask(conn, reader), key=here.key)]
         moved = effect.pending(conn, owner, owner.today) - before
     lines = [f"{'would be ' if dry else ''}agreed: {_line(one)}" for one in found]
     if moved.minor:

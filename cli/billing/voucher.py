@@ -40,6 +40,7 @@ def create(
         config = reader.get("config", "trunkline")
         money = Money.parse(amount, currency or (config.operator.currency if config else "AUD"))
         hasher = Hasher.of(here.settings.home)
+        written = False
         try:
             with here.db.write() as conn:
                 made = batches.make(
@@ -47,9 +48,14 @@ def create(
                 )
                 _write(
                     file, batch, money, str(until.date()), made
-                )  # before the commit: no batch without its codes
+                )  # before the commit: no batch without codes
+                written = True
         except FileExistsError as error:
             raise typer.BadParameter(f"{file} is there already; name a new file") from error
+        except BaseException:
+            if written:
+                file.unlink(missing_ok=True)  # codes of nothing
+            raise
     answer("billing-vouchers", text=f"{count} vouchers of {money} in {file}", as_json=as_json, batch=batch,
            count=count, amount=money.minor, currency=money.currency, file=str(file))  # fmt: skip
 

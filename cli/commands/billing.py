@@ -63,7 +63,7 @@ def bill(
                 with writing(canonical) as listener:
                     run = rehearse(here.db, reader, day, chunk=chunk, watch=watch, listener=listener)
             else:
-                perform_due(here.db, reader)  # what was agreed for today comes before today's bill
+                perform_due(here.db, reader, here.key)  # what was agreed for today comes before today's bill
                 run = run_billing(
                     here.db, reader, day, finalise=not drafts, chunk=chunk, workers=workers, watch=watch
                 )

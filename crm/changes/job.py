@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from billing.agenda.entries import JOB
 from billing.wallet.running import run_prepaid
 from core import clock
+from core.crypto import DataKey
 from core.db import Database
 from core.jobs import Job, enqueue, handles
 from crm.changes.performing import perform
@@ -14,13 +15,13 @@ from intents.reader import Reader
 PREPAID = "prepaid.run"
 
 
-def register(reader: Callable[[], AbstractContextManager[Reader]]) -> None:
-    """Let this process perform them, with a snapshot of the index each."""
+def register(reader: Callable[[], AbstractContextManager[Reader]], key: DataKey | None = None) -> None:
+    """Let this process perform them, with a snapshot of the index each; `key` seals logins."""
 
     @handles(JOB)
     def carry_out(db: Database, job: Job) -> None:
         with reader() as snapshot:
-            perform(db, snapshot, job.payload["entry"])
+            perform(db, snapshot, job.payload["entry"], key)
 
     @handles(PREPAID)
     def prepaid(db: Database, _job: Job) -> None:

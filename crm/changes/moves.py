@@ -12,9 +12,11 @@ from billing.agenda.dates import day_of
 from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable
 from core import events
+from core.crypto import DataKey
 from crm import cessation, documents, resources
 from crm.access import Access, Existing, Options, Radio, read_access
 from crm.activation import _free_id
+from crm.changes import replacing
 from crm.changes.files import ACTOR, require_active, require_free, service_change
 from crm.errors import NotOrderable
 from crm.resources import Place, Reserved
@@ -25,8 +27,20 @@ from intents.reader import Reader
 from inventory import allocation
 
 
-def ask(conn: Connection, reader: Reader, service: str, access: Access, at: str, *, actor: str) -> Entry:
-    """Agree that a service is reached another way from `at` on. Raises ServiceNotBilled, NotAgreeable, NotOrderable."""
+def ask(
+    conn: Connection,
+    reader: Reader,
+    service: str,
+    access: Access,
+    at: str,
+    *,
+    actor: str,
+    as_new: bool = False,
+) -> Entry:
+    """Agree that a service is reached another way from `at` on; `as_new`: by a new service in its place.
+
+    Raises ServiceNotBilled, NotAgreeable, NotOrderable.
+    """
     item = subscriptions.item(conn, service)
     owner = accounts.lock(conn, item.account)
     intent = require_active(reader, service)
@@ -35,15 +49,19 @@ def ask(conn: Connection, reader: Reader, service: str, access: Access, at: str,
     if isinstance(access, Existing) and access.line == intent.line:
         raise NotAgreeable(service, f"it is on line {access.line} already")
     resources.place_of(reader, access)
+    if as_new:
+        replacing.require_replaceable(conn, reader, service)
     day = max(day_of(owner, item, at), owner.today)
     require_free(conn, service, day, entries.MOVE, entries.CEASE)
-    return entries.add(
-        conn, owner, service, entries.MOVE, day, {"access": msgspec.to_builtins(access)}, actor
-    )
+    details = {"access": msgspec.to_builtins(access), "as_new": as_new}
+    return entries.add(conn, owner, service, entries.MOVE, day, details, actor)
 
 
-def carry_out(conn: Connection, reader: Reader, entry: Entry) -> None:
+def carry_out(conn: Connection, reader: Reader, entry: Entry, key: DataKey | None = None) -> None:
     """Reserve, and write the new line, the service and the end of the old line as one change set."""
+    if entry.details["as_new"]:
+        replacing.carry_out(conn, reader, entry, key)
+        return
     intent = require_active(reader, entry.service)
     access = read_access(entry.details["access"])
     place = resources.place_of(reader, access)
@@ -83,6 +101,8 @@ def landed(conn: Connection, entry: Entry) -> None:
 
 def refused(conn: Connection, entry: Entry) -> None:
     """It stays where it is: what was reserved is free at once (nobody ever used it)."""
+    if entry.details["as_new"]:
+        return  # its order has failed and gave everything back
     undo = entry.undo or {}
     for scope in undo["new"]:
         allocation.release(conn, entry.service, timedelta(0), scope)

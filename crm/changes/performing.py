@@ -5,8 +5,9 @@ from sqlalchemy.engine import Connection
 from billing import accounts
 from billing.agenda import entries
 from billing.agenda.entries import Entry
-from billing.agenda.errors import NotYet
+from billing.agenda.errors import NotAgreeable, NotYet
 from core import faults
+from core.crypto import DataKey
 from core.db import Database
 from core.errors import Terminal
 from crm.changes import ends, moves, plans, transfers, vacations
@@ -15,14 +16,14 @@ from intents.reader import Reader
 P_CARRIED = faults.declare("crm.before_change_commit")
 
 
-def perform(database: Database, reader: Reader, entry_id: str) -> Entry:
+def perform(database: Database, reader: Reader, entry_id: str, key: DataKey | None = None) -> Entry:
     """Carry out an entry whose day has begun; what cannot be done is marked as failed, with the reason, and told.
 
-    Doing it again changes nothing. Raises NotYet, AgendaEntryUnknown.
+    `key` seals the login of a service that is built anew. Again changes nothing. Raises NotYet, AgendaEntryUnknown.
     """
     try:
         with database.write() as conn:
-            entry = carry_out(conn, reader, entry_id)
+            entry = carry_out(conn, reader, entry_id, key)
             faults.point(P_CARRIED)
             return entry
     except Terminal as error:
@@ -33,20 +34,20 @@ def perform(database: Database, reader: Reader, entry_id: str) -> Entry:
             return entries.lock(conn, entry_id)
 
 
-def perform_due(database: Database, reader: Reader) -> list[Entry]:
+def perform_due(database: Database, reader: Reader, key: DataKey | None = None) -> list[Entry]:
     """Carry out everything whose day has begun where its account lives; returns what was."""
     with database.read() as conn:
         found = entries.due(conn)
     performed = []
     for one in found:
         try:
-            performed.append(perform(database, reader, one))
+            performed.append(perform(database, reader, one, key))
         except NotYet:
             continue
     return performed
 
 
-def carry_out(conn: Connection, reader: Reader, entry_id: str) -> Entry:
+def carry_out(conn: Connection, reader: Reader, entry_id: str, key: DataKey | None = None) -> Entry:
     """The same in the caller's transaction; raises whatever is in the way, and NotYet."""
     entry = entries.lock(conn, entry_id)
     if entry.state != entries.SCHEDULED:
@@ -63,21 +64,30 @@ def carry_out(conn: Connection, reader: Reader, entry_id: str) -> Entry:
         case entries.RETURN:
             vacations.end(conn, reader, entry)
         case entries.MOVE:
-            moves.carry_out(conn, reader, entry)
+            moves.carry_out(conn, reader, entry, key)
         case _:
             transfers.carry_out(conn, reader, entry)
     return entries.lock(conn, entry_id)
 
 
-def at_once(conn: Connection, reader: Reader, *agreed: Entry) -> list[Entry]:
+def at_once(conn: Connection, reader: Reader, *agreed: Entry, key: DataKey | None = None) -> list[Entry]:
     """Carry out in this transaction what is due by now; the rest waits for its day."""
     found = []
     for one in agreed:
         try:
-            found.append(carry_out(conn, reader, one.id))
+            found.append(carry_out(conn, reader, one.id, key))
         except NotYet:
             found.append(one)
     return found
+
+
+def cancel(conn: Connection, entry_id: str, *, actor: str) -> Entry:
+    """Cancel what waits for its day; a vacation is cancelled as a whole. Raises AgendaEntryUnknown, NotAgreeable."""
+    entry = entries.lock(conn, entry_id)
+    if entry.kind in (entries.VACATION, entries.RETURN):
+        way = f"'trunkline billing vacation {entry.service} --cancel' cancels both ends of its vacation"
+        raise NotAgreeable(entry.service, way)
+    return entries.cancel(conn, entry_id, actor=actor)
 
 
 def landed(conn: Connection, set_id: str) -> None:
@@ -88,6 +98,8 @@ def landed(conn: Connection, set_id: str) -> None:
     if entry.kind == entries.TRANSFER:
         transfers.landed(conn, entry)
     elif entry.kind == entries.MOVE:
+        if entry.details["as_new"]:
+            return  # done when the new service works
         moves.landed(conn, entry)
     entries.done(conn, entry)
 

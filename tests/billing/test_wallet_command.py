@@ -94,6 +94,20 @@ def test_prepaid_from_its_lapse_over_a_voucher_to_its_release(home: Path, tmp_pa
         str(file),
     )
     assert file.stat().st_mode & 0o777 == 0o600
+    made = (
+        "billing",
+        "voucher",
+        "create",
+        "again",
+        "2",
+        "40.00",
+        "--until",
+        "2199-12-31",
+        "--file",
+        str(file),
+    )
+    assert "is there already" in trunkline("--home", home, *made).stderr.replace("\n", " ")
+    assert len(ask(home, "billing", "voucher", "list")["batches"]) == 1
     codes = [row["code"] for row in csv.DictReader(file.open())]
     dry = ask(home, "billing", "wallet", "top-up", account, "99", "--key", "d", "--dry")
     assert dry["balance"] == 9900 - 3000

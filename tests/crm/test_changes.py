@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from billing import accounts, canonical, hearing, payments, subscriptions, taxes
 from billing.agenda import effect, entries
+from billing.agenda import transfers as billing_transfers
 from billing.agenda.dates import day_of
 from billing.agenda.errors import AgendaEntryUnknown, NotAgreeable, NotYet
 from billing.agenda.moments import begins
@@ -294,6 +295,8 @@ def test_a_vacation_may_end_earlier_or_later_or_be_forgotten(database: Database)
     with pytest.raises(NotAgreeable, match="agreed already"):
         desk.agree(vacations.ask, service, date(2026, 3, 1), date(2026, 3, 5))
     with database.write() as conn:
+        with pytest.raises(NotAgreeable, match="cancels both ends"):
+            performing.cancel(conn, begin.id, actor="anna")
         with pytest.raises(NotAgreeable, match="cancel it rather"):
             vacations.until(conn, service, date(2026, 1, 25), actor="anna")
         assert vacations.until(conn, service, date(2026, 2, 20), actor="anna").due_on == date(2026, 2, 20)
@@ -507,3 +510,19 @@ def test_a_prepaid_service_changes_at_the_end_of_what_is_bought(database: Databa
             assert prepaid.get(conn, service).terms["plan"] == "big"
             performing.refused(conn, str(found.set_id), "x")
             assert prepaid.get(conn, service).terms["plan"] == "pre"
+
+
+def test_a_prepaid_service_goes_to_another_wallet_with_what_is_bought(database: Database):
+    """What is bought stays bought; the next period is paid by the new account."""
+    from tests.billing.test_wallet import Shop
+
+    old, new = Shop(database), Shop(database)
+    with clock.frozen(datetime(2026, 1, 31, 4, tzinfo=UTC)):
+        old.top("40")
+        new.top("50")
+        service = old.open()
+        with database.write() as conn:
+            billing_transfers.transfer(conn, service, new.account, date(2026, 2, 10), "anna")
+    (bought,) = new.run(date(2026, 2, 28)).bought
+    assert (bought.service, old.left(), new.left()) == (service, "AUD 7.00", "AUD 17.00")
+    assert run_billing(database, old.reader, date(2026, 3, 1)).drafts == 0

@@ -1,21 +1,24 @@
 """Moves on both databases: another line, the same login, the same bill; what the old place had comes to rest."""
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from billing import accounts, subscriptions, taxes
 from billing.agenda import entries
 from billing.agenda.errors import NotAgreeable
 from billing.billrun import run_billing
+from billing.models import charge
 from billing.wallet import prepaid
 from core import clock
 from core.db import Database
 from crm import activation
 from crm.access import Existing, Gpon
-from crm.changes import moves, performing
+from crm.changes import job, moves, performing
 from crm.errors import NotOrderable
 from intents.models import change
 from intents.reader import MemoryReader
@@ -138,11 +141,72 @@ def test_a_move_that_makes_no_sense_is_one_sentence(database: Database):
         home.move(ONU)
 
 
+def test_a_new_service_takes_over_at_the_old_terms_and_the_old_one_ends_when_it_works(database: Database):
+    """Price, account and rhythm go along, no set-up fee; every day is billed once, whichever service it is."""
+    home = Home(database)
+    dearer = {**TOWN["plan", "fibre"]}
+    more = {"id": "z", "from": "2026-01-01", "amount": "99.00", "setup": "50.00", "tax": "gst"}
+    dearer["prices"] = [*dearer["prices"], more]
+    reader = home.reader({("plan", "fibre"): yaml.safe_dump(dearer).encode()})
+    run_billing(database, reader, date(2026, 1, 20))
+    job.register(lambda: nullcontext(reader), KEY)
+    with clock.frozen(datetime(2026, 1, 25, 4, tzinfo=UTC)):
+        with database.write() as conn:
+            asked = moves.ask(conn, reader, home.service, ONU, "now", actor="anna", as_new=True)
+            (entry,) = performing.at_once(conn, reader, asked, key=KEY)
+        new = str((entry.undo or {})["service"])
+        tell(database, "changeset.landed", str(entry.set_id), set_id=entry.set_id)
+    with clock.frozen(datetime(2026, 1, 27, 4, tzinfo=UTC)):
+        for _ in range(2):
+            tell(database, "activation.confirmed", new, service=new)
+        with database.read() as conn:
+            (end,) = [one for one in entries.of_service(conn, home.service) if one.kind == "cease"]
+            assert (end.due_on, end.state) == (date(2026, 1, 27), "asked")
+            here, there = (subscriptions.item(conn, one) for one in (new, home.service))
+            assert here.cadence_base == there.cadence_base
+            terms = here.events[0].terms
+            assert terms is not None
+            assert (str(terms.price), terms.setup) == ("AUD 79.00", None)
+        tell(database, "changeset.landed", str(end.set_id), set_id=end.set_id)
+        run_billing(database, reader, date(2026, 1, 28))
+    with database.write() as conn:
+        rows = conn.execute(sa.select(charge).where(charge.c.account_id == home.account)).all()
+        assert entries.lock(conn, entry.id).state == "done"
+    back = {row.reverses for row in rows}
+    standing = sorted(
+        (str(row.part_start), str(row.part_end))
+        for row in rows
+        if row.reverses is None and row.id not in back
+    )
+    assert standing == [("2026-01-20", "2026-01-27"), ("2026-01-27", "2026-02-01")]
+
+
+def test_what_cannot_be_built_anew_is_moved_as_it_is(database: Database):
+    """A refused new service leaves the old one alone; voice keeps its number."""
+    home = Home(database)
+    with database.write() as conn:
+        asked = moves.ask(conn, home.reader(), home.service, ONU, "now", actor="anna", as_new=True)
+        (entry,) = performing.at_once(conn, home.reader(), asked, key=KEY)
+    tell(
+        database,
+        "changeset.rejected",
+        str(entry.set_id),
+        set_id=entry.set_id,
+        problems=[{"message": "taken"}],
+    )
+    with database.write() as conn:
+        assert entries.lock(conn, entry.id).state == "failed"
+        assert [one.kind for one in entries.of_service(conn, home.service)] == ["move"]
+        voice = {**yaml.safe_load(home.files["service", home.service]), "type": "voice", "plan": "voice"}
+        voice = {name: value for name, value in voice.items() if name not in ("session", "ipv4", "ipv6")}
+        reader = home.reader({("service", home.service): yaml.safe_dump(voice).encode()})
+        with pytest.raises(NotAgreeable, match="keeps its number"):
+            moves.ask(conn, reader, home.service, ONU, "now", actor="anna", as_new=True)
+
+
 def test_an_ordered_prepaid_plan_is_prepaid_from_its_activation(database: Database):
     """Order -> file -> landed: nothing for the bill run, lapsed until somebody tops up."""
     sold = {**TOWN["plan", "fibre"], "prepaid": {"exhausted": "block"}}
-    import yaml
-
     reader = town({("plan", "fibre"): yaml.safe_dump(sold).encode()})
     order_id = order(database, CPE)
     activation.activate(database, reader, order_id, actor="staff-7", key=KEY)
