@@ -13,7 +13,7 @@ from billing.billrun import run_billing
 from billing.errors import PriceVersionUnknown
 from billing.models import bill_park, subscription_event
 from billing.offers import contracts
-from billing.prices import deciding, moving, reading
+from billing.prices import deciding, moving, reading, section
 from billing.prices.deciding import Change, Move
 from billing.prices.errors import NoticeTooShort, PlanUnknown
 from billing.prices.previewing import preview
@@ -250,6 +250,11 @@ def test_a_pull_request_says_what_moving_everybody_would_do(database: Database, 
     assert "would move **1 items of 1 accounts**, AUD +6.00 a month" in found.markdown
     assert "January 2026 again at the new price, with tax: AUD +6.60" in found.markdown
     assert found.data["prices"][0]["monthly"] == {"AUD": 600}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(section, "_MANY", 0)
+        (short,) = sections(comparison)
+    assert "AUD +6.00 a month" in short.markdown
+    assert "what last month would have been says `trunkline billing prices preview fibre`" in short.markdown
     assert list(sections(Comparison(base=shop.reader, head=head, changed=changed))) == []
 
 
