@@ -150,10 +150,10 @@ def test_a_contract_does_not_split_what_is_billed():
 def test_a_large_fee_is_expected_and_parks_nobody(database: Database):
     """24 times the price is no oddity (pin 7) when the contract says so."""
     shop = Shop(database)
-    service = shop.add(plan="each")
+    service = shop.add(plan="steep")
     shop.bill(START)
     shop.happen("cease", service, date(2026, 1, 2))
-    assert fees(shop.bill(date(2026, 1, 2))) == [("01-02", 12_000)]
+    assert fees(shop.bill(date(2026, 1, 2))) == [("01-02", 144_000)]
 
 
 # Arrears
