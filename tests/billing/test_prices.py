@@ -1,5 +1,6 @@
 """Price changes: nobody moves unless asked, a preview is the real bill, and applying it is resumable."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -236,6 +237,20 @@ def test_killed_between_chunks_the_same_command_goes_on(database: Database, poin
         ]
     assert [one[-1] for one in versions] == ["2026b"] * 5
     assert versions == [["2026b", "2025a", "2026b"]] * 5
+
+
+def test_invariant_3_two_at_once_move_each_account_once(database: Database):
+    """Whoever comes second finds it moved."""
+    shops = [a_shop(database) for _ in range(4)]
+    for shop in shops:
+        sold_at(shop)
+    on = clock.today("Australia/Perth")
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: change(database, on), range(3)))
+    assert sum(one.moved for one in done) == 4
+    with database.read() as conn:
+        found = [subscriptions.item(conn, next(iter(shop.services))).events for shop in shops]
+    assert [len(events) for events in found] == [3] * 4
 
 
 def test_a_pull_request_says_what_moving_everybody_would_do(database: Database, today):
