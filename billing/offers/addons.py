@@ -40,8 +40,8 @@ def add(
     The same label (the plan's id unless given) again adds nothing while it is had. Raises ServiceNotBilled, NotForThis,
     NotActive, PriceMissing, PriceVersionUnknown, TimelineNotUsable.
     """
+    owner = accounts.lock(conn, subscriptions.item(conn, service).account)
     beside = subscriptions.item(conn, service)
-    owner = accounts.lock(conn, beside.account)
     day, role = on or owner.today, _role(reader, plan)
     named = label or plan
     sold = _priced(reader, owner, service, plan, day, version)

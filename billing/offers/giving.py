@@ -30,8 +30,8 @@ def promote(
     It is off the service's plan, or off what goes beside it when the offer names that. Raises ServiceNotBilled,
     NotForThis, NotInForce, NotActive, NotTogether, GivenBefore.
     """
+    owner = accounts.lock(conn, subscriptions.item(conn, service).account)
     beside = subscriptions.item(conn, service)
-    owner = accounts.lock(conn, beside.account)
     day = on or owner.today
     intent = _intent(reader, offer, "promotion", day)
     found = _given(conn, service, offer)

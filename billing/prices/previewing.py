@@ -51,6 +51,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     before: dict[str, int]
     after: dict[str, int]
     left: dict[str, str]
+    again: bool = True
 
     @property
     def items(self) -> int:
@@ -67,13 +68,14 @@ def preview(
     on: date | None = None,
     old: str | None = None,
     in_term: bool = False,
+    again: bool = True,
     chunk: int = _CHUNK,
     watch: Watch = lambda _, __: None,
 ) -> Preview:
     """What `apply` would do on a day (default: today) with a version (default: the last), and the month before again.
 
-    It changes nothing, and so does the new version: who has an older one keeps it. Raises PlanUnknown,
-    PriceVersionUnknown.
+    Without `again` last month is left out, which takes long. It changes nothing, and so does the new version: who
+    has an older one keeps it. Raises PlanUnknown, PriceVersionUnknown.
     """
     day = on or reading.today(reader)
     terms = reading.version_of(reader, plan, version).terms
@@ -96,13 +98,13 @@ def preview(
                     continue
                 for one in moves:
                     groups[one.before.version, one.before.price, one.before.months, one.monthly] += 1
-                again = replay(conn, known, account, items, change, month)
                 more = sum((one.monthly for one in moves[1:]), moves[0].monthly)
-                found.append(_account(account, more, again, left))
+                told = replay(conn, known, account, items, change, month) if again else None
+                found.append(_account(account, more, told, left))
         done += len(accounts)
         watch(done, total)
     return Preview(
-        plan=plan, version=terms.version, on=day, month=month, left=dict(sorted(left.items())),
+        plan=plan, version=terms.version, on=day, month=month, again=again, left=dict(sorted(left.items())),
         groups=tuple(Group(*key[:3], count, key[3]) for key, count in sorted(groups.items())),
         accounts=tuple(sorted(found, key=lambda one: (-abs(one.monthly.minor), one.account))),
         monthly=_sum(one.monthly for one in found), before=_sum(one.before for one in found),
@@ -110,11 +112,12 @@ def preview(
     )  # fmt: skip
 
 
-def _account(account: str, more: Money, again: Replayed | str, left: dict[str, str]) -> AccountChange:
-    if isinstance(again, str):
-        left[account] = again
-        return AccountChange(account, more, Money.zero(more.currency), Money.zero(more.currency))
-    return AccountChange(account, more, again.before, again.after)
+def _account(account: str, more: Money, told: Replayed | str | None, left: dict[str, str]) -> AccountChange:
+    if isinstance(told, Replayed):
+        return AccountChange(account, more, told.before, told.after)
+    if told is not None:
+        left[account] = told
+    return AccountChange(account, more, Money.zero(more.currency), Money.zero(more.currency))
 
 
 def _sum(amounts: Iterable[Money]) -> dict[str, int]:

@@ -10,6 +10,9 @@ from core.money import Money
 from core.preview import Comparison, Section
 from core.preview import preview as registered
 
+_MANY = 5_000
+"""Accounts for which a review waits until last month is computed anew."""
+
 
 @registered("billing-prices")
 def sections(comparison: Comparison) -> Iterator[Section]:
@@ -18,7 +21,7 @@ def sections(comparison: Comparison) -> Iterator[Section]:
         return
     plans = sorted(name for kind, name in comparison.changed if kind == "plan")
     found = [
-        preview(comparison.db, comparison.head, plan, version, on=max(day, reading.today(comparison.head)))
+        _previewed(comparison, plan, version, day)
         for plan in plans
         for version, day in _new(comparison, plan)
     ]
@@ -28,6 +31,14 @@ def sections(comparison: Comparison) -> Iterator[Section]:
         yield Section(
             title="Price changes", order=51, markdown=text, data={"prices": [_data(one) for one in told]}
         )
+
+
+def _previewed(comparison: Comparison, plan: str, version: str, day: date) -> Preview:
+    """With last month again where it takes no minutes."""
+    assert comparison.db is not None  # sections() asks
+    on = max(day, reading.today(comparison.head))
+    total, _ = reading.chunks(comparison.db, plan, _MANY)
+    return preview(comparison.db, comparison.head, plan, version, on=on, again=total <= _MANY)
 
 
 def _new(comparison: Comparison, plan: str) -> Iterator[tuple[str, date]]:
@@ -54,7 +65,10 @@ def _lines(one: Preview) -> Iterator[str]:
         yield f"| {group.version} | {group.price} | {group.items} | {each} |"
     yield ""
     difference = {currency: one.after[currency] - one.before[currency] for currency in one.before}
-    yield f"- {one.month.start:%B %Y} again at the new price, with tax: {_signed(difference) or 'nothing'}"
+    if not one.again:
+        yield f"- what last month would have been says `trunkline billing prices preview {one.plan}`"
+    else:
+        yield f"- {one.month.start:%B %Y} again at the new price, with tax: {_signed(difference) or 'nothing'}"
     if one.left:
         yield f"- {len(one.left)} left to a person, say {next(f'{name}: {why}' for name, why in one.left.items())}"
     yield ""

@@ -53,7 +53,7 @@ def preview(
     ]
     answer(
         "billing-prices-preview", text=_text(found, limit), problems=problems, as_json=as_json, plan=plan,
-        version=found.version, on=str(found.on), items=found.items, account_count=len(found.accounts),
+        price_version=found.version, on=str(found.on), items=found.items, account_count=len(found.accounts),
         monthly=found.monthly, month=str(found.month.start)[:7], before=found.before, after=found.after,
         left=len(found.left),
         groups=[
@@ -100,7 +100,7 @@ def apply(
         for name, why in done.left.items()
     ]
     answer(
-        "billing-prices-applied", text=text, problems=problems, as_json=as_json, plan=plan, version=version,
+        "billing-prices-applied", text=text, problems=problems, as_json=as_json, plan=plan, price_version=version,
         on=str(done.on), moved=done.moved, accounts=done.accounts, monthly=done.monthly, left=done.left, dry=dry,
     )  # fmt: skip
 

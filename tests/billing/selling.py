@@ -31,6 +31,7 @@ CATALOGUE = {
     "metered": Plan(type="voice", name="Metered", prices=(price("a", "10.00", minimum="31.00"),)),
     "fixed": bound("Two years", months=24, fee="200.00"),
     "each": bound("A year", months=12, each_month="10.00"),
+    "steep": bound("All of it", months=24, share=100),
     "share": bound("A year again", months=12, share=12.5, renew=6),
 }
 OFFERS: dict[str, dict[str, Any]] = {

@@ -150,10 +150,10 @@ def test_a_contract_does_not_split_what_is_billed():
 def test_a_large_fee_is_expected_and_parks_nobody(database: Database):
     """24 times the price is no oddity (pin 7) when the contract says so."""
     shop = Shop(database)
-    service = shop.add(plan="each")
+    service = shop.add(plan="steep")
     shop.bill(START)
     shop.happen("cease", service, date(2026, 1, 2))
-    assert fees(shop.bill(date(2026, 1, 2))) == [("01-02", 12_000)]
+    assert fees(shop.bill(date(2026, 1, 2))) == [("01-02", 144_000)]
 
 
 # Arrears
@@ -179,12 +179,14 @@ def test_in_arrears_a_month_is_billed_when_it_is_over(database: Database):
 
 
 def test_in_arrears_a_run_for_an_earlier_day_takes_nothing_back(database: Database):
-    """February was billed on 1 March; a run for 15 February leaves it."""
+    """February was billed on 1 March; a run for 15 February leaves it, also when a late event makes it look."""
     shop = Shop(database)
-    shop.add(plan="after")
+    service = shop.add(plan="after")
     before = shop.bill(FEB, MAR)
     assert shop.bill(date(2026, 2, 15), START) == before
     assert len(shop.charges()) == 2
+    shop.happen("cease", service, date(2026, 2, 20))
+    assert shop.bill(date(2026, 2, 15))[-1] == ("02-01", "recurring", 2104)
 
 
 def test_in_arrears_a_late_cessation_takes_back_and_a_promotion_follows(database: Database):

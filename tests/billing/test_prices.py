@@ -1,5 +1,6 @@
 """Price changes: nobody moves unless asked, a preview is the real bill, and applying it is resumable."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from billing.billrun import run_billing
 from billing.errors import PriceVersionUnknown
 from billing.models import bill_park, subscription_event
 from billing.offers import contracts
-from billing.prices import deciding, moving, reading
+from billing.prices import deciding, moving, reading, section
 from billing.prices.deciding import Change, Move
 from billing.prices.errors import NoticeTooShort, PlanUnknown
 from billing.prices.previewing import preview
@@ -238,6 +239,20 @@ def test_killed_between_chunks_the_same_command_goes_on(database: Database, poin
     assert versions == [["2026b", "2025a", "2026b"]] * 5
 
 
+def test_invariant_3_two_at_once_move_each_account_once(database: Database):
+    """Whoever comes second finds it moved."""
+    shops = [a_shop(database) for _ in range(4)]
+    for shop in shops:
+        sold_at(shop)
+    on = clock.today("Australia/Perth")
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda _: change(database, on), range(3)))
+    assert sum(one.moved for one in done) == 4
+    with database.read() as conn:
+        found = [subscriptions.item(conn, next(iter(shop.services))).events for shop in shops]
+    assert [len(events) for events in found] == [3] * 4
+
+
 def test_a_pull_request_says_what_moving_everybody_would_do(database: Database, today):
     """In its preview, where the database is at hand; without one there is nothing to ask."""
     shop = a_shop(database)
@@ -250,6 +265,11 @@ def test_a_pull_request_says_what_moving_everybody_would_do(database: Database, 
     assert "would move **1 items of 1 accounts**, AUD +6.00 a month" in found.markdown
     assert "January 2026 again at the new price, with tax: AUD +6.60" in found.markdown
     assert found.data["prices"][0]["monthly"] == {"AUD": 600}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(section, "_MANY", 0)
+        (short,) = sections(comparison)
+    assert "AUD +6.00 a month" in short.markdown
+    assert "what last month would have been says `trunkline billing prices preview fibre`" in short.markdown
     assert list(sections(Comparison(base=shop.reader, head=head, changed=changed))) == []
 
 
