@@ -20,7 +20,7 @@ from billing.refunding.errors import NotChargeable, RefundUnknown
 from billing.refunding.models import chargeback as chargeback_table
 from core.money import Money
 
-MATCHED, UNMATCHED, ASSIGNED, NOT_OURS = "matched", "unmatched", "assigned", "not-ours"
+PENDING, MATCHED, UNMATCHED, ASSIGNED, NOT_OURS = "pending", "matched", "unmatched", "assigned", "not-ours"
 METHOD = "bank-transfer"
 _REFUND = re.compile(r"RFD[_\-./ ]?([0-9A-Z]{26})")
 

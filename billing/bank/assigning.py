@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, invoices, payments
 from billing.bank import importing
-from billing.bank.applying import ASSIGNED, METHOD, NOT_OURS, UNMATCHED
+from billing.bank.applying import ASSIGNED, METHOD, NOT_OURS, PENDING, UNMATCHED
 from billing.bank.errors import EntryUnknown, NotAssignable
 from billing.bank.models import entry as entry_table
 from billing.errors import InvoiceUnknown
@@ -31,7 +31,7 @@ class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
 
 def unmatched(conn: Connection, limit: int = 100) -> list[Unmatched]:
     """The oldest first."""
-    query = sa.select(entry_table).where(entry_table.c.state == UNMATCHED)
+    query = sa.select(entry_table).where(entry_table.c.state.in_((PENDING, UNMATCHED)))
     rows = conn.execute(query.order_by(entry_table.c.booked_on, entry_table.c.id).limit(limit))
     return [
         Unmatched(

@@ -10,7 +10,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import numbers
 from billing.bank import calendar, collections, due, mandates, pain
 from billing.bank.errors import CreditorNotUsable, DataKeyNeeded, TooLate
 from billing.bank.models import batch as batch_table
@@ -54,11 +53,10 @@ def collect(
     if key is None:
         raise DataKeyNeeded
     day = calendar.open_from(on)
-    numbers.lock(conn, f"collect/{legal_entity}")  # one at a time
+    who = _creditor(conn, legal_entity)  # locked: one at a time
     made = _batches(conn, legal_entity, day)
     if made and not another:
         return _fetched(made[-1], key)
-    who = _creditor(conn, legal_entity)
     earliest = calendar.after(today, who["lead_days"])
     if day < earliest:
         raise TooLate(day, earliest)
@@ -120,7 +118,7 @@ def _debit(one: dict[str, Any], row: dict[str, Any], key: DataKey) -> pain.Debit
 
 def _creditor(conn: Connection, legal_entity: str) -> Any:
     query = sa.select(creditor).where(creditor.c.legal_entity == legal_entity)
-    row = conn.execute(query).mappings().first()
+    row = conn.execute(db.lock_row(conn, query)).mappings().first()
     if row is None:
         raise CreditorNotUsable(legal_entity, "no creditor identifier and IBAN of it are known")
     return row

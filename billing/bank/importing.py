@@ -1,6 +1,8 @@
-"""A file of statements comes in: all of it or nothing; what came before adds nothing; a gap is told.
+"""A file of statements comes in: what came before adds nothing; a gap is told.
 
-Each statement is one transaction, and each line in it a savepoint: a line that cannot be done is left to a person.
+A statement is stored with its lines at once. Then each line does what it is for in a transaction of its own, so that
+nobody waits for a long statement and no two lock accounts crosswise. Killed in between, the same file goes on; a line
+that cannot be done is left to a person.
 """
 
 from typing import Any
@@ -11,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts
 from billing.bank import applying
-from billing.bank.applying import UNMATCHED, Outcome
+from billing.bank.applying import PENDING, UNMATCHED, Outcome
 from billing.bank.checks import is_iban, masked
 from billing.bank.errors import DataKeyNeeded, StatementWrong
 from billing.bank.models import entry as entry_table
@@ -26,6 +28,7 @@ from core.money import Money
 
 IBAN = "iban"
 P_STATEMENT = faults.declare("billing.before_statement_commit")
+P_LINE = faults.declare("billing.before_bank_line_commit")
 _CHUNK = 500
 
 
@@ -57,14 +60,15 @@ def import_statements(
     states: dict[str, int] = {}
     for one in sorted(found, key=lambda one: (one.closed_on, one.number or 0)):
         with database.write() as conn:
-            before, told = _import(conn, one, path, key, actor)
+            is_new, before = _store(conn, one, path, key, actor)
             faults.point(P_STATEMENT)
-        again += before
-        new += bool(told)
-        for outcome, line in told:
-            states[outcome.state] = states.get(outcome.state, 0) + 1
-            money = Money(line.amount, line.currency)
-            lines.append(f"{line.booked_on} {money!s:>14} {outcome.state:<10} {outcome.told}")
+        new, again = new + is_new, again + before
+        for line, mine in zip(one.lines, one.keys(), strict=True):
+            outcome = _do(database, one.account, line, mine, key, actor)
+            if outcome is not None:
+                states[outcome.state] = states.get(outcome.state, 0) + 1
+                money = Money(line.amount, line.currency)
+                lines.append(f"{line.booked_on} {money!s:>14} {outcome.state:<10} {outcome.told}")
     with database.read() as conn:
         missing = [gap for account in sorted({one.account for one in found}) for gap in gaps(conn, account)]
     return Imported(statements=new, again=again, states=states, lines=tuple(lines), gaps=tuple(missing))
@@ -88,33 +92,53 @@ def gaps(conn: Connection, account: str) -> list[str]:
     return told
 
 
-def _import(
-    conn: Connection, one: Statement, path: str, key: DataKey, actor: str
-) -> tuple[int, list[tuple[Outcome, Line]]]:
-    """How many were known, and what each new line did."""
-    if (known := _known(conn, one)) is not None:
-        if known.digest != one.digest():
-            raise StatementWrong(
-                path,
-                one.id,
-                "it was imported before and said something else; ask the bank which one is right",
-            )
-        return 1, []
+def _store(conn: Connection, one: Statement, path: str, key: DataKey, actor: str) -> tuple[bool, int]:
+    """Whether it is new (or has new lines), and how many statements or lines were known."""
+    statement_id = ids.new_id("stm")
+    values = {
+        "id": statement_id, "account": one.account, "statement_id": one.id, "number": one.number,
+        "currency": one.currency, "opening": one.opening, "closing": one.closing, "closed_on": one.closed_on,
+        "digest": one.digest(), "file": path[-200:], "recorded_at": clock.now(), "actor": actor,
+    }  # fmt: skip
     keys = one.keys()
     old = _known_keys(conn, keys)
     fresh = [(line, mine) for line, mine in zip(one.lines, keys, strict=True) if mine not in old]
     if one.overlaps and not fresh:
-        return len(old), []
-    statement_id = _store(conn, one, path, actor)
-    told = []
-    for line, mine in fresh:
-        iban_print = print_of(key, line.iban)
-        outcome = _apply(conn, line, one.account, mine, iban_print, actor)
-        _store_entry(conn, statement_id, line, mine, outcome, key, iban_print, actor)
-        told.append((outcome, line))
-    counts = {"lines": len(told), "unmatched": sum(outcome.state == UNMATCHED for outcome, _ in told)}
-    events.emit(conn, "bank.statement", statement_id, counts, actor=actor)
-    return len(old), told
+        return False, len(old)
+    db.upsert(conn, statement_table, [values], ["account", "statement_id", "closed_on"], [])
+    known = _known(conn, one)
+    if known.digest != one.digest():
+        why = "it was imported before and said something else; ask the bank which one is right"
+        raise StatementWrong(path, one.id, why)
+    if known.id != statement_id:
+        return False, 1
+    rows = [_row(statement_id, line, mine, key, actor) for line, mine in fresh]
+    db.upsert(conn, entry_table, rows, ["key"], [])
+    events.emit(conn, "bank.statement", statement_id, {"lines": len(rows)}, actor=actor)
+    return True, len(old)
+
+
+def _do(database: Database, own: str, line: Line, key: str, data_key: DataKey, actor: str) -> Outcome | None:
+    """Do what a line is for, if nobody has; None: it is done already."""
+    pending = sa.and_(entry_table.c.key == key, entry_table.c.state == PENDING)
+    with database.read() as conn:
+        if conn.execute(sa.select(entry_table.c.id).where(pending)).first() is None:
+            return None
+    with database.write() as conn:
+        entry_id = conn.execute(db.lock_row(conn, sa.select(entry_table.c.id).where(pending))).scalar()
+        if entry_id is None:
+            return None
+        iban_print = print_of(data_key, line.iban)
+        outcome = _apply(conn, line, own, key, iban_print, actor)
+        values = {
+            "state": outcome.state, "rule": outcome.rule, "confidence": outcome.confidence, "told": outcome.told,
+            "account_id": outcome.account, "effect": outcome.effect, "decided_by": actor,
+        }  # fmt: skip
+        conn.execute(sa.update(entry_table).where(entry_table.c.id == entry_id).values(**values))
+        if line.amount > 0 and outcome.account is not None:
+            remember(conn, iban_print, outcome.account, entry_id)
+        faults.point(P_LINE)
+    return outcome
 
 
 def _apply(conn: Connection, line: Line, own: str, key: str, iban_print: str | None, actor: str) -> Outcome:
@@ -141,36 +165,18 @@ def _known_keys(conn: Connection, keys: list[str]) -> set[str]:
     return known
 
 
-def _store(conn: Connection, one: Statement, path: str, actor: str) -> str:
-    statement_id = ids.new_id("stm")
-    values = {
-        "id": statement_id, "account": one.account, "statement_id": one.id, "number": one.number,
-        "currency": one.currency, "opening": one.opening, "closing": one.closing, "closed_on": one.closed_on,
-        "digest": one.digest(), "file": path[-200:], "recorded_at": clock.now(), "actor": actor,
-    }  # fmt: skip
-    conn.execute(sa.insert(statement_table).values(**values))
-    return statement_id
-
-
-def _store_entry(
-    conn: Connection, statement_id: str, line: Line, key: str, outcome: Outcome, data_key: DataKey,
-    iban_print: str | None, actor: str,
-) -> None:  # fmt: skip
+def _row(statement_id: str, line: Line, key: str, data_key: DataKey, actor: str) -> dict[str, Any]:
     entry_id = ids.new_id("ent")
-    text = " ".join([*line.references, line.text]).strip()
-    values = {
+    return {
         "id": entry_id, "statement_id": statement_id, "key": key, "place": line.place,
         "booked_on": line.booked_on, "currency": line.currency, "amount": line.amount,
-        "end_to_end": line.end_to_end[:80], "text": text, "name": line.name[:140],
+        "end_to_end": line.end_to_end[:80], "text": " ".join([*line.references, line.text]).strip(),
+        "name": line.name[:140],
         "iban_sealed": seal(data_key, line.iban, f"bank_entry/{entry_id}", IBAN) if line.iban else None,
-        "iban_shown": masked(line.iban) if line.iban else None, "iban_print": iban_print,
-        "reason": line.reason[:35], "state": outcome.state, "rule": outcome.rule,
-        "confidence": outcome.confidence, "told": outcome.told, "account_id": outcome.account,
-        "effect": outcome.effect, "decided_by": actor,
+        "iban_shown": masked(line.iban) if line.iban else None, "iban_print": print_of(data_key, line.iban),
+        "reason": line.reason[:35], "state": PENDING, "rule": "", "confidence": 0,
+        "told": "the import was interrupted; import the file again", "decided_by": actor,
     }  # fmt: skip
-    conn.execute(sa.insert(entry_table).values(**values))
-    if line.amount > 0 and outcome.account is not None:
-        remember(conn, iban_print, outcome.account, entry_id)
 
 
 def remember(conn: Connection, iban_print: str | None, account: str, entry_id: str) -> None:

@@ -62,15 +62,15 @@ entry = sa.Table(
     sa.Column("iban_shown", sa.String(16)),
     sa.Column("iban_print", sa.String(64), index=True),
     sa.Column("reason", sa.String(35), nullable=False, comment="the code of a return, such as AM04"),
-    sa.Column("state", sa.String(12), nullable=False, comment="matched | unmatched | assigned | not-ours"),
+    sa.Column("state", sa.String(12), nullable=False, comment="pending, then matched, unmatched, assigned, not-ours"),
     sa.Column("rule", sa.String(24), nullable=False, comment="why it was matched"),
     sa.Column("confidence", sa.Integer, nullable=False),
     sa.Column("told", sa.Text, nullable=False, comment="what it did, or why it did nothing"),
     _to("account", "account_id", null=True),
     sa.Column("effect", sa.String(64), comment="the payment, chargeback, refund or collection"),
     sa.Column("decided_by", sa.String(80), nullable=False),
-    sa.Index("ix_bank_entry_unmatched", "booked_on", postgresql_where=sa.text("state = 'unmatched'"),
-             sqlite_where=sa.text("state = 'unmatched'")),
+    sa.Index("ix_bank_entry_unmatched", "booked_on", postgresql_where=sa.text("state IN ('pending', 'unmatched')"),
+             sqlite_where=sa.text("state IN ('pending', 'unmatched')")),
 )  # fmt: skip
 
 mandate = sa.Table(

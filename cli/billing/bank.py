@@ -149,7 +149,9 @@ def creditor(
 def mandate(
     account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
     reference: Annotated[str, typer.Argument(help="The mandate's reference; none: list the account's.")] = "",
-    iban: Annotated[str, typer.Option(help="The customer's; it is kept sealed.")] = "",
+    iban: Annotated[
+        str, typer.Option(help="The customer's, kept sealed; '-' reads it from the standard input.")
+    ] = "",
     holder: Annotated[str, typer.Option(help="Who holds the bank account.")] = "",
     signed: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day it was signed.")
@@ -165,6 +167,8 @@ def mandate(
     from billing.bank import mandates
     from cli.commands.billing import _opened
 
+    if iban == "-":
+        iban = typer.get_text_stream("stdin").readline().strip()
     if reference and not (end or last) and not (iban and holder and signed):
         raise typer.BadParameter("a mandate needs --iban, --holder and --signed")
     with _opened() as here, here.db.write() as conn:
@@ -218,9 +222,11 @@ def collect(
     write_private(out, made.content.encode())
     left = [Problem("billing.not-collected", one, severity="warning") for one in made.left]
     text = f"{out}: {made.count} direct debits of {made.total} on {made.collect_on}"
-    answer("bank-collect", text=text + (" (written before)" if made.again else ""), problems=left, as_json=as_json,
-           batch=made.id, count=made.count, total=str(made.total), on=str(made.collect_on),
-           again=made.again)  # fmt: skip
+    text += " (written before)" if made.again else ""
+    answer(
+        "bank-collect", text=text, problems=left, as_json=as_json, batch=made.id, count=made.count,
+        total=str(made.total), on=str(made.collect_on), again=made.again,
+    )  # fmt: skip
 
 
 @_app.command()

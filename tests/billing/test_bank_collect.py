@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from billing import ledger, payments
-from billing.bank import checks, collecting, collections, mandates
+from billing.bank import calendar, checks, collecting, collections, mandates
 from billing.bank.errors import (
     CreditorNotUsable,
     DataKeyNeeded,
@@ -24,6 +24,7 @@ from billing.bank.models import collection, mandate
 from billing.models import invoice
 from core.db import Database
 from core.money import Money
+from core.settings import Settings
 from tests.billing.banking import THEIRS, entry, part, statement
 from tests.billing.stage import Stage
 from tests.billing.test_bank_import import KEY, open_of, owing, own_iban, take
@@ -334,3 +335,31 @@ def test_the_commands_as_they_are_typed(home: Path, tmp_path: Path):  # noqa: F8
     ask(home, "billing", "bank", "ignore", second["id"], "--why", "interest")
     assert ask(home, "billing", "bank", "unmatched")["entries"] == []
     assert ask(home, "billing", "bank", "mandate", account)["mandates"] == []
+
+
+def test_a_mandate_and_its_collection_as_they_are_typed(home: Path, tmp_path: Path):  # noqa: F811
+    """The file is its owner's alone; asked again it is the same; nothing shows the IBAN."""
+    database = Database(Settings.load(home, env={}).database_url)
+    stage = owing(database, 5_000)
+    database.close()
+    entity = ("--entity", stage.entity)
+    creditor = ("--name", "T", "--creditor-id", "DE98ZZZ09999999999", "--iban", own_iban(stage))
+    ask(home, "billing", "bank", "creditor", *creditor, *entity)
+    sign = ("--iban", THEIRS, "--holder", "Ann", "--signed", "2025-01-01")
+    (shown,) = ask(home, "billing", "bank", "mandate", stage.account, f"M-{stage.entity}", *sign)["mandates"]
+    assert (shown["iban"], shown["state"]) == ("GB33…5555", "active")
+    on = str(calendar.after(date.today(), 9))  # noqa: DTZ011 (the command's own today)
+    out = tmp_path / "c.xml"
+    made = ask(home, "billing", "bank", "collect", "--on", on, "--out", str(out), *entity)
+    assert (made["count"], made["total"], made["again"]) == (1, "EUR 50.00", False)
+    assert out.stat().st_mode & 0o777 == 0o600
+    text = out.read_text()
+    assert THEIRS in text
+    out.unlink()
+    again = ask(home, "billing", "bank", "collect", "--on", on, "--out", str(out), *entity)
+    assert (again["again"], out.read_text()) == (True, text)
+    name = ET.fromstring(text).find(".//{*}EndToEndId")
+    assert name is not None
+    assert ask(home, "billing", "bank", "reject", str(name.text), "AC04")["account"] == stage.account
+    (shown,) = ask(home, "billing", "bank", "mandate", stage.account)["mandates"]
+    assert (shown["state"], shown["why"]) == ("blocked", "AC04")

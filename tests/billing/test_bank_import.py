@@ -23,10 +23,11 @@ from core.db import Database
 from core.money import Money
 from tests.billing.banking import OURS, THEIRS, entry, part, statement
 from tests.billing.stage import START, Stage
+from tests.billing.threads import together
 from tests.faults_matrix import KILLED, run_child
 
 KEY = DataKey(bytes(32))
-POINTS = [importing.P_STATEMENT]
+POINTS = [importing.P_STATEMENT, importing.P_LINE]
 FEW = settings(
     max_examples=10, deadline=None, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -294,7 +295,7 @@ def test_any_lines_in_any_files_are_booked_once_and_add_up(database: Database, r
 def test_killed_before_a_statement_s_commit_and_imported_again_it_is_there_once(
     database: Database, point: str, tmp_path
 ):
-    """All of a statement or nothing."""
+    """Before the statement's commit there is nothing of it; before a line's, that line waits; the same file goes on."""
     stage = owing(database, 5_000)
     file = tmp_path / "f.xml"
     rows = [entry("10.00", part(text=[number(stage)])), entry("5.00", part(text=[number(stage)]))]
@@ -302,11 +303,20 @@ def test_killed_before_a_statement_s_commit_and_imported_again_it_is_there_once(
     arguments = [database.url.render_as_string(hide_password=False), str(file)]
     assert run_child("tests.billing.doomed_import", arguments, point).returncode == KILLED
     assert open_of(stage) == [5_000]
+    assert len(waiting(stage)) == (2 if point == importing.P_LINE else 0)
     for _ in range(2):
         assert run_child("tests.billing.doomed_import", arguments).returncode == 0
     assert open_of(stage) == [3_500]
     with database.read() as conn:
         assert invoices.get(conn, number(stage))["account_id"] == stage.account
+
+
+def test_several_at_once_import_a_file_once(database: Database):
+    """Four people with the same file: each line is booked once."""
+    stage = owing(database, 5_000)
+    rows = [entry("1.00", part(text=[number(stage)], end_to_end=f"E{n}")) for n in range(6)]
+    together(4, lambda: take(stage, *rows, total="6.00"))
+    assert (open_of(stage), waiting(stage)) == ([4_400], [])
 
 
 def test_our_own_iban_of_the_examples_is_one():

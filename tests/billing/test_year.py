@@ -54,9 +54,8 @@ TAMPERED = {
     "21 receivable": "DELETE FROM payment_allocation",
     "22 allocations": "UPDATE payment SET amount = 1",
     "23 credit": "UPDATE ledger_entry SET amount = -amount WHERE ledger = 'customer-credit'",
-    "24 captured": "INSERT INTO chargeback "
-    "SELECT 'c' || id, id, currency, amount + 1, '', 'open', 'k' || id, '2026-01-01', "
-    "'2026-01-01', 'x' FROM payment",
+    "24 captured": "INSERT INTO chargeback SELECT 'c' || id, id, currency, amount + 1, '', 'open', 'k' || id, "
+    "'2026-01-01', '2026-01-01', 'x' FROM payment",
     "27 seals": "UPDATE invoice_line SET description = 'other'",
     "28, 29 numbers": "UPDATE invoice SET sequence = sequence + 10000",
     "30 holds": "UPDATE invoice SET due_on = '2027-01-01'",

@@ -209,7 +209,10 @@ def _bank_entry() -> None:
         sa.Column("iban_print", sa.String(64)),
         sa.Column("reason", sa.String(35), nullable=False, comment="the code of a return, such as AM04"),
         sa.Column(
-            "state", sa.String(12), nullable=False, comment="matched | unmatched | assigned | not-ours"
+            "state",
+            sa.String(12),
+            nullable=False,
+            comment="pending, then matched, unmatched, assigned, not-ours",
         ),
         sa.Column("rule", sa.String(24), nullable=False, comment="why it was matched"),
         sa.Column("confidence", sa.Integer, nullable=False),
@@ -230,8 +233,8 @@ def _bank_entry() -> None:
         "ix_bank_entry_unmatched",
         "bank_entry",
         ["booked_on"],
-        postgresql_where=sa.text("state = 'unmatched'"),
-        sqlite_where=sa.text("state = 'unmatched'"),
+        postgresql_where=sa.text("state IN ('pending', 'unmatched')"),
+        sqlite_where=sa.text("state IN ('pending', 'unmatched')"),
     )
 
 
