@@ -83,7 +83,7 @@ class Year:
                 )  # fmt: skip
 
     def live(self, day: date) -> None:
-        """One day: what befalls people, the runs, what people pay, revenue recognised; on the 10th a month is closed."""
+        """One day: what befalls people, the runs, payments, revenue recognised; on the 10th a month is closed."""
         for step in sorted(self.steps.get(day, ()), key=lambda one: (one.moment, one.key)):
             with clock.frozen(step.moment):
                 self._once(step.key, step, self._do)

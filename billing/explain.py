@@ -11,7 +11,7 @@ from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
 from billing.tax import rate_text
 from billing.timeline import SETUP
-from billing.writeoffs import writing
+from billing.writeoffs import records
 from core.money import Money
 
 
@@ -38,7 +38,7 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
                 "reason": one["reason"],
                 "amount": str(Money(one["amount"], currency)),
             }
-            for one in writing.of_invoice(conn, row["id"])
+            for one in records.of_invoice(conn, row["id"])
         ],
         "open": str(Money(_open(conn, row), currency)),
     }

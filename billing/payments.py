@@ -96,10 +96,10 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
 
 def _bring_back(conn: Connection, owner: Account, on: date) -> None:
     """What is left over pays debts that were written off: they are open again, and paid at once."""
-    from billing.writeoffs import writing  # it releases services, as payments do
+    from billing.writeoffs import recovering  # it asks for debts, and is asked here only
 
     if available := sum(left for _, left in _unapplied(conn, owner.id)):
-        writing.reinstate(conn, owner, available, on)
+        recovering.reinstate(conn, owner, available, on)
 
 
 def credit(conn: Connection, owner: Account) -> Money:
