@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import invoices
+from billing.closing import checks
+from billing.closing.schedule import schedule
 from billing.models import invoice
 from core.money import half_up
 
@@ -167,6 +169,18 @@ def _series(conn: Connection, _day: date) -> Iterator[str]:
         last[key] = (row["sequence"], day)
 
 
+def _deferred(conn: Connection, day: date) -> Iterator[str]:
+    """What is to come by the lines is what the ledger has as deferred, and nothing that is earned is behind."""
+    for one in schedule(conn, day):
+        if one.behind or one.together != one.booked:
+            yield f"{one.legal_entity}, {one.ledger}: {one.together} to come, {one.behind} behind, {one.booked} booked"
+
+
+def _closed(conn: Connection, _day: date) -> Iterator[str]:
+    """A closed month stays what it was."""
+    yield from (f"{entity}: {told}" for entity, told in checks.changed(conn))
+
+
 _OPEN = (
     "(i.total - COALESCE((SELECT sum(a.amount) FROM payment_allocation a WHERE a.invoice_id = i.id "
     "AND a.allocated_on <= :day), 0) - COALESCE((SELECT sum(w.amount) FROM write_off w WHERE w.invoice_id = i.id "
@@ -240,6 +254,8 @@ CHECKS: dict[str, Check] = {
         "SELECT account_id, debt_due FROM dunning_stage GROUP BY 1, 2 HAVING count(*) <> max(stage)",
         "{account_id} skipped a stage of the debt of {debt_due}",
     ),
+    "deferred": _deferred,
+    "closed": _closed,
     "36 once": _nothing(
         "SELECT billable_id FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id WHERE billable_id IS NOT NULL "
         "AND i.state <> 'void' GROUP BY 1 HAVING count(*) > 1",

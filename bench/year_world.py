@@ -30,6 +30,8 @@ from billing import (
     taxes,
 )
 from billing.billables import Billable
+from billing.closing.closes import close
+from billing.closing.recognition import recognise
 from billing.errors import NotCreditable
 from billing.models import invoice
 from billing.timeline import state_on
@@ -42,6 +44,7 @@ from intents.reader import MemoryReader
 from intents.scalars import Amount
 from intents.service.schema import Service
 
+_CLOSING_DAY = 10
 NOTES = sa.MetaData()
 step_done = sa.Table("year_step", NOTES, sa.Column("key", sa.String(80), primary_key=True))
 _EVERY = {"fibre": "month", "slow": "month", "yearly": "year", "quarterly": "quarter"}
@@ -80,7 +83,7 @@ class Year:
                 )  # fmt: skip
 
     def live(self, day: date) -> None:
-        """One day: what befalls people, the bill run, the dunning run, what people pay."""
+        """One day: what befalls people, the runs, payments, revenue recognised; on the 10th a month is closed."""
         for step in sorted(self.steps.get(day, ()), key=lambda one: (one.moment, one.key)):
             with clock.frozen(step.moment):
                 self._once(step.key, step, self._do)
@@ -89,6 +92,9 @@ class Year:
             dunning.run_dunning(self.database, self.reader, day)
             for who in self.people:
                 self._pay(who, day)
+            recognise(self.database, day)
+            if day.day == _CLOSING_DAY and day.month > 1:
+                close(self.database, day.replace(day=1) - timedelta(days=1), actor="year")
 
     def last_day(self) -> date:
         """The last day of what is lived."""

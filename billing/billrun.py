@@ -239,6 +239,16 @@ def _bill_some(
     return odd
 
 
+def unbilled(conn: Connection, account_ids: Sequence[str], on: date) -> list[str]:
+    """Which of these accounts have items that the run of a date would still change; nothing is locked."""
+    found: list[str] = []
+    for start in range(0, len(account_ids), _SOME):
+        owners = [accounts.get(conn, one) for one in account_ids[start : start + _SOME]]
+        work = _work(conn, owners, on)
+        found += [owner.id for owner in owners if any(not one.difference.is_empty for one in work[owner.id])]
+    return found
+
+
 def _due(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, _Due]:
     work = _work(conn, owners, on)
     waiting = billables.waiting(conn, {owner.id: owner.currency for owner in owners}, on)

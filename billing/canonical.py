@@ -44,11 +44,23 @@ def export(conn: Connection, account_id: str) -> str:
 
 
 def export_all(conn: Connection) -> Iterator[str]:
-    """Everything: each account's lines in the order of accounts, then the series of numbers."""
+    """Everything: each account's lines in the order of accounts, then what is of no account, the series of numbers."""
     bounds = list(conn.execute(sa.select(account.c.id).order_by(account.c.id)).scalars())[_STEP - 1 :: _STEP]
     for after, until in zip(["", *bounds], [*bounds, None], strict=True):
         yield from export_range(conn, after, until)
+    yield from of_entities(conn)
     yield from series(conn)
+
+
+def of_entities(conn: Connection) -> list[str]:
+    """What is booked for legal entities and no account, day by day (revenue recognised), in order."""
+    transaction, entry = ledger_transaction.c, ledger_entry.c
+    key = (transaction.legal_entity, transaction.kind, transaction.booked_on, entry.ledger, entry.currency)
+    query = sa.select(*key, sa.func.sum(entry.amount)).join(ledger_transaction)
+    query = query.where(transaction.account_id.is_(None)).group_by(*key)
+    return sorted(
+        msgspec.json.encode(["entity", *row[:-1], int(row[-1])]).decode() for row in conn.execute(query)
+    )
 
 
 def export_range(conn: Connection, after: str, until: str | None) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The dunning run: stages from due dates, one change set of holds, and what it wrote down, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,12 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, holds, overrides, subscriptions
-from billing.accounts import Account
 from billing.collecting import notices
+from billing.collecting.cases import Case
 from billing.holds import Wanted
 from billing.models import dunning_run, dunning_stage
 from billing.policies import EFFECTS
-from billing.stages import Debt, Policy, Promise, dunned, effect, permitted, stage
 from core import clock, db, events, faults, ids
 from core.db import Database
 from intents.reader import Reader
@@ -34,51 +33,6 @@ class DunningRun(msgspec.Struct, frozen=True, kw_only=True):
     manual: tuple[str, ...]
     hold_set: str | None
     release_set: str | None
-
-
-class Case(msgspec.Struct, frozen=True):
-    """Everything about one account that dunning decides from."""
-
-    owner: Account
-    policy: Policy
-    debts: tuple[Debt, ...]
-    promises: tuple[Promise, ...]
-    services: tuple[str, ...]
-    overridden: dict[str, date]
-    held: dict[str, Any]
-    known: dict[tuple[date, int], date] = {}
-
-    def late(self, today: date) -> list[Debt]:
-        """Overdue debts that the policy duns for, oldest first."""
-        return dunned(self.policy, self.debts, self.promises, today)
-
-    def entered(self, today: date) -> dict[int, date]:
-        """The steps that the case of today's oldest debt has entered, and when."""
-        late = self.late(today)
-        oldest = min((debt.due for debt in late), default=None)
-        return {step: on for (due, step), on in self.known.items() if due == oldest and on <= today}
-
-    def stage(self, today: date) -> int:
-        """The stage of the account's case: what is reached, and may be entered on that day."""
-        reached = stage(self.policy, self.debts, self.promises, today)
-        return permitted(self.policy, reached, self.entered(today), today)
-
-    def wanted(self, today: date, type_of: Callable[[str], str]) -> Iterator[Wanted]:
-        """The restriction that each service ought to have; none where the debt is overridden."""
-        entered = self.stage(today)
-        for service in self.services if entered else ():
-            lifted = self.overridden.get(service, date.min)
-            owed = [debt for debt in self.debts if debt.due > lifted]
-            reached = min(entered, stage(self.policy, owed, self.promises, today))
-            what = effect(self.policy, reached, type_of(service))
-            late = dunned(self.policy, owed, self.promises, today)
-            if what and late:
-                through = max(debt.due for debt in late)
-                rate = self._rate(reached) if what == "throttle" else None
-                yield Wanted(service, self.owner.id, what, late[0].invoice, through, rate)
-
-    def _rate(self, reached: int) -> tuple[str, str] | None:
-        return next((step.rate for step in reversed(self.policy.steps[:reached]) if step.rate), None)
 
 
 def run_dunning(

@@ -12,7 +12,7 @@ from billing.models import allocation, charge, payment, subscription, subscripti
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
 from billing.timeline import SETUP, TERMINATION
-from billing.writeoffs import writing
+from billing.writeoffs import records
 from core.money import Money
 
 
@@ -39,7 +39,7 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
                 "reason": one["reason"],
                 "amount": str(Money(one["amount"], currency)),
             }
-            for one in writing.of_invoice(conn, row["id"])
+            for one in records.of_invoice(conn, row["id"])
         ],
         "open": str(Money(_open(conn, row), currency)),
     }

@@ -125,10 +125,10 @@ def rule_of(conn: Connection, account: str) -> str:
 
 def _bring_back(conn: Connection, owner: Account, on: date) -> None:
     """What is left over pays debts that were written off: they are open again, and paid at once."""
-    from billing.writeoffs import writing  # it releases services, as payments do
+    from billing.writeoffs import recovering  # it asks for debts, and is asked here only
 
     if available := sum(int(row.available) for row in _unapplied(conn, owner.id) if not row.by_hand):
-        writing.reinstate(conn, owner, available, on)
+        recovering.reinstate(conn, owner, available, on)
 
 
 def credit(conn: Connection, owner: Account) -> Money:

@@ -51,25 +51,26 @@ WITH e AS (
     row_number() OVER (PARTITION BY item_id ORDER BY effective, seq) AS n
   FROM subscription_event WHERE effective <= :last
 ), s AS (
-  SELECT item_id, n, effective AS since,
-    lead(effective) OVER (PARTITION BY item_id ORDER BY n) AS until,
-    max(CASE WHEN kind IN ('activated', 'ceased') THEN n END) OVER (PARTITION BY item_id ORDER BY n) AS life,
-    max(CASE WHEN kind IN ('activated', 'changed') THEN n END) OVER (PARTITION BY item_id ORDER BY n) AS priced,
-    max(CASE WHEN kind IN ('activated', 'ceased', 'blocked', 'unblocked') THEN n END)
-      OVER (PARTITION BY item_id ORDER BY n) AS gate
-  FROM e
+  SELECT item_id, n, effective AS since, terms,
+    lead(effective) OVER w AS until,
+    max(CASE kind WHEN 'activated' THEN 2 * n + 1 WHEN 'ceased' THEN 2 * n END) OVER w AS life,
+    max(CASE kind WHEN 'activated' THEN n WHEN 'changed' THEN n END) OVER w AS priced,
+    max(CASE kind WHEN 'blocked' THEN 2 * n + 1 WHEN 'changed' THEN 0 ELSE 2 * n END) OVER w AS gate
+  FROM e WINDOW w AS (PARTITION BY item_id ORDER BY n)
+), t AS (
+  SELECT item_id, since, until, life, gate,
+    first_value(terms) OVER (PARTITION BY item_id, priced ORDER BY n) AS terms
+  FROM s
 )
-SELECT a.id, a.currency, a.tax_profile, {PLAN}, {TAX},
-  CASE WHEN g.kind = 'blocked' THEN 0 ELSE {PRICE} END, {MONTHS}, s.since, s.until
-FROM s
-JOIN e l ON l.item_id = s.item_id AND l.n = s.life AND l.kind = 'activated'
-JOIN e t ON t.item_id = s.item_id AND t.n = s.priced
-JOIN e g ON g.item_id = s.item_id AND g.n = s.gate
-JOIN subscription_item i ON i.id = s.item_id
+SELECT a.id, a.currency, a.tax_profile, {PLAN}, {TAX}, CASE WHEN t.gate % 2 = 1 THEN 0 ELSE {PRICE} END, {MONTHS},
+  t.since, t.until
+FROM t
+JOIN subscription_item i ON i.id = t.item_id
 JOIN subscription b ON b.id = i.subscription_id
 JOIN account a ON a.id = b.account_id
-WHERE s.until IS NULL OR s.until > s.since
+WHERE t.life % 2 = 1 AND (t.until IS NULL OR t.until > t.since)
 """
+# Odd numbers say yes: the last activation or cessation was an activation, the last word on blocking was a block.
 
 _STATES = """
 INSERT INTO metric_state

@@ -7,8 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing import billrun
 from billing.books import reports
 from billing.closing import deferrals
+from billing.closing.models import period_close
 from billing.models import (
     account,
     bill_park,
@@ -37,6 +39,28 @@ def parked(conn: Connection, entity: str) -> list[str]:
     return list(conn.execute(query.order_by(bill_park.c.account_id)).scalars())
 
 
+def changed(conn: Connection) -> Iterator[tuple[str, str]]:
+    """Closed periods that are not what they were when they were closed: (legal entity, sentence)."""
+    standing: dict[str, list[Any]] = {}
+    for row in conn.execute(sa.select(period_close).order_by(period_close.c.seq)):
+        closes = standing.setdefault(row.legal_entity, [])
+        if row.what == "close":
+            closes.append(row)
+        else:
+            through = row.closed_through or date.min
+            closes[:] = [one for one in closes if one.closed_through <= through]
+    for entity, closes in standing.items():
+        for row in closes:
+            if proof(conn, entity, row.closed_through) != row.proof:
+                yield entity, f"what was closed until {row.closed_through} is not what it was then"
+
+
+def proof(conn: Connection, entity: str, until: date) -> dict[str, int]:
+    """The trial balance by then: what a close keeps, and what the books must say about that day for ever."""
+    found = reports.trial_balance(conn, until, entity)
+    return {f"{one.ledger} {one.amount.currency}": one.amount.minor for one in found if one.amount.minor}
+
+
 def _drafts(conn: Connection, entity: str, until: date) -> Iterator[str]:
     query = sa.select(sa.func.count()).where(
         invoice.c.legal_entity == entity, invoice.c.state == "draft", invoice.c.billed_on <= until
@@ -46,18 +70,26 @@ def _drafts(conn: Connection, entity: str, until: date) -> Iterator[str]:
 
 
 def _unbilled(conn: Connection, entity: str, until: date) -> Iterator[str]:
-    """Accounts with something to bill by then; parked ones are a person's business already."""
+    """Accounts with something to bill by then; parked ones are a person's business already.
+
+    What simply renews is due as soon as it is reached; of everything else the timeline knows.
+    """
     item = subscription_item.c
     due = sa.or_(item.charged_through <= until, item.recalculate_from <= until)
-    items = sa.select(subscription.c.account_id).join(subscription_item).where(due)
-    added = sa.select(billable.c.account_id).where(
+    plain = sa.and_(item.renews.is_not(None), item.recalculate_from.is_(None))
+    items = sa.select(subscription.c.account_id, plain.label("sure")).join(subscription_item).where(due)
+    added = sa.select(billable.c.account_id, sa.true()).where(
         billable.c.invoice_id.is_(None), billable.c.billed_from <= until
     )
     left = sa.union(items, added).subquery()
-    aside = sa.select(bill_park.c.account_id)
-    query = sa.select(sa.func.count()).select_from(sa.join(left, account, account.c.id == left.c.account_id))
-    query = query.where(account.c.legal_entity == entity, account.c.id.not_in(aside))
-    if count := conn.execute(query).scalar_one():
+    query = sa.select(left.c.account_id, left.c.sure).join(account, account.c.id == left.c.account_id)
+    query = query.where(
+        account.c.legal_entity == entity, account.c.id.not_in(sa.select(bill_park.c.account_id))
+    )
+    rows = conn.execute(query).all()
+    sure = {row[0] for row in rows if row[1]}
+    odd = sorted({row[0] for row in rows} - sure)
+    if count := len(sure) + len(billrun.unbilled(conn, odd, until)):
         yield f"{count} accounts have something to bill by then; run 'trunkline billing run --on {until}' first"
 
 

@@ -12,7 +12,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing.books import reports
 from billing.closing import checks, lock
 from billing.closing.errors import EntityUnknown, NotClosable, NotReopenable
 from billing.closing.models import period_close
@@ -57,7 +56,7 @@ def close(
             aside += checks.parked(conn, name)
             closed.append(name)
             if not dry:
-                _store(conn, name, "close", until, "", actor, _proof(conn, name, until))
+                _store(conn, name, "close", until, "", actor, checks.proof(conn, name, until))
         faults.point(P_CLOSED)
     return Closed(until=until, entities=tuple(closed), already=tuple(already), parked=tuple(aside))
 
@@ -100,12 +99,6 @@ def _require_closable(conn: Connection, name: str, until: date, proved: int) -> 
         why.append(f"{proved} breaches of invariants; 'trunkline billing verify' tells them")
     if why:
         raise NotClosable(name, until, why)
-
-
-def _proof(conn: Connection, entity: str, until: date) -> dict[str, int]:
-    """The trial balance by then: what an auditor compares with what the books say about that day later."""
-    found = reports.trial_balance(conn, until, entity)
-    return {f"{one.ledger} {one.amount.currency}": one.amount.minor for one in found if one.amount.minor}
 
 
 def _store(

@@ -7,23 +7,30 @@ from sqlalchemy.engine import Connection
 
 from billing.closing.models import deferral, deferral_mark
 from billing.kinds import KINDS
-from billing.models import invoice, invoice_line
+from billing.models import counter, invoice, invoice_line
 from core import db
 
+KINDS_OF_DOCUMENTS = ("invoice", "credit-note")
 _ACCRUES = {name: kind.ledger for name, kind in KINDS.items() if kind.accrues}
 _NAMES = [column.name for column in deferral.c if column.name != "seq"]
 
 
 def entities(conn: Connection) -> list[str]:
-    """Legal entities that have issued something."""
-    query = sa.select(invoice.c.legal_entity).where(invoice.c.state == "final").distinct()
-    return list(conn.execute(query.order_by(invoice.c.legal_entity)).scalars())
+    """Legal entities that have issued something: those with a series of numbers."""
+    return sorted({entity for entity, _ in _series(conn)})
+
+
+def _series(conn: Connection) -> list[tuple[str, str]]:
+    """Legal entity and kind of each series of documents."""
+    names = conn.execute(sa.select(counter.c.name).where(counter.c.name.like("%:%"))).scalars()
+    found = [name.partition(":") for name in names]
+    return sorted((entity, kind) for kind, _, entity in found if kind in KINDS_OF_DOCUMENTS)
 
 
 def take_in(conn: Connection, entity: str) -> int:
     """Take in what an entity has issued since the last time; returns how many documents. Holds its lock from now on."""
     taken = 0
-    for kind in ("invoice", "credit-note"):
+    for kind in KINDS_OF_DOCUMENTS:
         mark = {"legal_entity": entity, "kind": kind, "sequence": 0}
         db.upsert(conn, deferral_mark, [mark], ["legal_entity", "kind"], [])
         mine = sa.and_(deferral_mark.c.legal_entity == entity, deferral_mark.c.kind == kind)
@@ -45,26 +52,30 @@ def take_in(conn: Connection, entity: str) -> int:
     return taken
 
 
-def everything() -> sa.Subquery:
+def everything(conn: Connection) -> sa.Subquery:
     """What was taken in, and what was issued since: one row for alike lines, as in `deferral`."""
-    mark = sa.select(deferral_mark.c.sequence).where(
-        deferral_mark.c.legal_entity == invoice.c.legal_entity, deferral_mark.c.kind == invoice.c.kind
-    )
-    fresh = _grouped(invoice.c.sequence > sa.func.coalesce(mark.scalar_subquery(), 0))
     known = sa.select(*(deferral.c[name] for name in _NAMES))
-    return sa.union_all(known, fresh).subquery("deferred")
+    return sa.union_all(known, _grouped(_fresh(conn))).subquery("deferred")
 
 
 def not_taken_in(conn: Connection, entity: str, by: date) -> int:
     """How many deferred lines of documents issued by a day are not taken in."""
-    mark = sa.select(deferral_mark.c.sequence).where(
-        deferral_mark.c.legal_entity == invoice.c.legal_entity, deferral_mark.c.kind == invoice.c.kind
-    )
-    fresh = _grouped(
-        invoice.c.legal_entity == entity, invoice.c.issued_on <= by,
-        invoice.c.sequence > sa.func.coalesce(mark.scalar_subquery(), 0),
-    ).subquery()  # fmt: skip
+    fresh = _grouped(_fresh(conn), invoice.c.legal_entity == entity, invoice.c.issued_on <= by).subquery()
     return int(conn.execute(sa.select(sa.func.coalesce(sa.func.sum(fresh.c.lines), 0))).scalar_one())
+
+
+def _fresh(conn: Connection) -> "sa.ColumnElement[bool]":
+    """Documents that are not taken in: for each series those after its mark, which an index finds."""
+    marks = {(row.legal_entity, row.kind): row.sequence for row in conn.execute(sa.select(deferral_mark))}
+    after = [
+        sa.and_(
+            invoice.c.legal_entity == entity,
+            invoice.c.kind == kind,
+            invoice.c.sequence > marks.get((entity, kind), 0),
+        )
+        for entity, kind in _series(conn)
+    ]
+    return sa.or_(sa.false(), *after)
 
 
 def waiting(conn: Connection, entity: str, until: date) -> int:

@@ -43,7 +43,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 def schedule(conn: Connection, as_of: date, entity: str | None = None) -> list[Schedule]:
     """What was deferred by the end of a day, by month to come; ordered by entity, currency and account."""
     now = as_of + timedelta(days=1)
-    row = deferrals.everything().c
+    row = deferrals.everything(conn).c
     mine = [row.issued_on <= as_of] + ([row.legal_entity == entity] if entity else [])
     last: date = conn.execute(sa.select(sa.func.max(row.period_end)).where(*mine)).scalar() or now
     key = (row.legal_entity, row.currency, row.ledger)

@@ -58,7 +58,7 @@ def follow_promises(conn: Connection, on: date) -> None:
     """Tell of promises that were kept or broken lately, each once (`promise.kept`, `promise.broken`)."""
     for one in pledges.of_accounts(conn, since=on - _LATELY):
         state = one.state(on)
-        if state != pledges.OPEN:
+        if state in (pledges.KEPT, pledges.BROKEN):
             told = {"promise": one.id, "until": str(one.until), "missing": one.missing(on).minor}
             unique = f"promise.{state}:{one.id}"
             events.emit(conn, f"promise.{state}", one.account, told, actor="billing", unique=unique)

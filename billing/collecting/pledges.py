@@ -19,7 +19,7 @@ from billing.rounding import is_owed
 from billing.writeoffs.models import write_off
 from core.money import Money
 
-KEPT, BROKEN, OPEN = "kept", "broken", "open"
+KEPT, BROKEN, OPEN, ENDED = "kept", "broken", "open", "ended"
 
 
 class Pledge(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +54,12 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True):
         return min([*missed, self.until])
 
     def state(self, today: date) -> str:
-        """kept, broken or open as of the end of a day. Paid before its time is kept."""
+        """kept, broken or open as of the end of a day; ended where its amount is not known. Paid early is kept."""
         if self.amount is not None and not is_owed(Money(self.amount - self.paid_by(today), self.currency)):
             return KEPT
-        return OPEN if today <= self.ends else BROKEN
+        if today <= self.ends:
+            return OPEN
+        return ENDED if self.amount is None else BROKEN
 
 
 def of_accounts(

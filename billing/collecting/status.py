@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from billing import dunning, holds, overrides
 from billing.collecting import hardships, pledges
-from billing.dunning import Case
+from billing.collecting.cases import Case
 from billing.stages import effect, is_paused, next_step, overdue
 from core.money import Money
 from intents.reader import Reader

@@ -61,6 +61,9 @@ def rehearse(
         except _TakenBack:
             pass
     if listener:
+        with database.read() as conn:
+            for line in canonical.of_entities(conn):
+                listener(line)
         for line in canonical.series_lines(list(series.values())):
             listener(line)
     return run.ended(given)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import debts
+from billing.closing import checks
 from billing.models import counter, invoice, invoice_line, invoice_tax, payment
 from billing.runs import ranges, seals
 from billing.runs.numbering import number_text
@@ -42,7 +43,7 @@ def breaches(database: Database, noted: Noted = lambda _done, _of: None) -> Iter
             yield from _sealed(conn, within, documents)
             done += len(documents)
             noted(done, total)
-        for check in (_numbers, _dates, _balance, _receivable, _spent):
+        for check in (_numbers, _dates, _balance, _receivable, _spent, _closed):
             yield from check(conn)
 
 
@@ -142,6 +143,12 @@ def _receivable(conn: Connection) -> Iterator[Breach]:
     for account, day, rest in conn.execute(sa.text(query)):
         told = f"invoices less allocations and write-offs of {day} are {rest} minor units more than the books have"
         yield Breach(21, account, told)
+
+
+def _closed(conn: Connection) -> Iterator[Breach]:
+    """A closed period says for ever what it said when it was closed."""
+    for entity, told in checks.changed(conn):
+        yield Breach(20, f"books of {entity}", told)
 
 
 def _spent(conn: Connection) -> Iterator[Breach]:

@@ -1,16 +1,12 @@
-"""`trunkline billing dunning` with its notices, promises, policies and status, and `hardship`."""
+"""`trunkline billing dunning` with its notices, policies and status."""
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.answer import answer
-
-if TYPE_CHECKING:
-    from core.money import Money
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Answer as CSV.")]
@@ -27,7 +23,6 @@ dunning = typer.Typer(invoke_without_command=True)
 def add(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(dunning, name="dunning")
-    app.command()(hardship)
 
 
 @dunning.callback()
@@ -119,7 +114,7 @@ def notices(
         f"{Money(row['amount'], row['currency'])}"
         for row in found
     ]
-    plain = [{name: _plain_cell(row[name]) for name in columns} for row in found]
+    plain = [{name: plain_cell(row[name]) for name in columns} for row in found]
     tabled(
         "dunning-notices",
         columns,
@@ -128,56 +123,6 @@ def notices(
         as_csv,
         as_json,
         notices=plain,
-    )
-
-
-@dunning.command()
-def promises(
-    state: Annotated[str | None, typer.Option(help="Only open, kept or broken.")] = None,
-    on: On = None,
-    as_csv: Csv = False,
-    as_json: Json = False,
-) -> None:
-    """List promises to pay: open, kept, broken, with what was paid of them."""
-    from billing.collecting import pledges
-    from cli.billing.report import tabled
-    from cli.commands.billing import _day, _opened
-    from core.money import Money
-
-    with _opened() as here, here.reader() as reader, here.db.read() as conn:
-        day = _day(reader, on)
-        found = [one for one in pledges.of_accounts(conn) if state in (None, one.state(day))]
-    columns = (
-        "account",
-        "made_on",
-        "until",
-        "ends",
-        "state",
-        "currency",
-        "promised",
-        "paid",
-        "missing",
-        "actor",
-    )
-    rows = [
-        [one.account, one.made_on, one.until, one.ends, one.state(day), one.currency,
-         Money(one.amount or 0, one.currency), Money(one.paid_by(day), one.currency), one.missing(day), one.actor]
-        for one in found
-    ]  # fmt: skip
-    lines = [
-        f"{one.account:<10}{one.made_on} until {one.until} {one.state(day):<7}"
-        f"{Money(one.paid_by(day), one.currency)} of {Money(one.amount or 0, one.currency)}"
-        for one in found
-    ]
-    plain = [dict(zip(columns, map(_plain_cell, row), strict=True)) for row in rows]
-    tabled(
-        "dunning-promises",
-        columns,
-        rows,
-        "\n".join(lines) or "there are no promises",
-        as_csv,
-        as_json,
-        promises=plain,
     )
 
 
@@ -215,50 +160,6 @@ def policy(
     )
 
 
-def hardship(
-    account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
-    until: Annotated[
-        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day of the exemption.")
-    ] = None,
-    reason: Annotated[str, typer.Option(help="Why.")] = "",
-    end: Annotated[bool, typer.Option("--end", help="End what is in force instead.")] = False,
-    actor: Actor = "operator",
-    as_json: Json = False,
-) -> None:
-    """Exempt an account from dunning for hardship: nothing is held and no time passes while it is in force."""
-    from billing.collecting import hardships
-    from cli.commands.billing import _opened
-
-    if end == (until is not None):
-        raise typer.BadParameter("say --until a day, or --end")
-    set_ids: tuple[str, ...] = ()
-    with _opened() as here, here.db.write() as conn:
-        if until is None:
-            text = f"{account}: {hardships.end(conn, account, actor=actor)} exemptions ended"
-        else:
-            set_ids = hardships.grant(conn, account, until.date(), reason=reason, actor=actor)
-            text = f"{account} is exempt until {until.date()}" + "".join(
-                f"\nrelease set {one}" for one in set_ids
-            )
-    answer("hardship", text=text, as_json=as_json, account=account, set_ids=list(set_ids), ended=end)
-
-
-def instalments(given: Iterable[str], currency: str) -> "list[tuple[date, Money]]":
-    """Read `2026-02-01=30.00`."""
-    from core.money import Money
-
-    found = []
-    for text in given:
-        day, _, amount = text.partition("=")
-        try:
-            found.append((date.fromisoformat(day), Money.parse(amount, currency)))
-        except ValueError as error:
-            raise typer.BadParameter(
-                f"'{text}' is no instalment; write 2026-02-01=30.00", param_hint="--part"
-            ) from error
-    return found
-
-
 def _cell(row: dict[str, Any], name: str) -> Any:
     from core.money import Money
 
@@ -267,5 +168,6 @@ def _cell(row: dict[str, Any], name: str) -> Any:
     return " ".join(row[name]) if name == "invoices" else row[name]
 
 
-def _plain_cell(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
+    """A value as JSON has it: money in minor units, a day as text."""
     return getattr(value, "minor", str(value) if isinstance(value, date) else value)

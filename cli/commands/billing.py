@@ -186,7 +186,7 @@ def promise(
 ) -> None:
     """Record a promise to pay, also in instalments; a held service is free until then, or until one is missed."""
     from billing import accounts, promises
-    from cli.billing.collecting import instalments
+    from cli.billing.hardship import instalments
 
     with _opened() as here, here.db.write() as conn:
         parts = instalments(part, accounts.get(conn, account).currency)

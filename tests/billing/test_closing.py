@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from billing import crediting, ledger, payments
+from billing import crediting, ledger, payments, subscriptions
 from billing.billrun import run_billing
 from billing.books import reports
-from billing.closing import closes, lock
+from billing.closing import checks, closes, lock
 from billing.closing.errors import EntityUnknown, NotClosable, NotReopenable, PeriodClosed
 from billing.closing.recognition import recognise
 from billing.ledger import Books, Entry, book
@@ -94,6 +94,21 @@ def test_what_is_not_done_keeps_a_period_open(database: Database):
     closed(stage)
 
 
+def test_who_pauses_or_has_left_keeps_no_period_open(database: Database):
+    """Billed as far as there is something to bill: a vacation from the 20th, an end on the 25th."""
+    stage = Stage(database)
+    away, gone = stage.add(), stage.add()
+    run_billing(database, stage.reader, START)
+    with database.write() as conn:
+        subscriptions.block(conn, away, date(2026, 1, 20), "t")
+        subscriptions.cease(conn, gone, date(2026, 1, 25), "t")
+    with pytest.raises(NotClosable, match="1 accounts have something to bill by then"):
+        closed(stage)
+    run_billing(database, stage.reader, date(2026, 1, 25))
+    recognise(database, END, entity=stage.entity)
+    closed(stage)
+
+
 TAMPERED = {
     "the trial balance is off by": "UPDATE ledger_entry SET amount = amount + 1 WHERE ledger = 'revenue:recurring'",
     "are not what the ledger has": "UPDATE ledger_entry SET amount = amount + 1 WHERE ledger = 'receivable'",
@@ -134,6 +149,22 @@ def test_a_late_payment_of_a_closed_day_is_booked_on_the_first_open_one(database
     assert list(breaches(database)) == []
 
 
+def test_a_closed_period_that_was_changed_behind_its_back_is_told(database: Database):
+    """Balanced, dated into January by hand: `verify` says so; a reopened period may change."""
+    stage = january(database)
+    closed(stage)
+    with database.write() as conn:
+        legs = [Entry("cash:x", Money(1, "AUD")), Entry("rounding", Money(-1, "AUD"))]
+        made = book(conn, Books(stage.entity, stage.account), "x", stage.entity, date(2026, 2, 5), legs)
+        moved = ledger_transaction.c.id == made
+        conn.execute(sa.update(ledger_transaction).where(moved).values(booked_on=date(2026, 1, 5)))
+    told = f"books of {stage.entity}: what was closed until 2026-01-31 is not what it was then"
+    assert any(str(one).startswith(told) for one in breaches(database))
+    with database.write() as conn:
+        closes.reopen(conn, stage.entity, actor="anna", reason="audit")
+    assert not any(str(one).startswith("books of") for one in breaches(database))
+
+
 def test_strict_bookings_of_a_closed_day_are_refused(database: Database):
     """One clear sentence."""
     stage = january(database)
@@ -157,7 +188,8 @@ def test_documents_of_a_closed_day_are_issued_on_the_first_open_one(database: Da
     other.add()
     run_billing(database, stage.reader, START)
     with database.write() as conn:
-        closes._store(conn, stage.entity, "close", date(2026, 2, 20), "", "anna", {})
+        later = date(2026, 2, 20)
+        closes._store(conn, stage.entity, "close", later, "", "anna", checks.proof(conn, stage.entity, later))
     run_billing(database, stage.reader, date(2026, 2, 1))
     with database.read() as conn:
         mine = invoice.c.legal_entity == stage.entity
