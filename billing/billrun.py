@@ -20,7 +20,7 @@ from billing.billables import Billable
 from billing.charges import Charge
 from billing.models import bill_run, subscription
 from billing.papers import parties
-from billing.runs import alarms, crew, numbering, plain, ranges
+from billing.runs import alarms, choosing, crew, numbering, plain, ranges
 from billing.runs.batch import Batch
 from billing.runs.known import Known
 from billing.runs.numbering import Numbers
@@ -110,7 +110,8 @@ def run_billing(
     crew.each(found if total else [], hands, run.take)
     crew.each(run.left_behind(size), hands, run.take_named)
     faults.point(P_DRAFTS)
-    numbers = numbering.finalise(database, size, run.numbered, workers) if finalise else []
+    choice = choosing.of_run(reader, on)
+    numbers = numbering.finalise(database, size, run.numbered, workers, choice) if finalise else []
     return _end(database, run.ended(numbers))
 
 

@@ -10,7 +10,7 @@ WORDS: dict[str, dict[str, str]] = {
         "page": "page",
     },
     "de": {
-        "invoice": "Rechnung", "credit_note": "Gutschrift", "issued": "Ausgestellt", "due": "Fällig",
+        "invoice": "Rechnung", "credit_note": "Rechnungskorrektur", "issued": "Ausgestellt", "due": "Fällig",
         "period": "Zeitraum", "account": "Kundenkonto", "credits": "Zu Rechnung", "what": "Leistung",
         "days": "Zeitraum", "tax": "Steuer", "amount": "Betrag", "amount_with": "Betrag mit Steuer",
         "net": "Netto", "of": "von", "total": "Gesamtbetrag", "credited": "Gutgeschrieben",
