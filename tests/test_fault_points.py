@@ -10,6 +10,7 @@ from tests.aaa.test_pools import POINTS as POOLS
 from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
+from tests.billing.test_taxing import POINTS as TAXING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.crm.test_orders import KILLED_POINTS as CRM
 from tests.intents.test_kills import POINTS as INTENTS
@@ -36,6 +37,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *VIEW,
         *POOLS,
         *BILLING,
+        *TAXING,
         *UNDOING,
         *CRM,
         *INTENTS,
