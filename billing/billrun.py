@@ -18,6 +18,7 @@ from billing import accounts, bill, billables, charges, invoices, parked, subscr
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
+from billing.mailing import sending
 from billing.models import bill_run, subscription
 from billing.papers import parties
 from billing.runs import alarms, choosing, crew, numbering, plain, ranges
@@ -116,6 +117,8 @@ def run_billing(
     faults.point(P_DRAFTS)
     choice = choosing.of_run(reader, on)
     numbers = numbering.finalise(database, size, run.numbered, workers, choice) if finalise else []
+    with database.write() as conn:
+        sending.want(conn, reader)
     return _end(database, run.ended(numbers))
 
 

@@ -10,6 +10,7 @@ from tests.aaa.test_pools import POINTS as POOLS
 from tests.aaa.test_spool import POINTS as SPOOL
 from tests.aaa.test_view import KILLED_POINTS as VIEW
 from tests.billing.test_kill import POINTS as BILLING
+from tests.billing.test_mailing import POINTS as MAILING
 from tests.billing.test_taxing import POINTS as TAXING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.crm.test_orders import KILLED_POINTS as CRM
@@ -37,6 +38,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *VIEW,
         *POOLS,
         *BILLING,
+        *MAILING,
         *TAXING,
         *UNDOING,
         *CRM,

@@ -1,7 +1,7 @@
 """Which drafts get their numbers, and the day that they are issued on. Pure but for the conditions in SQL.
 
-A legal entity's `grace` (trunkline.yaml) is for how many days a bill run's drafts wait for a person to look at them. When it
-is over the next run makes them final, issued on the day that it ended: whether the run came that day or later.
+A legal entity's `grace` (trunkline.yaml) is for how many days a bill run's drafts wait for a person to look at them.
+When it is over the next run makes them final, issued on the day that it ended: whether the run came then or later.
 """
 
 from datetime import date, timedelta

@@ -19,7 +19,7 @@ from core.jobs import Job
 
 KIND = "billing.tax-question"
 PARK, RATES = "park", "rates"
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105 (its name)
 """The one setting of an engine that is a secret."""
 Place = Callable[[Database, str], dict[str, str]]
 """(database, account) -> country, postcode and city of its invoices, as far as known."""

@@ -58,9 +58,9 @@ def surcharge(
     name: Annotated[str, typer.Argument(help="Say usf.")],
     amount: Annotated[str, typer.Argument(help="Say 5.2% or 'AUD 0.50' for each line; 0 ends it.")],
     label: Annotated[str, typer.Option(help="What stands on the invoice.")] = "",
-    kind: Annotated[list[str], typer.Option(help="Kinds of lines that bear it (repeatable).")] = [
-        "recurring"
-    ],  # noqa: B006
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Kinds of lines that bear it (repeatable); default: recurring.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="Which accounts: their tax profile.")] = "default",
     tax: Annotated[str, typer.Option(help="How it is taxed itself; default: not.")] = "",
     since: Annotated[
@@ -80,11 +80,17 @@ def surcharge(
         {"fixed": Money.parse(figure, currency)} if figure else {"millionths": parse_rate(amount)}
     )
     one = Surcharge(
-        profile=profile, name=name, since=start, label=label or name, kinds=tuple(kind), tax=tax, **given
+        profile=profile,
+        name=name,
+        since=start,
+        label=label or name,
+        kinds=tuple(kind or ["recurring"]),
+        tax=tax,
+        **given,
     )
     with _opened() as here, here.db.write() as conn:
         keep(conn, one)
-    text = f"surcharge {name} of profile {profile} is {amount} of {', '.join(kind)} from {start}"
+    text = f"surcharge {name} of profile {profile} is {amount} of {', '.join(one.kinds)} from {start}"
     answer("billing-surcharge", text=text, as_json=as_json, name=name, profile=profile, since=str(start))
 
 

@@ -164,6 +164,21 @@ class Entity(Intent, frozen=True, kw_only=True):
     tax: dict[Word, TaxNote] = {}
 
 
+class Mail(Intent, frozen=True, kw_only=True):
+    """The server that takes our mail (SMTP submission). Documents issued from `since` on are sent to customers."""
+
+    server: Line
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Line | None = None
+    password: Secret | None = None
+    sender: Line
+    since: Annotated[
+        str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a date such as 2026-01-31")
+    ]
+    timeout: Annotated[int, Meta(ge=1, le=300, description="seconds")] = 30
+
+
 class Config(Intent, frozen=True, kw_only=True):
     """The repository's own settings."""
 
@@ -177,3 +192,4 @@ class Config(Intent, frozen=True, kw_only=True):
     rollout: Rollout = msgspec.field(default_factory=Rollout)
     quarantine: Quarantine = msgspec.field(default_factory=Quarantine)
     entities: dict[Id, Entity] = {}
+    mail: Mail | None = None

@@ -65,7 +65,7 @@ def test_invariant_14_a_rehearsal_knows_grace(database: Database):
         rehearse(database, reader(stage), day(n), listener=told.append)
         run_billing(database, reader(stage), day(n))
         with database.read() as conn:
-            mine = [line for line in canonical.export_all(conn)]
+            mine = list(canonical.export_all(conn))
         assert told == mine
 
 

@@ -52,6 +52,7 @@ def upgrade() -> None:
         comment="what a customer was shown: made once, never again",
     )
     _taxing()
+    _mailing()
 
 
 def _taxing() -> None:
@@ -119,4 +120,38 @@ def _taxing() -> None:
         sa.PrimaryKeyConstraint("account_id", "category", "billed_on", name="pk_tax_answer"),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_tax_answer_account_id_account"),
         comment="what an engine said, once for each account, category and day: never asked again",
+    )
+
+
+def _mailing() -> None:
+    op.create_table(
+        "billing_mail",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("invoice_id", sa.String(64), nullable=False),
+        sa.Column("purpose", sa.String(16), nullable=False, comment="document"),
+        sa.Column("state", sa.String(8), nullable=False, comment="queued | sent | failed | bounced | none"),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("reply", sa.Text, nullable=False, comment="what the server said last, without addresses"),
+        sa.Column("message_id", sa.String(160), nullable=False),
+        sa.Column("made_at", UtcDateTime, nullable=False),
+        sa.Column("changed_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_billing_mail"),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_billing_mail_account_id_account"),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name="fk_billing_mail_invoice_id_invoice"),
+        sa.UniqueConstraint("invoice_id", "purpose", name="uq_billing_mail_invoice_id_purpose"),
+        comment="the delivery log: one message for each document and purpose",
+    )
+    op.create_index("ix_billing_mail_account_id", "billing_mail", ["account_id"])
+    op.create_table(
+        "billing_mail_bounce",
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False, comment="SHA-256 of account and address"),
+        sa.Column("reply", sa.Text, nullable=False),
+        sa.Column("noted_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "digest", name="pk_billing_mail_bounce"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="fk_billing_mail_bounce_account_id_account"
+        ),
+        comment="addresses that a server refused for good: not tried again until a person says so",
     )
