@@ -52,7 +52,8 @@ def e_invoice(paper: Paper) -> bytes:
     _date(_put(done, "ram:OccurrenceDateTime"), paper.period[1] if paper.period else paper.issued_on)  # BT-72
     _settlement(trade, paper)
     Tree.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + Tree.tostring(root, encoding="utf-8") + b"\n"
+    text: bytes = Tree.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text + b"\n"
 
 
 def _require(paper: Paper) -> None:

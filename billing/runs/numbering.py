@@ -113,7 +113,12 @@ class _Pass:
             try:
                 with self._database.write() as conn:
                     made = number_stretch(
-                        conn, self._entity, self._kind, within, lambda: self._turns.wait(n), guess=True,
+                        conn,
+                        self._entity,
+                        self._kind,
+                        within,
+                        lambda: self._turns.wait(n),
+                        guess=True,
                         choice=self._choice,
                     )
             except _GuessedWrong:
@@ -183,9 +188,7 @@ def number_stretch(
     return Numbers(kind, legal_entity, first, series.last)
 
 
-def _drafts(
-    conn: Connection, legal_entity: str, kind: str, within: Range, choice: Choice
-) -> "list[_Draft]":
+def _drafts(conn: Connection, legal_entity: str, kind: str, within: Range, choice: Choice) -> "list[_Draft]":
     """The drafts of a range in order, their accounts locked first: none is voided or numbered by somebody else now."""
     mine = [*choice.drafts(legal_entity, kind), within.holds(invoice.c.account_id)]
     owners = sa.select(invoice.c.account_id).where(*mine).order_by(invoice.c.account_id)

@@ -157,7 +157,10 @@ class Entity(Intent, frozen=True, kw_only=True):
     bank: Annotated[Line | None, Meta(description="how else to pay: BSB and account number, say")] = None
     language: Literal["en", "de", "fr", "es"] = "en"
     grace: Annotated[
-        int, Meta(ge=0, le=60, description="days that drafts of a bill run wait for a person; then they are final")
+        int,
+        Meta(
+            ge=0, le=60, description="days that drafts of a bill run wait for a person; then they are final"
+        ),
     ] = 0
     color: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}$", description="a colour such as #0b6a66")] = "#0b6a66"
     footer: tuple[Line, ...] = ()

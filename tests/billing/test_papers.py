@@ -28,6 +28,7 @@ from core.db import Database
 from core.money import Money
 from intents.config.schema import Config, Entity, Operator, TaxNote
 from intents.reader import MemoryReader
+from intents.scalars import Text
 from intents.template.schema import Template
 from tests.billing.e_invoices import complaints
 from tests.billing.stage import START, Stage, reader_of
@@ -140,7 +141,7 @@ def stage(database: Database) -> Stage:
 def test_a_pdf_is_accessible_and_carries_the_e_invoice(database: Database, stage: Stage) -> None:
     """PDF/A-3, tagged, with title and language; the XML within validates."""
     found = _papers(database, stage)
-    reader = pypdf.PdfReader(io.BytesIO(found.pdf))
+    reader: Any = pypdf.PdfReader(io.BytesIO(found.pdf))
     root: Any = reader.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert str(root["/Lang"]) == "en"
@@ -284,7 +285,7 @@ def _reader(
     base = reader_of(stage.services)
     files = [("template", f"invoice/{whose}", template), ("template", f"invoice/{whose}.svg", logo)]
     more = [
-        (kind, known, Template(platform="invoice", name=known.split("/")[1], source=text))
+        (kind, known, Template(platform="invoice", name=known.split("/")[1], source=Text(text)))
         for kind, known, text in files
         if text
     ]
