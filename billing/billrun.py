@@ -18,11 +18,12 @@ from billing import accounts, bill, billables, charges, invoices, parked, subscr
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
+from billing.mailing import sending
 from billing.models import bill_run, subscription
 from billing.offers import due as offers
 from billing.offers.whole import wanted
 from billing.papers import parties
-from billing.runs import alarms, crew, numbering, plain, ranges
+from billing.runs import alarms, choosing, crew, numbering, plain, ranges
 from billing.runs.batch import Batch
 from billing.runs.known import Known
 from billing.runs.numbering import Numbers
@@ -30,6 +31,10 @@ from billing.runs.plain import OVER, Rules
 from billing.runs.ranges import Range
 from billing.runs.renewal import renews
 from billing.subscriptions import DISCOUNT, Item
+from billing.tax import Rate
+from billing.taxing import asking, special
+from billing.taxing.errors import AnswerMissing
+from billing.taxing.special import Special
 from billing.timeline import TERMINATION, Slice, charged_through, is_over, state_on
 from core import clock, faults, ids
 from core.db import Database
@@ -113,7 +118,10 @@ def run_billing(
     crew.each(found if total else [], hands, run.take)
     crew.each(run.left_behind(size), hands, run.take_named)
     faults.point(P_DRAFTS)
-    numbers = numbering.finalise(database, size, run.numbered, workers) if finalise else []
+    choice = choosing.of_run(reader, on)
+    numbers = numbering.finalise(database, size, run.numbered, workers, choice) if finalise else []
+    with database.write() as conn:
+        sending.want(conn, reader)
     return _end(database, run.ended(numbers))
 
 
@@ -218,13 +226,17 @@ def _bill_some(
     due = _due(conn, owners, on)
     last = invoices.last_totals(conn, account_ids)
     accepted = parked.accepted(conn, account_ids)
+    taxed = special.of(conn, known, account_ids)
     odd: dict[str, str] = {}
     for owner in owners:
         mine = due[owner.id]
         try:
-            posted = _charges(conn, owner, mine.work, known)
-            drawn = bill.make(_lines(conn, owner, mine, posted, known), owner.currency)
+            posted = _charges(conn, owner, mine.work, taxed)
+            lines = list(_lines(conn, owner, mine, posted, known, taxed))
+            drawn = bill.make(taxed.with_surcharges(conn, owner, lines, posted), owner.currency)
         except Terminal as error:
+            if isinstance(error, AnswerMissing):
+                asking.queue(conn, owner, error.category, on)
             odd[owner.id] = str(error)
             continue
         why = bill.oddity(drawn, last.get(owner.id, 0), _expected(mine, on), bounds)
@@ -279,13 +291,16 @@ def _as_of(on: date, posted: Sequence[Charge]) -> date:
     return max([on, *(offers.reached(one) for one in charges.net(posted))])
 
 
-def _charges(conn: Connection, owner: Account, work: Sequence[_Work], known: Known) -> list[Charge]:
-    """New charges: what is taken back at the rate it had, what is posted at today's. Raises TaxRateMissing."""
+def _charges(conn: Connection, owner: Account, work: Sequence[_Work], taxed: Special) -> list[Charge]:
+    """New charges: what is taken back, and what of those days is posted anew, at the rate that they had; else today's.
+
+    Raises TaxRateMissing, AnswerMissing.
+    """
     made: list[Charge] = []
     for one in work:
         made += [_reversal(old) for old in one.difference.reverse]
         for part, revision in one.difference.post:
-            rate = known.rate(conn, owner.tax_profile, part.terms.tax)
+            rate = _had(one.difference.reverse, part) or taxed.rate(conn, owner, part.terms.tax)
             made.append(
                 Charge(id=ids.new_id("chg"), item=one.item.id, slice=part, revision=revision, rate=rate)
             )
@@ -293,14 +308,23 @@ def _charges(conn: Connection, owner: Account, work: Sequence[_Work], known: Kno
 
 
 def _lines(
-    conn: Connection, owner: Account, due: _Due, posted: Sequence[Charge], known: Known
+    conn: Connection, owner: Account, due: _Due, posted: Sequence[Charge], known: Known, taxed: Special
 ) -> Iterator[bill.Line]:
     """The lines of a bill: charges, then billables. Raises TaxRateMissing."""
     services = {one.item.id: one.item.service for one in due.work}
     for one in posted:
         yield bill.line_of(one, known.name(one.slice.terms.plan), services[one.item])
     for other in due.billables:
-        yield billables.line_of(other, known.rate(conn, owner.tax_profile, other.tax))
+        yield billables.line_of(other, taxed.rate(conn, owner, other.tax))
+
+
+def _had(taken_back: Sequence[Charge], part: Slice) -> Rate | None:
+    """The rate of a day that was billed before, in the same category of tax."""
+    for old in taken_back:
+        inside = old.slice.part.start <= part.part.start < old.slice.part.end
+        if inside and old.slice.kind == part.kind and old.rate.category == part.terms.tax:
+            return old.rate
+    return None
 
 
 def _reversal(old: Charge) -> Charge:

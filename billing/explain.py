@@ -47,6 +47,9 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
 
 def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
     said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
+    if line["kind"] == "surcharge" and line["charge_id"] is not None:
+        why = "a surcharge of the line before it, at the part or amount in force on the day of the run"
+        return {**said, "why": why, "service": line["service"] or ""}
     if line["billable_id"] is not None:
         added = billables.get(conn, line["billable_id"], currency)
         told = "; ".join(f"{name}: {value}" for name, value in added.why.items())

@@ -17,6 +17,7 @@ from billing.bill import Bill
 from billing.errors import DraftBuiltOn, InvoiceFinal, InvoiceUnknown
 from billing.models import charge, invoice, invoice_line, invoice_tax, subscription_item
 from billing.runs import numbering, seals
+from billing.runs.choosing import ALL, Choice
 from billing.runs.numbering import CREDIT_NOTE, INVOICE
 from core import db, ids
 from core.db import Database
@@ -46,9 +47,9 @@ def rows_of(owner: Account, drawn: Bill, on: date, run_id: str) -> tuple[dict[st
     return values, _line_rows(invoice_id, drawn), _tax_rows(invoice_id, drawn)
 
 
-def finalise(database: Database) -> list[str]:
-    """Give every draft its number, in one order, and book it; returns the numbers given."""
-    return [text for given in numbering.finalise(database, _STRETCH) for text in given.texts()]
+def finalise(database: Database, choice: Choice = ALL) -> list[str]:
+    """Give every draft (of the choice) its number, in one order, and book it; returns the numbers given."""
+    return [text for given in numbering.finalise(database, _STRETCH, choice=choice) for text in given.texts()]
 
 
 def void(conn: Connection, invoice_id: str) -> None:

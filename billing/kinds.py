@@ -16,6 +16,7 @@ KINDS = {
     "discount": Kind("revenue:discounts", accrues=True),
     "setup": Kind("revenue:install"),
     "one-off": Kind("revenue:one-off"),
+    "surcharge": Kind("revenue:surcharges", accrues=True),
     "usage": Kind("revenue:usage"),
     "commitment": Kind("revenue:recurring"),
     "termination": Kind("revenue:termination"),

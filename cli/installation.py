@@ -9,6 +9,7 @@ from aaa.radius.server import RadiusServer
 from aaa.view.builder import ViewBuilder
 from aaa.view.derived import open_derived
 from aaa.view.seal import Seal
+from cli import outside
 from core import crypto, discovery, migrate
 from core.db import Database
 from core.errors import Terminal
@@ -116,6 +117,7 @@ class Installation:
         """Performs jobs and delivers events."""
         forge_job.register(self.settings)
         changes_job.register(self.reader, self.key)
+        outside.register(self)
         return Worker(self.db, self.settings.node)
 
     @cached_property

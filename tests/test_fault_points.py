@@ -14,10 +14,12 @@ from tests.billing.test_bank_import import POINTS as STATEMENTS
 from tests.billing.test_calls import POINTS as CALLS
 from tests.billing.test_closing import POINTS as CLOSING
 from tests.billing.test_kill import POINTS as BILLING
+from tests.billing.test_mailing import POINTS as MAILING
 from tests.billing.test_prices import POINTS as PRICES
 from tests.billing.test_rating import POINTS as RATING
 from tests.billing.test_recognition import POINTS as RECOGNITION
 from tests.billing.test_refunding import POINTS as REFUNDING
+from tests.billing.test_taxing import POINTS as TAXING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.billing.test_wallet_kill import POINTS as WALLET
 from tests.billing.test_writeoffs import POINTS as WRITE_OFFS
@@ -51,12 +53,13 @@ def test_every_declared_point_has_its_kill() -> None:
         *REFUNDING,
         *RATING,
         *CALLS,
+        *MAILING,
+        *TAXING,
         *UNDOING,
         *PRICES,
         *WALLET,
         *CLOSING,
         *RECOGNITION,
-        *UNDOING,
         *WRITE_OFFS,
         *CRM,
         *INTENTS,

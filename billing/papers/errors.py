@@ -1,5 +1,7 @@
 """What can be wrong with papers: each says what is missing, and where to say it."""
 
+from datetime import date
+
 from core.errors import Terminal
 
 
@@ -42,4 +44,13 @@ class PrinterMissing(Terminal):
         super().__init__(
             f"PDF needs Pango ({why}); install it: "
             "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core"
+        )
+
+
+class StatementNotUsable(Terminal):
+    """A statement of no days."""
+
+    def __init__(self, account: str, since: date, until: date) -> None:
+        super().__init__(
+            f"a statement of {account} from {since} until {until} has no days: the end is exclusive, and later"
         )

@@ -17,6 +17,7 @@ from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal
 from billing.papers.models import invoice_paper
 from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, contact_at, seller_at
+from billing.taxing import exemptions
 from core import clock, db
 from core.crypto import DataKey
 from core.db import Database
@@ -65,8 +66,17 @@ def paper_of(
     buyer = contact_at(conn, key, row["account_id"], moment) or fallback(conn, row["account_id"])
     lines = invoices.lines(conn, row["id"])
     credited = sorted({line["credits_invoice"] for line in lines if line["credits_invoice"]})
-    numbers = [invoices.get(conn, one)["number"] for one in credited]
-    return of_rows(row, lines, invoices.tax_subtotals(conn, row["id"]), seller, buyer, numbers)
+    before = [invoices.get(conn, one) for one in credited]
+    numbers = [one["number"] for one in before]
+    subtotals = invoices.tax_subtotals(conn, row["id"])
+    day = min([one["billed_on"] for one in before], default=row["billed_on"])
+    own = exemptions.of_accounts(conn, [row["account_id"]], moment)[row["account_id"]]
+    reasons = {
+        tax["category"]: (found.code, found.told)
+        for tax in subtotals
+        if not tax["millionths"] and (found := exemptions.in_force(own, tax["category"], day))
+    }
+    return of_rows(row, lines, subtotals, seller, buyer, numbers, reasons)
 
 
 def xml_of(

@@ -12,6 +12,8 @@ from billing.tax import rate_text
 from core.money import Money
 
 Row = Mapping[str, Any]
+Reason = tuple[str, str]
+"""(UNTDID 5305, why), of what is not taxed."""
 STANDARD = "S"
 EXEMPT = "E"
 _UNSAID = "Not subject to tax"
@@ -92,8 +94,13 @@ def of_rows(
     seller: Seller,
     buyer: Party,
     credits: Iterable[str] = (),
+    reasons: Mapping[str, Reason] | None = None,
 ) -> Paper:
-    """The paper of rows of `invoice`, `invoice_line` and `invoice_tax`. Pure."""
+    """The paper of rows of `invoice`, `invoice_line` and `invoice_tax`. Pure.
+
+    `reasons`: why the account's own categories are not taxed, before what the seller says of them.
+    """
+    untaxed = {**{name: (note.code, note.reason) for name, note in seller.tax.items()}, **(reasons or {})}
     sign = -1 if row["kind"] == "credit-note" else 1
 
     def money(minor: int) -> Money:
@@ -105,21 +112,20 @@ def of_rows(
         due_on=None if sign < 0 else row["due_on"], currency=row["currency"], account=row["account_id"],
         entity=row["legal_entity"],
         seller=seller, buyer=buyer, net=money(row["net"]), tax=money(row["tax"]), total=money(row["total"]),
-        lines=tuple(_line(line, seller, money) for line in said),
-        taxes=tuple(_tax(one, seller, money) for one in subtotals),
+        lines=tuple(_line(line, untaxed, money) for line in said),
+        taxes=tuple(_tax(one, untaxed, money) for one in subtotals),
         inclusive=any(one["inclusive"] for one in subtotals), credits=tuple(credits),
     )  # fmt: skip
 
 
-def code_of(seller: Seller, category: str, millionths: int) -> tuple[str, str]:
-    """How a rate is called, and why there is no tax: S where there is some, else what trunkline.yaml says of it."""
+def code_of(untaxed: Mapping[str, Reason], category: str, millionths: int) -> tuple[str, str]:
+    """How a rate is called, and why there is no tax: S where there is some, else what is said of its category."""
     if millionths:
         return STANDARD, ""
-    note = seller.tax.get(category)
-    return (EXEMPT, _UNSAID) if note is None else (note.code, note.reason)
+    return untaxed.get(category, (EXEMPT, _UNSAID))
 
 
-def _line(row: Row, seller: Seller, money: Any) -> PaperLine:
+def _line(row: Row, untaxed: Mapping[str, Reason], money: Any) -> PaperLine:
     first, end = row["period_start"], row["period_end"]
     description = row["description"].replace(
         f": {first} to {end} (exclusive)", ""
@@ -127,13 +133,13 @@ def _line(row: Row, seller: Seller, money: Any) -> PaperLine:
     return PaperLine(
         position=row["position"], description=description, service=row["service"] or "",
         first=first, last=end - timedelta(days=1) if end else None, amount=money(row["amount"]),
-        net=money(row["net"]), code=code_of(seller, row["tax_category"], row["tax_millionths"])[0],
+        net=money(row["net"]), code=code_of(untaxed, row["tax_category"], row["tax_millionths"])[0],
         millionths=row["tax_millionths"],
     )  # fmt: skip
 
 
-def _tax(row: Row, seller: Seller, money: Any) -> PaperTax:
-    code, reason = code_of(seller, row["category"], row["millionths"])
+def _tax(row: Row, untaxed: Mapping[str, Reason], money: Any) -> PaperTax:
+    code, reason = code_of(untaxed, row["category"], row["millionths"])
     return PaperTax(
         category=row["category"], code=code, millionths=row["millionths"], base=money(row["base"]),
         tax=money(row["tax"]), reason=reason,

@@ -10,7 +10,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from billing.papers.errors import PrinterMissing, TemplateFailed
 from billing.papers.paper import Paper
-from billing.papers.words import WORDS
+from billing.papers.statement import Sheet
+from billing.papers.words import STATEMENT, WORDS
 from billing.tax import rate_text
 from intents.reader import Reader
 
@@ -56,6 +57,13 @@ def page(paper: Paper, reader: Reader) -> str:
         return _ENVIRONMENT.from_string(str(own.source)).render(values)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(f"invoice/{entity}", _line_of(error), str(error)) from error
+
+
+def sheet(found: Sheet) -> str:
+    """A statement as HTML, to be printed."""
+    seller = found.seller
+    words = WORDS.get(seller.language, WORDS["en"]) | STATEMENT.get(seller.language, STATEMENT["en"])
+    return _ENVIRONMENT.get_template("statement.html.j2").render(sheet=found, words=words)
 
 
 def printed(text: str, e_invoice: bytes | None, identifier: str, on: date) -> bytes:

@@ -1,5 +1,17 @@
 """What stands on an invoice, by language (ISO 639-1)."""
 
+STATEMENT: dict[str, dict[str, str]] = {
+    "en": {"statement": "Statement", "opening": "Opening balance", "closing": "Closing balance", "date": "Date",
+           "balance": "Balance", "owed": "A balance below zero is the customer's credit."},
+    "de": {"statement": "Kontoauszug", "opening": "Anfangssaldo", "closing": "Endsaldo", "date": "Datum",
+           "balance": "Saldo", "owed": "Ein Saldo unter null ist Guthaben des Kunden."},
+    "fr": {"statement": "Relevé de compte", "opening": "Solde initial", "closing": "Solde final", "date": "Date",
+           "balance": "Solde", "owed": "Un solde négatif est un crédit du client."},
+    "es": {"statement": "Extracto de cuenta", "opening": "Saldo inicial", "closing": "Saldo final", "date": "Fecha",
+           "balance": "Saldo", "owed": "Un saldo negativo es crédito del cliente."},
+}  # fmt: skip
+"""What stands on a statement."""
+
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "invoice": "Invoice", "credit_note": "Credit note", "issued": "Issued", "due": "Due", "period": "For",
@@ -10,7 +22,7 @@ WORDS: dict[str, dict[str, str]] = {
         "page": "page",
     },
     "de": {
-        "invoice": "Rechnung", "credit_note": "Gutschrift", "issued": "Ausgestellt", "due": "Fällig",
+        "invoice": "Rechnung", "credit_note": "Rechnungskorrektur", "issued": "Ausgestellt", "due": "Fällig",
         "period": "Zeitraum", "account": "Kundenkonto", "credits": "Zu Rechnung", "what": "Leistung",
         "days": "Zeitraum", "tax": "Steuer", "amount": "Betrag", "amount_with": "Betrag mit Steuer",
         "net": "Netto", "of": "von", "total": "Gesamtbetrag", "credited": "Gutgeschrieben",

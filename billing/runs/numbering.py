@@ -21,6 +21,7 @@ from billing.ledger import CREDIT, RECEIVABLE
 from billing.models import account, invoice, payment
 from billing.periods import days_after
 from billing.runs import crew, ranges, sealing, seals, statements, tables
+from billing.runs.choosing import ALL, Choice
 from billing.runs.copying import copy
 from billing.runs.ranges import Range, among
 from core import clock, db, faults, ids
@@ -48,19 +49,23 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 def finalise(
-    database: Database, size: int, noted: Noted = lambda _: None, workers: int | None = None
+    database: Database,
+    size: int,
+    noted: Noted = lambda _: None,
+    workers: int | None = None,
+    choice: Choice = ALL,
 ) -> list[Numbers]:
-    """Give every draft its number, in one order, and book it; `noted` hears how many, stretch by stretch."""
+    """Give every draft (of the choice) its number, in one order, and book it; `noted` hears how many, by stretch."""
     given: list[Numbers] = []
     for legal_entity, kind in _series(database):
-        one = _Pass(database, legal_entity, kind, noted)
+        one = _Pass(database, legal_entity, kind, noted, choice)
         with ExitStack() as kept:
             conn = kept.enter_context(database.read())
             _alone(conn, f"{kind}:{legal_entity}")
-            _, stretches = ranges.cut(conn, one.accounts(), size)
+            total, stretches = ranges.cut(conn, one.accounts(), size)
             if database.is_sqlite:
                 kept.close()  # or its log would grow until the end
-            crew.each(list(enumerate(stretches)), crew.hands(database, workers), one.take)
+            crew.each(list(enumerate(stretches)) if total else [], crew.hands(database, workers), one.take)
         given += one.given
     return given
 
@@ -90,9 +95,12 @@ def _series(database: Database) -> list[tuple[str, str]]:
 class _Pass:
     """The pass over one series. Threads book their stretches at once; numbers they take in turn."""
 
-    def __init__(self, database: Database, legal_entity: str, kind: str, noted: Noted) -> None:
+    def __init__(
+        self, database: Database, legal_entity: str, kind: str, noted: Noted, choice: Choice
+    ) -> None:
         self.given: list[Numbers] = []
         self._database, self._entity, self._kind, self._noted = database, legal_entity, kind, noted
+        self._choice = choice
         self._turns = crew.Turns()
 
     def accounts(self) -> "sa.Select[Any]":
@@ -106,11 +114,19 @@ class _Pass:
             try:
                 with self._database.write() as conn:
                     made = number_stretch(
-                        conn, self._entity, self._kind, within, lambda: self._turns.wait(n), guess=True
+                        conn,
+                        self._entity,
+                        self._kind,
+                        within,
+                        lambda: self._turns.wait(n),
+                        guess=True,
+                        choice=self._choice,
                     )
             except _GuessedWrong:
                 with self._database.write() as conn:
-                    made = number_stretch(conn, self._entity, self._kind, within, lambda: None, guess=False)
+                    made = number_stretch(
+                        conn, self._entity, self._kind, within, lambda: None, guess=False, choice=self._choice
+                    )
         except BaseException:
             self._turns.fail()
             raise
@@ -122,12 +138,7 @@ class _Pass:
 
     @property
     def _mine(self) -> "list[sa.ColumnElement[bool]]":
-        return drafts_of(self._entity, self._kind)
-
-
-def drafts_of(legal_entity: str, kind: str) -> "list[sa.ColumnElement[bool]]":
-    """Which documents wait for a number of a series."""
-    return [invoice.c.state == "draft", invoice.c.legal_entity == legal_entity, invoice.c.kind == kind]
+        return self._choice.drafts(self._entity, self._kind)
 
 
 class _GuessedWrong(Exception):
@@ -142,13 +153,14 @@ def number_stretch(
     turn: Callable[[], None],
     *,
     guess: bool,
+    choice: Choice = ALL,
 ) -> Numbers | None:
     """Number the drafts of a range of accounts, after all before it (`turn` waits for that).
 
     With `guess` the books are written before the turn, for the issue date that is to be expected. Raises _GuessedWrong.
     """
     name = f"{kind}:{legal_entity}"
-    drafts = _drafts(conn, legal_entity, kind, within)
+    drafts = _drafts(conn, legal_entity, kind, within, choice)
     if not drafts:
         turn()
         return None
@@ -165,7 +177,7 @@ def number_stretch(
     elif issued != guessed:
         raise _GuessedWrong
     first = series.last + 1
-    sequences = [series.next(max(one.billed_on, open_from))[0] for one in drafts]
+    sequences = [series.next(max(one.issue_on, open_from))[0] for one in drafts]
     rows = [(n, one, number_text(kind, legal_entity, one)) for n, one in enumerate(sequences, 1)]
     copy(conn, tables.NUMBER, ("n", "sequence", "number"), rows)
     tables.counted(conn, tables.NUMBER)
@@ -178,31 +190,35 @@ def number_stretch(
     return Numbers(kind, legal_entity, first, series.last)
 
 
-def _drafts(conn: Connection, legal_entity: str, kind: str, within: Range) -> "list[_Draft]":
+def _drafts(conn: Connection, legal_entity: str, kind: str, within: Range, choice: Choice) -> "list[_Draft]":
     """The drafts of a range in order, their accounts locked first: none is voided or numbered by somebody else now."""
-    mine = [*drafts_of(legal_entity, kind), within.holds(invoice.c.account_id)]
+    mine = [*choice.drafts(legal_entity, kind), within.holds(invoice.c.account_id)]
     owners = sa.select(invoice.c.account_id).where(*mine).order_by(invoice.c.account_id)
     found = list(dict.fromkeys(conn.execute(owners).scalars()))
     if not found:
         return []
     locked = sa.select(account.c.id, account.c.payment_days).where(among(conn, account.c.id, found))
     days = {row[0]: row[1] for row in conn.execute(db.lock_row(conn, locked.order_by(account.c.id)))}
-    query = sa.select(invoice.c.id, invoice.c.account_id, invoice.c.billed_on).where(*mine)
+    query = sa.select(invoice.c.id, invoice.c.account_id, invoice.c.billed_on, invoice.c.run_id).where(*mine)
     rows = conn.execute(query.order_by(invoice.c.account_id, invoice.c.id))
-    return [_Draft(row[0], row[1], row[2], days[row[1]]) for row in rows if row[1] in days]
+    return [
+        _Draft(row[0], row[1], choice.issue(legal_entity, row[2], row[3]), days[row[1]])
+        for row in rows
+        if row[1] in days
+    ]
 
 
 class _Draft(msgspec.Struct, frozen=True):
     id: str
     account_id: str
-    billed_on: date
+    issue_on: date
     payment_days: int
 
 
 def _issue_dates(series: numbers.Series, drafts: Sequence[_Draft], open_from: date) -> list[date]:
     """When each is issued: on its day, not before the one before it, and never in a period that is closed."""
     trial = numbers.Series(series.name, series.last, series.issued_on)
-    return [trial.next(max(one.billed_on, open_from))[1] for one in drafts]
+    return [trial.next(max(one.issue_on, open_from))[1] for one in drafts]
 
 
 def _book(conn: Connection, kind: str, drafts: Sequence[_Draft], issued: Sequence[date]) -> None:

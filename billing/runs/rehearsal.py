@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from billing import bill, canonical, numbers
 from billing.billrun import BillRun, Run, Watch, chunk_of
 from billing.models import counter, invoice
-from billing.runs import numbering, ranges
+from billing.runs import choosing, numbering, ranges
+from billing.runs.choosing import Choice
 from billing.runs.known import Known
 from billing.runs.numbering import Numbers
 from billing.runs.ranges import Range
@@ -48,12 +49,13 @@ def rehearse(
         )
         series = {row.name: numbers.peek(conn, row.name) for row in conn.execute(sa.select(counter))}
     given: list[Numbers] = []
+    choice = choosing.of_run(reader, on)
     for within in every:
         try:
             with database.write() as conn:
                 _go_on(conn, series)
                 run.bill_now(conn, within)
-                given += _number(conn, within, series)
+                given += _number(conn, within, series, choice)
                 if listener:
                     for line in canonical.export_range(conn, within.after, within.until):
                         listener(line)
@@ -75,14 +77,15 @@ def _go_on(conn: Connection, series: Counters) -> None:
     db.upsert(conn, counter, rows, ["name"])
 
 
-def _number(conn: Connection, within: Range, series: Counters) -> list[Numbers]:
+def _number(conn: Connection, within: Range, series: Counters, choice: Choice) -> list[Numbers]:
     drafts = sa.select(invoice.c.legal_entity, invoice.c.kind).where(
         invoice.c.state == "draft", within.holds(invoice.c.account_id)
     )
     given = []
     for entity, kind in sorted((row[0], row[1]) for row in conn.execute(drafts.distinct())):
-        made = numbering.number_stretch(conn, entity, kind, within, lambda: None, guess=False)
-        name = f"{kind}:{entity}"
-        series[name] = numbers.peek(conn, name)
-        given += [made] if made else []
+        made = numbering.number_stretch(conn, entity, kind, within, lambda: None, guess=False, choice=choice)
+        if made:
+            name = f"{kind}:{entity}"
+            series[name] = numbers.peek(conn, name)
+            given.append(made)
     return given

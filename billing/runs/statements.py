@@ -38,6 +38,12 @@ WHERE b.invoice_id IS NULL AND b.billed_from <= :on
 UNION
 SELECT r.account_id FROM run_account r JOIN bill_park p ON p.account_id = r.account_id
 UNION
+SELECT r.account_id FROM run_account r JOIN tax_exemption x ON x.account_id = r.account_id
+UNION
+SELECT account_id FROM run_item WHERE profile IN (
+  SELECT profile FROM tax_surcharge WHERE valid_from <= :on UNION SELECT profile FROM tax_engine WHERE engine <> ''
+)
+UNION
 SELECT i.account_id FROM run_item i JOIN charge c ON c.item_id = i.item_id AND c.period_start >= i.through
 WHERE i.through <= :on
 """

@@ -156,9 +156,30 @@ class Entity(Intent, frozen=True, kw_only=True):
     ) = None
     bank: Annotated[Line | None, Meta(description="how else to pay: BSB and account number, say")] = None
     language: Literal["en", "de", "fr", "es"] = "en"
+    grace: Annotated[
+        int,
+        Meta(
+            ge=0, le=60, description="days that drafts of a bill run wait for a person; then they are final"
+        ),
+    ] = 0
     color: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}$", description="a colour such as #0b6a66")] = "#0b6a66"
     footer: tuple[Line, ...] = ()
     tax: dict[Word, TaxNote] = {}
+
+
+class Mail(Intent, frozen=True, kw_only=True):
+    """The server that takes our mail (SMTP submission). Documents issued from `since` on are sent to customers."""
+
+    server: Line
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Line | None = None
+    password: Secret | None = None
+    sender: Line
+    since: Annotated[
+        str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a date such as 2026-01-31")
+    ]
+    timeout: Annotated[int, Meta(ge=1, le=300, description="seconds")] = 30
 
 
 class Config(Intent, frozen=True, kw_only=True):
@@ -174,3 +195,4 @@ class Config(Intent, frozen=True, kw_only=True):
     rollout: Rollout = msgspec.field(default_factory=Rollout)
     quarantine: Quarantine = msgspec.field(default_factory=Quarantine)
     entities: dict[Id, Entity] = {}
+    mail: Mail | None = None

@@ -141,7 +141,7 @@ def stage(database: Database) -> Stage:
 def test_a_pdf_is_accessible_and_carries_the_e_invoice(database: Database, stage: Stage) -> None:
     """PDF/A-3, tagged, with title and language; the XML within validates."""
     found = _papers(database, stage)
-    reader = pypdf.PdfReader(io.BytesIO(found.pdf))
+    reader: Any = pypdf.PdfReader(io.BytesIO(found.pdf))
     root: Any = reader.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert str(root["/Lang"]) == "en"

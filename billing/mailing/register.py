@@ -1,0 +1,3 @@
+"""What this folder registers: its tables."""
+
+import billing.mailing.models  # noqa: F401

@@ -1,0 +1,3 @@
+"""What this folder registers: its tables."""
+
+import billing.taxing.models  # noqa: F401

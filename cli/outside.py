@@ -1,0 +1,52 @@
+"""Jobs that talk to the world outside: what they need of an installation is put into their hands here."""
+
+from typing import TYPE_CHECKING
+
+from billing.mailing import sending
+from billing.mailing.smtp import Server
+from billing.papers import parties
+from billing.taxing import asking
+from core import clock, jobs
+from core.db import Database
+from core.jobs import Job
+from crm.buyers import buyer
+from intents.config.schema import Mail
+
+if TYPE_CHECKING:
+    from cli.installation import Installation
+
+_WHERE, _NAME = "trunkline.yaml", "mail.password"
+
+
+def register(here: "Installation") -> None:
+    """Let this process ask tax engines and send mail."""
+
+    def place(database: Database, account: str) -> dict[str, str]:
+        with database.read() as conn:
+            known = parties.contact_at(conn, here.key, account, clock.now())
+        if known is None:
+            return {}
+        return {"country": known.country, "postcode": known.postcode, "city": known.city}
+
+    asking.register(
+        place, lambda sealed, profile: here.open_secret(sealed, asking.place_of(profile), asking.TOKEN)
+    )
+
+    @jobs.handles(sending.SWEEP)
+    @jobs.handles(sending.SEND)
+    def post(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            sending.perform(database, job, reader, hands(here))
+
+
+def hands(here: "Installation") -> sending.Hands:
+    """What sending mail needs of an installation."""
+
+    def server(found: Mail) -> Server:
+        password = here.open_secret(str(found.password), _WHERE, _NAME) if found.password else ""
+        return Server(
+            host=found.server, port=int(found.port), security=found.security, user=found.user or "",
+            password=password, timeout=found.timeout,
+        )  # fmt: skip
+
+    return sending.Hands(here.key, buyer(here.key), server)
