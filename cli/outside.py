@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from billing.gateways import autopay, protocol
+from billing.gateways.protocol import Gateway
 from billing.mailing import sending
 from billing.mailing.smtp import Server
 from billing.papers import parties
@@ -11,6 +13,7 @@ from core.db import Database
 from core.jobs import Job
 from crm.buyers import buyer
 from intents.config.schema import Mail
+from intents.reader import Reader
 
 if TYPE_CHECKING:
     from cli.installation import Installation
@@ -32,11 +35,21 @@ def register(here: "Installation") -> None:
         place, lambda sealed, profile: here.open_secret(sealed, asking.place_of(profile), asking.TOKEN)
     )
 
+    @jobs.handles(autopay.CHARGE)
+    def charge(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            autopay.perform(database, job, lambda name: gateway_of(here, reader, name))
+
     @jobs.handles(sending.SWEEP)
     @jobs.handles(sending.SEND)
     def post(database: Database, job: Job) -> None:
         with here.reader() as reader:
             sending.perform(database, job, reader, hands(here))
+
+
+def gateway_of(here: "Installation", reader: Reader, name: str) -> Gateway:
+    """A gateway of trunkline.yaml, its secrets opened. Raises GatewayUnknown."""
+    return protocol.connect(reader, name, lambda sealed, field: here.open_secret(sealed, _WHERE, field))
 
 
 def hands(here: "Installation") -> sending.Hands:

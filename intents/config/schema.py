@@ -182,6 +182,17 @@ class Mail(Intent, frozen=True, kw_only=True):
     timeout: Annotated[int, Meta(ge=1, le=300, description="seconds")] = 30
 
 
+class GatewayUse(Intent, frozen=True, kw_only=True):
+    """A payment gateway. `key` and `webhook` (the signing secret of its events) are sealed; `address`: another than its
+    own, for tests.
+    """
+
+    type: Literal["stripe"]
+    key: Secret
+    webhook: Secret | None = None
+    address: Annotated[str, Meta(pattern=r"^https?://[^\s]{1,200}$", description="an address")] | None = None
+
+
 class Config(Intent, frozen=True, kw_only=True):
     """The repository's own settings."""
 
@@ -195,4 +206,5 @@ class Config(Intent, frozen=True, kw_only=True):
     rollout: Rollout = msgspec.field(default_factory=Rollout)
     quarantine: Quarantine = msgspec.field(default_factory=Quarantine)
     entities: dict[Id, Entity] = {}
+    gateways: dict[Id, GatewayUse] = {}
     mail: Mail | None = None

@@ -6,7 +6,7 @@ from alembic import op
 from core.db import Json, Sequenced, UtcDateTime
 
 revision = "billing_0009"
-down_revision = "billing_0007"
+down_revision = "billing_0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,35 @@
+"""What can be wrong with gateways."""
+
+from core.errors import Retryable, Terminal
+
+
+class GatewayUnknown(Terminal):
+    """No gateway of that name."""
+
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"gateway '{name[:40]}' is not set up: write it in trunkline.yaml under gateways")
+
+
+class EventRefused(Terminal):
+    """A webhook whose signature is wrong, or that is older than the tolerance."""
+
+    status = 400
+
+    def __init__(self, gateway: str, why: str) -> None:
+        super().__init__(f"{gateway}: the event is refused: {why}")
+
+
+class GatewaySilent(Retryable):
+    """No answer, or one that is no answer: what became of it is not known yet."""
+
+    def __init__(self, gateway: str, why: str) -> None:
+        super().__init__(f"{gateway}: no answer: {why}; it is asked again with the same key")
+
+
+class AutopayMissing(Terminal):
+    """An account without autopay."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"{account} has no autopay: trunkline billing autopay on {account} …")

@@ -1,0 +1,72 @@
+"""Tables of gateways. Facts are only ever added; a state is folded from them."""
+
+import sqlalchemy as sa
+
+from billing.models import META
+from core.db import Json, Sequenced, UtcDateTime
+
+autopay = sa.Table(
+    "autopay",
+    META,
+    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.id"), primary_key=True),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("customer", sa.String(120), nullable=False, comment="what the gateway calls the customer"),
+    sa.Column("method", sa.String(120), nullable=False, comment="a token; card or bank data never come here"),
+    sa.Column("label", sa.String(80), nullable=False, comment="for people: visa 4242"),
+    sa.Column("days_before", sa.Integer, nullable=False, comment="before the due date"),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+)
+
+attempt = sa.Table(
+    "gateway_attempt",
+    META,
+    sa.Column("id", sa.String(64), primary_key=True, comment="the idempotency key, too"),
+    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("invoice_id", sa.String(64), sa.ForeignKey("invoice.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, comment="the how manieth try for the invoice"),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("customer", sa.String(120), nullable=False),
+    sa.Column("method", sa.String(120), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column(
+        "state",
+        sa.String(12),
+        nullable=False,
+        comment="folded: unknown | pending | failed | succeeded; or dropped",
+    ),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("reference", sa.String(120), index=True, comment="what the gateway calls it"),
+    sa.Column("payment_id", sa.String(64), sa.ForeignKey("payment.id")),
+    sa.Column("refunded", sa.BigInteger, nullable=False, comment="what of it was taken back in our books"),
+    sa.Column("planned_on", sa.Date, nullable=False),
+    sa.Column("asked_at", UtcDateTime),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("amount > 0", name="amount"),
+    sa.UniqueConstraint("invoice_id", "number"),
+)
+
+fact = sa.Table(
+    "gateway_fact",
+    META,
+    sa.Column("seq", Sequenced, primary_key=True, autoincrement=True),
+    sa.Column("attempt_id", sa.String(64), sa.ForeignKey("gateway_attempt.id"), nullable=False, index=True),
+    sa.Column("content", Json, nullable=False, comment="billing.gateways.state.Fact"),
+    sa.Column("source", sa.String(80), nullable=False, comment="answer, or the event that said it"),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    comment="append only",
+)
+
+heard = sa.Table(
+    "gateway_event",
+    META,
+    sa.Column("id", sa.String(160), primary_key=True, comment="gateway and its event: heard once"),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(80), nullable=False),
+    sa.Column("reference", sa.String(120), index=True, comment="the charge that it is about"),
+    sa.Column("attempt_id", sa.String(64), comment="as the charge's own data name it"),
+    sa.Column("fact", Json, comment="what it says; none: nothing that we need"),
+    sa.Column("state", sa.String(8), nullable=False, comment="waiting | applied | ignored"),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+)

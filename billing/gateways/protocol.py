@@ -1,0 +1,72 @@
+"""What a gateway can do. Plugins: a module of this folder for each `type`, with `connect(settings) -> Gateway`."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from billing.gateways.errors import GatewayUnknown
+from billing.gateways.state import Fact
+from intents.config.schema import GatewayUse
+from intents.reader import Reader
+
+Opener = Callable[[str, str], str]
+"""(sealed, field in trunkline.yaml) -> the secret."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge that is asked for. `key` makes asking again the same charge; `amount` in minor units."""
+
+    key: str
+    customer: str
+    method: str
+    amount: int
+    currency: str
+    description: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a gateway says of a charge: what it calls it, and facts."""
+
+    reference: str
+    facts: tuple[Fact, ...]
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified event. `attempt`: our key, where the charge carries it."""
+
+    id: str
+    kind: str
+    reference: str = ""
+    attempt: str = ""
+    fact: Fact | None = None
+
+
+class Gateway(Protocol):
+    """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it."""
+
+    def charge(self, order: Order) -> Answer:
+        """Take money off a customer's stored method, who is not there. A decline is a fact, no error."""
+
+    def fetch(self, reference: str) -> Answer:
+        """What is true of a charge now."""
+
+    def refund(self, key: str, reference: str, amount: int) -> str:
+        """Give back a part of a charge; returns what the gateway calls the refund."""
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
+        """An event, its signature and age checked. Raises EventRefused."""
+
+
+def connect(reader: Reader, name: str, opened: Opener) -> Gateway:
+    """The gateway of a name in trunkline.yaml. Raises GatewayUnknown."""
+    config = reader.get("config", "trunkline")
+    found: GatewayUse | None = None if config is None else config.gateways.get(name)
+    if found is None:
+        raise GatewayUnknown(name)
+    module: Any = importlib.import_module(f"billing.gateways.{found.type}_gateway")
+    key = opened(str(found.key), f"gateways.{name}.key")
+    webhook = opened(str(found.webhook), f"gateways.{name}.webhook") if found.webhook else ""
+    made: Gateway = module.connect(name, key, webhook, found.address or "")
+    return made

@@ -1,0 +1,123 @@
+"""Stripe: PaymentIntents of a stored method, confirmed while the customer is away (`off_session`)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import stripe
+
+from billing.gateways.errors import EventRefused, GatewaySilent
+from billing.gateways.protocol import Answer, Gateway, Order, Told
+from billing.gateways.state import CHARGE, DISPUTE, FAILED, LOST, OPEN, PENDING, REFUND, SUCCEEDED, WON, Fact
+
+TOLERANCE = 300
+"""Seconds that an event's signature may be old."""
+_STATES = {"succeeded": SUCCEEDED, "processing": PENDING, "requires_capture": PENDING, "canceled": FAILED}
+_CHARGES = {
+    "payment_intent.succeeded": SUCCEEDED, "payment_intent.processing": PENDING,
+    "payment_intent.payment_failed": FAILED, "payment_intent.canceled": FAILED,
+}  # fmt: skip
+_VERDICTS = {"won": WON, "lost": LOST}
+
+
+def connect(name: str, key: str, webhook: str, address: str) -> Gateway:
+    """A connection; nothing is asked yet."""
+    return Stripe(name, key, webhook, address)
+
+
+class Stripe:
+    """The API of Stripe, or of what speaks it at `address`."""
+
+    def __init__(self, name: str, key: str, webhook: str, address: str = "") -> None:
+        self._name, self._webhook = name, webhook
+        elsewhere: Any = {"api": address} if address else None
+        self._api = stripe.StripeClient(key, base_addresses=elsewhere, max_network_retries=0).v1
+
+    def charge(self, order: Order) -> Answer:
+        """Take the money; a decline is a fact."""
+        wanted: Any = {
+            "amount": order.amount, "currency": order.currency.lower(), "customer": order.customer,
+            "payment_method": order.method, "off_session": True, "confirm": True,
+            "description": order.description, "metadata": {"attempt": order.key},
+        }  # fmt: skip
+        try:
+            made = self._api.payment_intents.create(wanted, {"idempotency_key": order.key})
+        except stripe.CardError as error:
+            return self._declined(error)
+        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
+            raise GatewaySilent(self._name, _short(error)) from error
+        return self._said(made)
+
+    def fetch(self, reference: str) -> Answer:
+        """What is true of it now."""
+        try:
+            return self._said(self._api.payment_intents.retrieve(reference))
+        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
+            raise GatewaySilent(self._name, _short(error)) from error
+
+    def refund(self, key: str, reference: str, amount: int) -> str:
+        """Give back a part of it."""
+        wanted: Any = {"payment_intent": reference, "amount": amount}
+        try:
+            return str(self._api.refunds.create(wanted, {"idempotency_key": key}).id)
+        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
+            raise GatewaySilent(self._name, _short(error)) from error
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
+        """An event with the signature of `Stripe-Signature` over time and body, at most TOLERANCE seconds old."""
+        given = headers.get("stripe-signature", "")
+        if not self._webhook:
+            raise EventRefused(self._name, "no `webhook` secret is set up")
+        try:
+            text = body.decode()
+            stripe.WebhookSignature.verify_header(text, given, self._webhook, TOLERANCE)
+            event: Any = stripe.Event.construct_from(_object(text), "")
+            return _told(event)
+        except stripe.SignatureVerificationError as error:
+            raise EventRefused(self._name, "its signature is wrong or too old") from error
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise EventRefused(self._name, "it is no event") from error
+
+    def _declined(self, error: stripe.CardError) -> Answer:
+        intent = getattr(error.error, "payment_intent", None)
+        reference = str(intent["id"]) if intent else ""
+        code = str(getattr(error.error, "decline_code", None) or error.code or "declined")
+        return Answer(reference, (Fact(CHARGE, FAILED, 0, "", 0, code),))
+
+    def _said(self, intent: Any) -> Answer:
+        what = _STATES.get(intent["status"], FAILED if intent.get("last_payment_error") else PENDING)
+        if intent["status"] == "requires_action":
+            return Answer(str(intent["id"]), (Fact(CHARGE, FAILED, 0, "", 0, "authentication_required"),))
+        last = intent.get("last_payment_error") or {}
+        code = "" if what != FAILED else str(last.get("decline_code") or last.get("code") or intent["status"])
+        return Answer(str(intent["id"]), (Fact(CHARGE, what, 0, "", 0, code),))
+
+
+def _told(event: Any) -> Told:
+    kind, thing = str(event["type"]), event["data"]["object"]
+    at, fact = int(event["created"]), None
+    reference, attempt = (
+        str(thing.get("payment_intent") or ""),
+        str((thing.get("metadata") or {}).get("attempt") or ""),
+    )
+    if kind in _CHARGES:
+        reference = str(thing["id"])
+        last = thing.get("last_payment_error") or {}
+        code = str(last.get("decline_code") or last.get("code") or "") if _CHARGES[kind] == FAILED else ""
+        fact = Fact(CHARGE, _CHARGES[kind], at, "", 0, code)
+    elif kind == "charge.refunded":
+        fact = Fact(REFUND, "refunded", at, "", int(thing["amount_refunded"]))
+    elif kind.startswith("charge.dispute."):
+        verdict = _VERDICTS.get(str(thing["status"]), OPEN)
+        fact = Fact(DISPUTE, verdict, at, str(thing["id"]), int(thing["amount"]))
+    return Told(id=str(event["id"]), kind=kind, reference=reference, attempt=attempt, fact=fact)
+
+
+def _object(text: str) -> Any:
+    import json
+
+    return json.loads(text)
+
+
+def _short(error: Exception) -> str:
+    """Without what was sent."""
+    return type(error).__name__

@@ -1,0 +1,132 @@
+"""`trunkline billing autopay | attempts`: who pays by itself, and what became of each try."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from cli.answer import answer
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Account = Annotated[str, typer.Argument(help="Billing account, say A-10001.")]
+Actor = Annotated[str, typer.Option("--as", envvar="TRUNKLINE_ACTOR", help="Who does it, by staff id.")]
+_APP = typer.Typer(no_args_is_help=True, help="Charge invoices by a stored method when they are due.")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(_APP, name="autopay")
+    app.command()(attempts)
+
+
+@_APP.command("on")
+def switch_on(
+    account: Account,
+    gateway: Annotated[str, typer.Option(help="As trunkline.yaml names it under gateways.")],
+    customer: Annotated[str, typer.Option(help="What the gateway calls the customer: cus_…")],
+    method: Annotated[str, typer.Option(help="The token of the stored method: pm_… Never a card number.")],
+    label: Annotated[str, typer.Option(help="For people, such as 'visa 4242'.")] = "",
+    days_before: Annotated[int, typer.Option(min=0, max=60, help="Days before the due date.")] = 0,
+    actor: Actor = "operator",
+    as_json: Json = False,
+) -> None:
+    """Charge the account's invoices by a stored method from now on."""
+    from billing.gateways import autopay, protocol
+    from cli.commands.billing import _opened
+
+    if method.replace(" ", "").isdigit():
+        raise typer.BadParameter(
+            "that looks like a card number; give the gateway's token", param_hint="--method"
+        )
+    with _opened() as here, here.reader() as reader:
+        protocol.connect(reader, gateway, lambda _sealed, _field: "")
+        with here.db.write() as conn:
+            autopay.switch_on(
+                conn,
+                account,
+                gateway,
+                customer,
+                method,
+                label or method[-4:],
+                days_before=days_before,
+                actor=actor,
+            )
+    text = f"{account} pays by {gateway} {label or method[-4:]}, {days_before} days before the due date"
+    answer("billing-autopay", text=text, as_json=as_json, account=account, gateway=gateway, on=True)
+
+
+@_APP.command("off")
+def switch_off(account: Account, actor: Actor = "operator", as_json: Json = False) -> None:
+    """Charge nothing any more."""
+    from billing.gateways import autopay
+    from cli.commands.billing import _opened
+
+    with _opened() as here, here.db.write() as conn:
+        autopay.switch_off(conn, account, actor=actor)
+    answer("billing-autopay", text=f"{account} pays by hand", as_json=as_json, account=account, on=False)
+
+
+@_APP.command("run")
+def run(
+    on: Annotated[
+        datetime | None,
+        typer.Option(
+            "--on", formats=["%Y-%m-%d"], help="Local date of the accounts; default: the operator's today."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Queue what is due, and what is to be tried again; the worker charges it. Again: nothing more."""
+    from billing.gateways import autopay
+    from cli.commands.billing import _day, _opened
+
+    with _opened() as here, here.reader() as reader:
+        made = autopay.plan(here.db, _day(reader, on))
+    answer("billing-autopay-run", text=f"{made} charges are queued", as_json=as_json, queued=made)
+
+
+def attempts(account: Account, as_json: Json = False) -> None:
+    """List what was charged, or tried, and why it failed; the newest first."""
+    import sqlalchemy as sa
+
+    from billing import accounts
+    from billing.gateways.models import attempt
+    from billing.models import invoice
+    from cli.commands.billing import _opened
+    from core.money import Money
+
+    query = sa.select(attempt, invoice.c.number.label("invoice")).join(
+        invoice, invoice.c.id == attempt.c.invoice_id
+    )
+    with _opened() as here, here.db.read() as conn:
+        accounts.get(conn, account)
+        rows = (
+            conn.execute(query.where(attempt.c.account_id == account).order_by(attempt.c.id.desc()))
+            .mappings()
+            .all()
+        )
+
+    def shown(row: Any) -> dict[str, Any]:
+        kept = (
+            "id",
+            "invoice",
+            "number",
+            "gateway",
+            "state",
+            "code",
+            "reference",
+            "payment_id",
+            "amount",
+            "currency",
+        )
+        return {name: row[name] for name in kept} | {"planned_on": str(row["planned_on"])}
+
+    lines = [
+        f"{row['planned_on']}  {row['invoice']:<16} try {row['number']}  {Money(row['amount'], row['currency'])!s:>14}  "
+        f"{row['gateway']:<10} {row['state']} {row['code']}"
+        for row in rows
+    ]
+    answer(
+        "billing-attempts", text="\n".join(lines) or "nothing was tried yet", as_json=as_json,
+        attempts=[shown(row) for row in rows],
+    )  # fmt: skip
