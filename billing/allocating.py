@@ -10,7 +10,8 @@ from datetime import date
 import msgspec
 
 NAMED_FIRST = "named-first"
-RULES = (NAMED_FIRST, "oldest", "named-only", "by-hand")
+BY_A_PERSON = ("named-only", "by-hand")
+RULES = (NAMED_FIRST, "oldest", *BY_A_PERSON)
 """How payments of an account are allocated; the first is the default."""
 
 

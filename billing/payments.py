@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, posting, releases
 from billing.accounts import Account
-from billing.allocating import NAMED_FIRST, Share, spread
+from billing.allocating import BY_A_PERSON, NAMED_FIRST, Share, spread
 from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.models import allocation, payment
@@ -127,6 +127,8 @@ def _bring_back(conn: Connection, owner: Account, on: date) -> None:
     """What is left over pays debts that were written off: they are open again, and paid at once."""
     from billing.writeoffs import recovering  # it asks for debts, and is asked here only
 
+    if rule_of(conn, owner.id) in BY_A_PERSON:
+        return
     if available := sum(int(row.available) for row in _unapplied(conn, owner.id) if not row.by_hand):
         recovering.reinstate(conn, owner, available, on)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -16,7 +17,7 @@ from billing.gateways.protocol import Gateway, Order
 from billing.gateways.state import FAILED, PENDING, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
 from billing.rounding import is_owed
-from billing.stages import effective_due
+from billing.stages import is_paused
 from core import clock, db, events, faults, ids, jobs
 from core.db import Database
 from core.jobs import Job
@@ -30,25 +31,23 @@ P_CHARGED = faults.declare("billing.after_charge")
 Connect = Callable[[str], Gateway]
 
 
-def switch_on(
-    conn: Connection,
-    account: str,
-    gateway: str,
-    customer: str,
-    method: str,
-    label: str,
-    *,
-    days_before: int,
-    actor: str,
-) -> None:
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account pays: tokens of a gateway, and a label for people. `days_before` the due date."""
+
+    gateway: str
+    customer: str
+    method: str
+    label: str
+    days_before: int = 0
+
+
+def switch_on(conn: Connection, account: str, terms: Method, *, actor: str) -> None:
     """Charge an account's invoices by a stored method from now on. Raises AccountUnknown."""
     accounts.lock(conn, account)
-    row = {
-        "account_id": account, "gateway": gateway, "customer": customer, "method": method, "label": label,
-        "days_before": days_before, "actor": actor, "since": clock.now(),
-    }  # fmt: skip
+    row = {"account_id": account, **msgspec.to_builtins(terms), "actor": actor, "since": clock.now()}
     db.upsert(conn, autopay, [row], ["account_id"])
-    events.emit(conn, "autopay.on", account, {"gateway": gateway, "label": label}, actor=actor)
+    said = {"gateway": terms.gateway, "label": terms.label}
+    events.emit(conn, "autopay.on", account, said, actor=actor)
 
 
 def switch_off(conn: Connection, account: str, *, actor: str) -> None:
@@ -116,7 +115,9 @@ def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:
         tries = conn.execute(
             sa.select(attempt).where(attempt.c.invoice_id == one.invoice).order_by(attempt.c.number)
         ).mappings().all()  # fmt: skip
-        first = effective_due(one.due, promises) - timedelta(days=row["days_before"])
+        if is_paused(one.due, promises, on):
+            continue  # they pay by themselves, by a day that they promised
+        first = one.due - timedelta(days=row["days_before"])
         day = _day([dict(found) for found in tries], first)
         if day is not None and day <= on:
             yield _make(conn, owner, dict(row), one.invoice, len(tries) + 1, owed, on)

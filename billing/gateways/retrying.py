@@ -6,8 +6,9 @@ import msgspec
 
 HARD = frozenset(
     {
-        "stolen_card", "lost_card", "pickup_card", "invalid_account", "account_closed", "fraudulent", "do_not_try_again",
-        "expired_card", "incorrect_number", "revocation_of_authorization", "revocation_of_all_authorizations",
+        "stolen_card", "lost_card", "pickup_card", "invalid_account", "account_closed", "fraudulent",
+        "do_not_try_again", "expired_card", "incorrect_number", "revocation_of_authorization",
+        "revocation_of_all_authorizations",
         "restricted_card", "authentication_required", "mandate_cancelled",
     }
 )  # fmt: skip

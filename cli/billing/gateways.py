@@ -40,17 +40,15 @@ def switch_on(
         )
     with _opened() as here, here.reader() as reader:
         protocol.connect(reader, gateway, lambda _sealed, _field: "")
+        terms = autopay.Method(
+            gateway=gateway,
+            customer=customer,
+            method=method,
+            label=label or method[-4:],
+            days_before=days_before,
+        )
         with here.db.write() as conn:
-            autopay.switch_on(
-                conn,
-                account,
-                gateway,
-                customer,
-                method,
-                label or method[-4:],
-                days_before=days_before,
-                actor=actor,
-            )
+            autopay.switch_on(conn, account, terms, actor=actor)
     text = f"{account} pays by {gateway} {label or method[-4:]}, {days_before} days before the due date"
     answer("billing-autopay", text=text, as_json=as_json, account=account, gateway=gateway, on=True)
 
@@ -121,12 +119,14 @@ def attempts(account: Account, as_json: Json = False) -> None:
         )
         return {name: row[name] for name in kept} | {"planned_on": str(row["planned_on"])}
 
-    lines = [
-        f"{row['planned_on']}  {row['invoice']:<16} try {row['number']}  {Money(row['amount'], row['currency'])!s:>14}  "
-        f"{row['gateway']:<10} {row['state']} {row['code']}"
-        for row in rows
-    ]
+    def line(row: Any) -> str:
+        amount = Money(row["amount"], row["currency"])
+        return (
+            f"{row['planned_on']}  {row['invoice']:<16} try {row['number']}  {amount!s:>14}  {row['gateway']:<10} "
+            f"{row['state']} {row['code']}"
+        )
+
     answer(
-        "billing-attempts", text="\n".join(lines) or "nothing was tried yet", as_json=as_json,
+        "billing-attempts", text="\n".join(map(line, rows)) or "nothing was tried yet", as_json=as_json,
         attempts=[shown(row) for row in rows],
     )  # fmt: skip
