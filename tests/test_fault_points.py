@@ -13,6 +13,7 @@ from tests.billing.test_bank_collect import POINTS as COLLECTING
 from tests.billing.test_bank_import import POINTS as STATEMENTS
 from tests.billing.test_calls import POINTS as CALLS
 from tests.billing.test_closing import POINTS as CLOSING
+from tests.billing.test_gateways import POINTS as GATEWAYS
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_mailing import POINTS as MAILING
 from tests.billing.test_prices import POINTS as PRICES
@@ -52,6 +53,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *STATEMENTS,
         *REFUNDING,
         *RATING,
+        *GATEWAYS,
         *CALLS,
         *MAILING,
         *TAXING,

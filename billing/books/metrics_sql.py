@@ -37,11 +37,12 @@ STATE = _table(
 _TABLES = (DAY, RATE, INTERVAL, STATE)
 _SAID = {
     "sqlite": {"PRICE": "json_extract(t.terms, '$.price.minor')", "PLAN": "json_extract(t.terms, '$.plan')",
-               "MONTHS": "json_extract(t.terms, '$.months')", "TAX": "json_extract(t.terms, '$.tax')"},
+               "MONTHS": "coalesce(json_extract(t.terms, '$.months'), 1)",
+               "TAX": "coalesce(json_extract(t.terms, '$.tax'), '')"},
     "postgresql": {"PRICE": "CAST(CAST(t.terms AS json)->'price'->>'minor' AS bigint)",
                    "PLAN": "CAST(t.terms AS json)->>'plan'",
-                   "MONTHS": "CAST(CAST(t.terms AS json)->>'months' AS bigint)",
-                   "TAX": "CAST(t.terms AS json)->>'tax'"},
+                   "MONTHS": "coalesce(CAST(CAST(t.terms AS json)->>'months' AS bigint), 1)",
+                   "TAX": "coalesce(CAST(t.terms AS json)->>'tax', '')"},
 }  # fmt: skip
 
 _INTERVALS = """

@@ -95,7 +95,7 @@ def _take_back(conn: Connection, row: dict[str, Any], payment_id: str, state: St
             sa.update(attempt).where(attempt.c.id == row["id"]).values(refunded=row["refunded"] + more)
         )
     for reference, verdict, amount in state.disputes:
-        key = f"gateway:{row['gateway']}:dispute:{reference}"
+        key = f"gateway:{row['id']}:dispute:{reference}"
         if verdict in (OPEN, LOST, WON):
             chargebacks.chargeback(
                 conn, payment_id, Money(amount, row["currency"]), key=key, actor=ACTOR, reason="dispute"

@@ -1,4 +1,4 @@
-"""`trunkline billing addon|promotion|bundle|fee|subscription`: what goes beside a service."""
+"""`trunkline billing addon|promotion|bundle|fee`: what goes beside a service."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +37,6 @@ def add(app: typer.Typer) -> None:
     app.add_typer(promotions, name="promotion")
     app.add_typer(bundles, name="bundle")
     app.command()(fee)
-    app.command()(subscription)
 
 
 @addons.command("add")
@@ -136,14 +135,16 @@ def add_bundle(
 @addons.command("list")
 @promotions.command("list")
 @bundles.command("list")
-def subscription(service: Service, on: On = None, as_json: Json = False) -> None:
+def show(service: Service, on: On = None, as_json: Json = False) -> None:
     """Show what a service has: plan, add-ons, rentals, offers, at which pinned prices, and its contract."""
     from billing.offers import view
     from cli.commands.billing import _opened
 
     with _opened() as here, here.db.read() as conn:
         found = view.of_service(conn, service, _date(on))
-    answer("subscription", text=_text(service, found), as_json=as_json, service=service, items=_told(found))
+    answer(
+        "subscription", text=text_of(service, found), as_json=as_json, service=service, items=told_of(found)
+    )
 
 
 def fee(
@@ -177,8 +178,8 @@ def _change(
         do(conn, reader)
         found = view.of_service(conn, service)
     answer(
-        f"billing-{what}", text=_text(service, found) + _dry(dry), as_json=as_json, service=service,
-        items=_told(found), dry=dry,
+        f"billing-{what}", text=text_of(service, found) + _dry(dry), as_json=as_json, service=service,
+        items=told_of(found), dry=dry,
     )  # fmt: skip
 
 
@@ -198,7 +199,8 @@ def _kept(here: "Installation", *, dry: bool) -> "Iterator[Connection]":
         pass
 
 
-def _text(service: str, found: "list[Sold]") -> str:
+def text_of(service: str, found: "list[Sold]") -> str:
+    """What a service has, for people."""
     lines = []
     for one in found:
         until = f" until {one.until} (exclusive)" if one.until else ""
@@ -210,7 +212,8 @@ def _text(service: str, found: "list[Sold]") -> str:
     return "\n".join(lines) or f"service {service} has nothing that is billed"
 
 
-def _told(found: "list[Sold]") -> list[dict[str, Any]]:
+def told_of(found: "list[Sold]") -> list[dict[str, Any]]:
+    """The same for programs."""
     import msgspec
 
     return [dict(msgspec.to_builtins(one)) for one in found]

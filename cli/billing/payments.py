@@ -1,4 +1,4 @@
-"""`trunkline billing payments`, `refund`, `chargeback`, `allocate`, `unallocate`, `move`, `void-payment`, receipts."""
+"""`trunkline billing payments`, `refund`, `chargeback`, `allocate`, `unallocate`, `move-payment`, receipts, drawer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +28,9 @@ Key = Annotated[str, typer.Option(help="Makes it safe to ask again: the same key
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (payments, refund, chargeback, unallocate, allocate, move, receipt, drawer):
+    for command in (payments, refund, chargeback, unallocate, allocate, receipt, drawer):
         app.command()(command)
+    app.command("move-payment")(move)
     app.command("void-payment")(void)
 
 

@@ -34,12 +34,14 @@ def add(app: typer.Typer) -> None:
 
 
 def subscription(service: Service, as_json: Json = False) -> None:
-    """Show a service's billing: timeline, pinned terms, next bill, holds, what is agreed."""
+    """Show a service's billing: timeline, pinned terms, next bill, add-ons, offers, contract, holds, what is agreed."""
     from billing.agenda.telling import told
+    from billing.offers import view
+    from cli.billing.offers import text_of, told_of
     from cli.commands.billing import _opened
 
     with _opened() as here, here.db.read() as conn:
-        found = told(conn, service)
+        found, sold = told(conn, service), view.of_service(conn, service)
     lines = [
         f"{service} on {found['account']}: {found['currency']}, anchor {found['anchor']}, {found['timezone']}",
         f"next bill {found['next_bill'] or 'none'}; a run today would bill {found['due_now']} (as listed)",
@@ -58,7 +60,10 @@ def subscription(service: Service, as_json: Json = False) -> None:
     lines += [f"  held: {reason}" for reason in found["holds"]]
     lines += [f"  agreed: {_line(one)}" for one in found["agenda"]]
     lines += [f"  before on {one['account']}, until {one['until']}" for one in found["before"]]
-    answer("billing-subscription", text="\n".join(lines), as_json=as_json, subscription=found)
+    lines.append(text_of(service, sold))
+    answer(
+        "billing-subscription", text="\n".join(lines), as_json=as_json, subscription=found, items=told_of(sold)
+    )  # fmt: skip
 
 
 def change(

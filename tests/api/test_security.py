@@ -21,7 +21,7 @@ from core import clock, discovery, logs
 from tests.support import trunkline
 from tests.world import World
 
-PUBLIC = {"/healthz", "/readyz", "/login", "/static/{name}", "/webhooks/git"}
+PUBLIC = {"/healthz", "/readyz", "/login", "/static/{name}", "/webhooks/git", "/webhooks/gateways/{gateway}"}
 
 
 def test_every_address_declares_who_may_call_it() -> None:

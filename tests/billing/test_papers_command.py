@@ -10,6 +10,8 @@ import pytest
 from tests.billing.test_command import ask, home  # noqa: F401  (a fixture)
 from tests.support import trunkline
 
+pytestmark = pytest.mark.xdist_group("papers-command")  # one installation, one story
+
 
 @pytest.fixture(scope="module")
 def billed(home: Path) -> Path:  # noqa: F811

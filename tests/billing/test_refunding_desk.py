@@ -124,7 +124,7 @@ def test_the_commands_as_they_are_typed(home: Path):  # noqa: F811
     assert found["expected"] == "AUD 95.00"
     ask(home, "billing", "allocate", account, "--rule", "oldest")
     other = ask(home, "billing", "invoices")["invoices"][1]["account"]
-    moved = ask(home, "billing", "move", paid, other, "--reason", "wrong")["payment"]
+    moved = ask(home, "billing", "move-payment", paid, other, "--reason", "wrong")["payment"]
     assert moved != paid
     typo = ask(home, "billing", "pay", account, "1.00", "--key", "d-2")["payment"]
     ask(home, "billing", "void-payment", typo, "--reason", "typo")

@@ -1,0 +1,171 @@
+"""Stripe's plugin against localstripe, a server that speaks Stripe's API; events as Stripe signs them."""
+
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe
+
+from billing.gateways.errors import EventRefused, GatewaySilent
+from billing.gateways.protocol import Order
+from billing.gateways.state import CHARGE, DISPUTE, FAILED, OPEN, REFUND, SUCCEEDED, Fact
+from billing.gateways.stripe_gateway import Stripe
+from tests.support import eventually, kept_port
+
+SECRET = "whsec_testing"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """localstripe, empty."""
+    port = kept_port()
+    program = Path(sys.executable).with_name("localstripe")
+    server = subprocess.Popen(
+        [str(program), "--port", str(port), "--from-scratch"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    found = f"http://localhost:{port}"
+    api = stripe.StripeClient("sk_test_1", base_addresses={"api": found}).v1
+
+    def answers() -> bool:
+        try:
+            api.customers.list()
+        except stripe.APIConnectionError:
+            return False
+        return True
+
+    try:
+        eventually(answers, cap=30)
+        yield found
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def api(address: str) -> Any:
+    """Stripe's own client of it."""
+    return stripe.StripeClient("sk_test_1", base_addresses={"api": address}).v1
+
+
+def _stored(api: Any, number: str) -> tuple[str, str]:
+    """A customer with a card."""
+    customer = api.customers.create({"email": "ada@example.net"})
+    card = {"number": number, "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+    method = api.payment_methods.create({"type": "card", "card": card})
+    api.payment_methods.attach(method.id, {"customer": customer.id})
+    return customer.id, method.id
+
+
+def _order(api: Any, number: str, key: str) -> Order:
+    customer, method = _stored(api, number)
+    return Order(
+        key=key, customer=customer, method=method, amount=8690, currency="AUD", description="A-1 INV-1"
+    )
+
+
+def test_a_charge_of_a_stored_card_is_one_and_names_our_key(address: str, api: Any) -> None:
+    """It succeeds; what it is now is fetched by its reference; the charge carries our attempt."""
+    gateway = Stripe("stripe", "sk_test_1", SECRET, address)
+    said = gateway.charge(_order(api, "4242424242424242", "gat_1"))
+    assert said.facts == (Fact(CHARGE, SUCCEEDED),)
+    assert gateway.fetch(said.reference) == said
+    intent = api.payment_intents.retrieve(said.reference)
+    assert (intent.amount, intent.currency, intent.metadata["attempt"]) == (8690, "aud", "gat_1")
+
+
+def test_a_declined_card_is_a_fact_and_no_error(address: str, api: Any) -> None:
+    """With the bank's code."""
+    said = Stripe("stripe", "sk_test_1", SECRET, address).charge(_order(api, "4000000000000341", "gat_2"))
+    (fact,) = said.facts
+    assert (fact.kind, fact.what, fact.code) == (CHARGE, FAILED, "card_declined")
+
+
+def test_a_card_that_wants_its_owner_is_a_hard_decline(address: str, api: Any) -> None:
+    """Strong authentication while nobody is there."""
+    said = Stripe("stripe", "sk_test_1", SECRET, address).charge(_order(api, "4000002500003155", "gat_3"))
+    assert said.facts[0].what == FAILED
+
+
+def test_a_part_is_given_back(address: str, api: Any) -> None:
+    """And Stripe's charge says so."""
+    gateway = Stripe("stripe", "sk_test_1", SECRET, address)
+    said = gateway.charge(_order(api, "4242424242424242", "gat_4"))
+    assert gateway.refund("rfd_1", said.reference, 1000).startswith("re_")
+
+
+def test_a_gateway_that_is_away_is_silent(address: str) -> None:
+    """Nobody knows what became of the charge: it is asked again."""
+    gone = Stripe("stripe", "sk_test_1", SECRET, "http://localhost:9")
+    order = Order(key="k", customer="c", method="m", amount=1, currency="AUD", description="")
+    with pytest.raises(GatewaySilent, match="stripe: no answer"):
+        gone.charge(order)
+
+
+def _signed(body: bytes, at: int, secret: str = SECRET) -> dict[str, str]:
+    """As Stripe's documentation says: HMAC-SHA256 over `timestamp.body`."""
+    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return {"stripe-signature": f"t={at},v1={mac}"}
+
+
+def _event(kind: str, thing: dict[str, Any]) -> bytes:
+    event = {"id": "evt_1", "object": "event", "type": kind, "created": 1767600000, "data": {"object": thing}}
+    return json.dumps(event).encode()
+
+
+def test_events_are_read_once_their_signature_is_right() -> None:
+    """Charge, failure, refund and dispute; what we do not need has no fact."""
+    gateway = Stripe("stripe", "sk", SECRET)
+    now = int(time.time())
+
+    def read(kind: str, thing: dict[str, Any]) -> Any:
+        body = _event(kind, thing)
+        return gateway.read_event(_signed(body, now), body)
+
+    paid = read(
+        "payment_intent.succeeded",
+        {"id": "pi_1", "object": "payment_intent", "metadata": {"attempt": "gat_1"}},
+    )
+    assert (paid.id, paid.attempt, paid.reference) == ("evt_1", "gat_1", "pi_1")
+    assert paid.fact == Fact(CHARGE, SUCCEEDED, 1767600000)
+    failed = read(
+        "payment_intent.payment_failed", {"id": "pi_1", "last_payment_error": {"decline_code": "lost_card"}}
+    )
+    assert (failed.fact.what, failed.fact.code) == (FAILED, "lost_card")
+    back = read("charge.refunded", {"id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 500})
+    assert (back.reference, back.fact.kind, back.fact.amount) == ("pi_1", REFUND, 500)
+    dispute = {"id": "dp_1", "payment_intent": "pi_1", "amount": 8690, "status": "needs_response"}
+    lost = read("charge.dispute.created", dispute)
+    assert (lost.fact.kind, lost.fact.what, lost.fact.ref) == (DISPUTE, OPEN, "dp_1")
+    assert read("customer.created", {"id": "cus_1"}).fact is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"{}"),
+        (_signed(b"{}", int(time.time()), "another"), b"{}"),
+        (_signed(b"{}", int(time.time())), b"{ }"),
+        (_signed(b"{}", int(time.time()) - 400), b"{}"),
+        (_signed(b"[]", int(time.time())), b"[]"),
+        (_signed(b"\xff", int(time.time())), b"\xff"),
+    ],
+)
+def test_what_is_not_stripes_is_refused(headers: dict[str, str], body: bytes) -> None:
+    """No signature, another secret, another body, too old, no event, no text: one sentence, nothing kept."""
+    with pytest.raises(EventRefused, match="the event is refused"):
+        Stripe("stripe", "sk", SECRET).read_event(headers, body)
+
+
+def test_without_a_secret_nothing_is_believed() -> None:
+    """Not even what is signed with nothing."""
+    with pytest.raises(EventRefused, match="no `webhook` secret"):
+        Stripe("stripe", "sk", "").read_event(_signed(b"{}", int(time.time()), ""), b"{}")

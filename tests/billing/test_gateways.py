@@ -1,0 +1,328 @@
+"""Gateways: facts in any order end in one state, a charge happens once whatever dies, retries by what the bank said."""
+
+import itertools
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from billing import debts, ledger, payments, promises
+from billing.billrun import run_billing
+from billing.gateways import autopay, recording, retrying
+from billing.gateways.errors import AutopayMissing, GatewaySilent
+from billing.gateways.models import attempt, heard
+from billing.gateways.protocol import Answer, Order, Told
+from billing.gateways.state import (
+    CHARGE,
+    DISPUTE,
+    FAILED,
+    LOST,
+    OPEN,
+    PENDING,
+    RANK,
+    REFUND,
+    SUCCEEDED,
+    VERDICTS,
+    WON,
+    Fact,
+    fold,
+)
+from billing.models import payment
+from core import faults
+from core.db import Database
+from core.jobs import Job
+from core.models import job
+from tests.billing.stage import START, Stage
+
+DUE = date(2026, 1, 15)
+_charges = st.builds(
+    Fact, st.just(CHARGE), st.sampled_from(RANK), st.integers(0, 9), code=st.sampled_from(["", "x"])
+)
+_refunds = st.builds(
+    Fact, st.just(REFUND), st.just("refunded"), st.integers(0, 9), amount=st.integers(1, 8690)
+)
+_disputes = st.builds(
+    Fact,
+    st.just(DISPUTE),
+    st.sampled_from(VERDICTS),
+    st.integers(0, 9),
+    st.sampled_from(["d1", "d2"]),
+    st.just(1000),
+)
+_facts = st.lists(st.one_of(_charges, _refunds, _disputes), max_size=7)
+
+
+@given(_facts, st.randoms())
+def test_invariant_25_any_order_and_any_repetition_is_one_state(facts: list[Fact], random: Any) -> None:
+    """A state is a join: order and duplicates do not matter, and more facts never take a payment back."""
+    again = [*facts, *(fact for fact in facts if random.random() < 0.5)]
+    random.shuffle(again)
+    assert fold(again) == fold(facts)
+
+
+@given(_facts, _facts)
+def test_invariant_26_what_comes_late_never_unpays(facts: list[Fact], late: list[Fact]) -> None:
+    """Once succeeded, always succeeded; refunds only grow."""
+    before, after = fold(facts), fold([*facts, *late])
+    assert RANK.index(after.charge) >= RANK.index(before.charge)
+    assert after.refunded >= before.refunded
+
+
+class Fake:
+    """A gateway that does as it is told: `says` are facts by the number of the charge, `loses` answers get lost."""
+
+    def __init__(self, says: Mapping[int, Fact] | None = None, loses: int = 0) -> None:
+        self.says, self.loses = dict(says or {}), loses
+        self.charged: dict[str, Order] = {}
+        self.asked = 0
+
+    def charge(self, order: Order) -> Answer:
+        """Once for a key, whatever the answer's fate."""
+        self.asked += 1
+        self.charged.setdefault(order.key, order)
+        if self.loses:
+            self.loses -= 1
+            raise GatewaySilent("fake", "timeout")
+        return self._said(order.key)
+
+    def fetch(self, reference: str) -> Answer:
+        """What it said."""
+        return self._said(reference.removeprefix("pi_"))
+
+    def refund(self, key: str, reference: str, amount: int) -> str:
+        """Never asked here."""
+        raise NotImplementedError
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
+        """Never asked here."""
+        raise NotImplementedError
+
+    def _said(self, key: str) -> Answer:
+        number = list(self.charged).index(key) + 1
+        return Answer(f"pi_{key}", (self.says.get(number, Fact(CHARGE, SUCCEEDED)),))
+
+
+class _Paying(Stage):
+    """An account with one open invoice of AUD 86.90, due on DUE, and autopay."""
+
+    def __init__(self, database: Database, days_before: int = 0) -> None:
+        super().__init__(database)
+        self.add()
+        run_billing(database, self.reader, START)
+        with database.write() as conn:
+            terms = autopay.Method(
+                gateway="fake", customer="cus_1", method="pm_1", label="visa 4242", days_before=days_before
+            )
+            autopay.switch_on(conn, self.account, terms, actor="ada")
+
+    def tries(self) -> list[Any]:
+        """Its attempts in order."""
+        return self._rows(
+            sa.select(attempt).where(attempt.c.account_id == self.account).order_by(attempt.c.number)
+        )
+
+    def plan(self, on: date) -> list[Any]:
+        """Plan, and its attempts."""
+        autopay.plan(self.database, on)
+        return self.tries()
+
+    def perform(self, gateway: Fake) -> None:
+        """Perform the newest attempt's job."""
+        last = self.tries()[-1]
+        autopay.perform(self.database, Job(1, autopay.CHARGE, {"attempt": last.id}, 1), lambda _name: gateway)
+
+    def open(self) -> int:
+        """What is open, in minor units."""
+        with self.database.read() as conn:
+            return sum(one.balance for one in debts.open_balances(conn, self.account))
+
+    def paid(self) -> list[int]:
+        """Amounts of its payments."""
+        return [
+            row.amount for row in self._rows(sa.select(payment).where(payment.c.account_id == self.account))
+        ]
+
+    def hear(self, number: int, fact: Fact | None, reference: str = "", named: bool = True) -> bool:
+        """An event about the last attempt."""
+        told = Told(id=f"evt_{self.number}_{number}", kind="x", attempt=self.tries()[-1].id if named else "",
+                    reference=reference, fact=fact)  # fmt: skip
+        with self.database.write() as conn:
+            return recording.hear(conn, "fake", told)
+
+
+def test_an_invoice_is_charged_on_its_day_once(database: Database) -> None:
+    """Not before; planning again makes nothing more; the books have it as the gateway's cash."""
+    stage, fake = _Paying(database), Fake()
+    assert stage.plan(DUE - timedelta(1)) == []
+    assert len(stage.plan(DUE)) == 1
+    assert len(stage.plan(DUE)) == 1
+    queued = stage._rows(sa.select(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+    assert len(queued) == 1
+    stage.perform(fake)
+    stage.perform(fake)
+    (one,) = stage.tries()
+    assert (one.state, one.reference, stage.paid(), stage.open()) == (SUCCEEDED, f"pi_{one.id}", [8690], 0)
+    assert fake.asked == 1
+    with database.read() as conn:
+        assert ledger.balance(conn, "cash:fake", stage.account, "AUD").minor == 8690
+    assert len(stage.plan(DUE + timedelta(30))) == 1
+
+
+def test_an_answer_that_is_lost_charges_nobody_twice(database: Database) -> None:
+    """The same key again: the gateway knows it."""
+    stage, fake = _Paying(database), Fake(loses=2)
+    stage.plan(DUE)
+    for _ in range(2):
+        with pytest.raises(GatewaySilent, match="asked again with the same key"):
+            stage.perform(fake)
+        assert len(stage.plan(DUE + timedelta(1))) == 1
+    stage.perform(fake)
+    assert (len(fake.charged), stage.paid()) == (1, [8690])
+
+
+POINTS = [autopay.P_ASKED, autopay.P_CHARGED]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_whoever_dies_where_ever_the_charge_is_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """Before the gateway heard of it, or after it and before we wrote it down."""
+    stage, fake = _Paying(database), Fake()
+    stage.plan(DUE)
+    monkeypatch.setenv("TRUNKLINE_TEST_MODE", "1")
+    monkeypatch.setenv("TRUNKLINE_FAULT", f"{point}:1:raise")
+    monkeypatch.setattr(faults, "_passages", {})
+    with pytest.raises(faults.FaultInjected):
+        stage.perform(fake)
+    monkeypatch.delenv("TRUNKLINE_FAULT")
+    assert stage.paid() == []
+    stage.perform(fake)
+    assert (len(fake.charged), stage.paid()) == (1, [8690])
+
+
+def test_what_was_paid_otherwise_is_not_charged(database: Database) -> None:
+    """In cash, after it was planned; a part of it: the next day's plan charges the rest."""
+    stage, fake = _Paying(database), Fake()
+    stage.plan(DUE)
+    with database.write() as conn:
+        payments.pay(conn, stage.account, stage.money("50.00"), "cash", f"k{stage.number}")
+    stage.perform(fake)
+    assert (fake.charged, stage.tries()[0].state) == ({}, autopay.DROPPED)
+    stage.plan(DUE + timedelta(1))
+    stage.perform(fake)
+    assert [order.amount for order in fake.charged.values()] == [3690]
+
+
+def test_a_promise_to_pay_keeps_autopay_away(database: Database) -> None:
+    """They pay by themselves, by a day that they promised."""
+    stage = _Paying(database)
+    with database.write() as conn:
+        promises.make(conn, stage.account, DUE + timedelta(9), actor="sue", on=DUE)
+    assert stage.plan(DUE + timedelta(1)) == []
+    assert len(stage.plan(DUE + timedelta(10))) == 1
+
+
+def test_a_soft_decline_is_tried_again_and_a_hard_one_never(database: Database) -> None:
+    """By the schedule; dunning does not know of it."""
+    soft, hard = _Paying(database), _Paying(database)
+    fake = Fake({1: Fact(CHARGE, FAILED, code="card_declined"), 2: Fact(CHARGE, FAILED, code="stolen_card")})
+    soft.plan(DUE)
+    soft.perform(fake)
+    hard.perform(fake)
+    assert soft.plan(DUE + timedelta(1))[-1].number == 1
+    assert soft.plan(DUE + timedelta(2))[-1].number == 2
+    assert [one.code for one in hard.plan(DUE + timedelta(20))] == ["stolen_card"]
+    soft.perform(fake)
+    assert soft.open() == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "tries", "last", "day"),
+    [
+        ("card_declined", 1, date(2026, 1, 15), date(2026, 1, 17)),
+        ("card_declined", 2, date(2026, 1, 17), date(2026, 1, 20)),
+        ("insufficient_funds", 1, date(2026, 1, 24), date(2026, 2, 1)),
+        ("insufficient_funds", 1, date(2026, 1, 16), date(2026, 1, 18)),
+        ("card_declined", 5, date(2026, 1, 30), None),
+        ("card_declined", 4, date(2026, 2, 10), None),
+        ("stolen_card", 1, date(2026, 1, 15), None),
+    ],
+)
+def test_when_to_try_again(code: str, tries: int, last: date, day: date | None) -> None:
+    """Pauses grow; a pay day that is near is waited for; there is an end."""
+    assert retrying.next_day(code, date(2026, 1, 15), last, tries) == day
+
+
+_SOME = [
+    Fact(CHARGE, SUCCEEDED, 5), Fact(CHARGE, FAILED, 9, code="late"), Fact(REFUND, "refunded", 6, "", 1000),
+    Fact(DISPUTE, OPEN, 7, "d1", 2000), Fact(DISPUTE, WON, 8, "d1", 2000),
+]  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(range(len(_SOME))), min_size=5, max_size=9).filter(
+        lambda found: set(found) == set(range(5))
+    )
+)
+def test_invariant_25_webhooks_in_any_order_end_in_one_book(database: Database, order: list[int]) -> None:
+    """Duplicates are heard once; the money, the invoice and the ledger are the same whatever came first."""
+    stage = _Paying(database)
+    stage.plan(DUE)
+    news = [stage.hear(number, _SOME[number]) for number in order]
+    assert sum(news) == 5
+    (one,) = stage.tries()
+    with database.read() as conn:
+        gone = 8690 - ledger.balance(conn, "cash:fake", stage.account, "AUD").minor
+        owed = ledger.balance(conn, "receivable", stage.account, "AUD").minor
+    assert (one.state, one.refunded, gone, owed, stage.open()) == (SUCCEEDED, 1000, 1000, 1000, 1000)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_invariant_26_a_lost_dispute_stays_lost(database: Database, order: tuple[int, ...]) -> None:
+    """And what was paid is open again, whichever event is late."""
+    stage = _Paying(database)
+    stage.plan(DUE)
+    said = [
+        Fact(CHARGE, SUCCEEDED, 1),
+        Fact(DISPUTE, OPEN, 2, f"d{stage.number}", 8690),
+        Fact(DISPUTE, LOST, 3, f"d{stage.number}", 8690),
+    ]
+    for number in order:
+        stage.hear(number, said[number])
+    assert (stage.open(), stage.tries()[0].state) == (8690, SUCCEEDED)
+
+
+def test_an_event_that_is_faster_than_our_own_answer_waits(database: Database) -> None:
+    """Named by the gateway's reference only, which we do not know yet."""
+    stage, fake = _Paying(database), Fake({1: Fact(CHARGE, PENDING)})
+    (one,) = stage.plan(DUE)
+    assert stage.hear(1, Fact(CHARGE, SUCCEEDED, 9), f"pi_{one.id}", named=False)
+    assert stage.paid() == []
+    stage.perform(fake)
+    assert stage.paid() == [8690]
+    (row,) = stage._rows(sa.select(heard).where(heard.c.reference == f"pi_{one.id}"))
+    assert row.state == "applied"
+
+
+def test_what_says_nothing_to_us_is_kept_and_ignored(database: Database) -> None:
+    """An unknown kind of event is no mistake."""
+    stage = _Paying(database)
+    stage.plan(DUE)
+    assert stage.hear(1, None)
+    assert not stage.hear(1, None)
+
+
+def test_switching_off_ends_it(database: Database) -> None:
+    """Twice is told."""
+    stage = _Paying(database)
+    with database.write() as conn:
+        autopay.switch_off(conn, stage.account, actor="ada")
+    assert stage.plan(DUE) == []
+    with database.write() as conn, pytest.raises(AutopayMissing):
+        autopay.switch_off(conn, stage.account, actor="ada")
