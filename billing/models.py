@@ -90,11 +90,7 @@ subscription_item = sa.Table(
         "cadence_base", sa.Integer, nullable=False, comment="month index that longer periods count from"
     ),
     sa.Column("charged_through", sa.Date, index=True, comment="billed up to this day, exclusive"),
-    sa.Column(
-        "recalculate_from",
-        sa.Date,
-        comment="an event since the last run reaches back to this day",
-    ),
+    sa.Column("recalculate_from", sa.Date, comment="an event since the last run reaches back to this day"),
     sa.Column(
         "renews",
         sa.String(64),

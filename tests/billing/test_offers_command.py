@@ -1,4 +1,4 @@
-"""`trunkline billing addon|promotion|bundle|fee|subscription|prices` as an operator types them."""
+"""`trunkline billing addon|promotion|bundle|fee|prices` as an operator types them."""
 
 import json
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_an_addon_a_bundle_a_promotion_and_a_fee(home: Path):
     ran = ask(home, "billing", "run", "--on", "2026-01-01")
     totals = sorted(one["total"] for one in ask(home, "billing", "invoices")["invoices"])
     assert (len(ran["final"]), totals) == (2, ["AUD 129.50", "AUD 75.60"])
-    shown = trunkline("--home", home, "billing", "subscription", "S-0", "--on", "2026-01-02").stdout
+    shown = trunkline("--home", home, "billing", "addon", "list", "S-0", "--on", "2026-01-02").stdout
     assert "AUD 5.00 a month" in shown
     assert "AUD 7.90 a month off from 2026-01-01, with 2 services together" in shown
     ask(home, "billing", "addon", "remove", "S-0", "static", "--on", "2026-02-01")
