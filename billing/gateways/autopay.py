@@ -13,7 +13,7 @@ from billing.accounts import Account
 from billing.gateways import recording, retrying
 from billing.gateways.errors import AutopayMissing, GatewaySilent
 from billing.gateways.models import attempt, autopay
-from billing.gateways.protocol import Gateway, Order
+from billing.gateways.protocol import Answer, Gateway, Order
 from billing.gateways.state import FAILED, PENDING, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
 from billing.rounding import is_owed
@@ -26,6 +26,8 @@ from core.money import Money
 CHARGE = "billing.charge"
 DROPPED = "dropped"
 _CHUNK = 500
+KEY_LIVES = timedelta(hours=20)
+"""For so long a gateway surely knows an idempotency key (Stripe: a day)."""
 P_ASKED = faults.declare("billing.before_charge")
 P_CHARGED = faults.declare("billing.after_charge")
 Connect = Callable[[str], Gateway]
@@ -65,6 +67,7 @@ def plan(database: Database, on: date) -> int:
         with database.write() as conn:
             query = sa.select(autopay.c.account_id).where(autopay.c.account_id > after)
             found = list(conn.execute(query.order_by(autopay.c.account_id).limit(_CHUNK)).scalars())
+            _ask_again(conn, found)
             for owner in accounts.by_ids(conn, found):
                 made += sum(1 for _ in _plan(conn, owner, on))
         if len(found) < _CHUNK:
@@ -87,22 +90,35 @@ def perform(database: Database, job: Job, connect: Connect) -> State | None:
             .values(asked_at=row["asked_at"] or clock.now())
         )
     faults.point(P_ASKED)
-    gateway = connect(row["gateway"])
-    if row["reference"]:
-        said = gateway.fetch(row["reference"])
-    else:
-        said = gateway.charge(
-            Order(
-                key=attempt_id, customer=row["customer"], method=row["method"], amount=row["amount"],
-                currency=row["currency"], description=f"{row['account_id']} {row['invoice_id']}",
-            )
-        )  # fmt: skip
+    said = _ask(connect(row["gateway"]), row)
     faults.point(P_CHARGED)
     with database.write() as conn:
         state = recording.answered(conn, attempt_id, said)
     if state.charge in (UNKNOWN, PENDING):
         raise GatewaySilent(row["gateway"], f"the charge is {state.charge}")
     return state
+
+
+def _ask(gateway: Gateway, row: dict[str, Any]) -> Answer:
+    """Ask for the charge, or what became of it: with one key, which gateways know for about a day."""
+    if row["reference"]:
+        return gateway.fetch(row["reference"])
+    order = Order(
+        key=row["id"], customer=row["customer"], method=row["method"], amount=row["amount"],
+        currency=row["currency"], description=f"{row['account_id']} {row['invoice_id']}",
+    )  # fmt: skip
+    if row["asked_at"] is not None and clock.now() - row["asked_at"] > KEY_LIVES:
+        return gateway.find(order) or gateway.charge(order)
+    return gateway.charge(order)
+
+
+def _ask_again(conn: Connection, account_ids: list[str]) -> None:
+    """Whatever became of an attempt is found out, if its job gave up and no event came."""
+    query = sa.select(attempt.c.id).where(
+        attempt.c.account_id.in_(account_ids), attempt.c.state.in_((UNKNOWN, PENDING))
+    )
+    for attempt_id in conn.execute(query).scalars().all():
+        jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")
 
 
 def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:

@@ -52,6 +52,9 @@ class Gateway(Protocol):
     def fetch(self, reference: str) -> Answer:
         """What is true of a charge now."""
 
+    def find(self, order: Order) -> Answer | None:
+        """What became of a charge whose answer was lost long ago, by our key; None: it never heard of it."""
+
     def refund(self, key: str, reference: str, amount: int) -> str:
         """Give back a part of a charge; returns what the gateway calls the refund."""
 

@@ -55,6 +55,19 @@ class Stripe:
         except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
             raise GatewaySilent(self._name, _short(error)) from error
 
+    def find(self, order: Order) -> Answer | None:
+        """Among the customer's charges, by the key in their metadata: Stripe forgets idempotency keys after a day."""
+        try:
+            for one in self._api.payment_intents.list(
+                {"customer": order.customer, "limit": 100}
+            ).auto_paging_iter():
+                said = one.to_dict()
+                if (said.get("metadata") or {}).get("attempt") == order.key:
+                    return self._said(said)
+        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
+            raise GatewaySilent(self._name, _short(error)) from error
+        return None
+
     def refund(self, key: str, reference: str, amount: int) -> str:
         """Give back a part of it."""
         wanted: Any = {"payment_intent": reference, "amount": amount}

@@ -5,11 +5,14 @@ import hmac
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import stripe
 
@@ -80,6 +83,48 @@ def test_a_charge_of_a_stored_card_is_one_and_names_our_key(address: str, api: A
     assert gateway.fetch(said.reference) == said
     intent = api.payment_intents.retrieve(said.reference)
     assert (intent.amount, intent.currency, intent.metadata["attempt"]) == (8690, "aud", "gat_1")
+
+
+class _Listing(BaseHTTPRequestHandler):
+    """Answers a list of a customer's charges as Stripe documents it: localstripe cannot filter by customer."""
+
+    def do_GET(self) -> None:
+        """Two of them, one with our key."""
+        assert self.path.startswith("/v1/payment_intents?")
+        assert "customer=cus_1" in self.path
+        found = [
+            {
+                "id": f"pi_{key}",
+                "object": "payment_intent",
+                "status": "succeeded",
+                "metadata": {"attempt": key},
+            }
+            for key in ("gat_8", "gat_9")
+        ]
+        body = json.dumps(
+            {"object": "list", "url": "/v1/payment_intents", "has_more": False, "data": found}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: Any) -> None:
+        """Quietly."""
+
+
+def test_a_charge_is_found_by_our_key() -> None:
+    """Where its answer was lost and Stripe forgot the key of the request; another key is nobody's."""
+    server = HTTPServer(("127.0.0.1", 0), _Listing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    gateway = Stripe("stripe", "sk_test_1", SECRET, f"http://127.0.0.1:{server.server_address[1]}")
+    order = Order(key="gat_9", customer="cus_1", method="pm_1", amount=1, currency="AUD", description="")
+    said = gateway.find(order)
+    assert said is not None
+    assert (said.reference, said.facts) == ("pi_gat_9", (Fact(CHARGE, SUCCEEDED),))
+    assert gateway.find(msgspec.structs.replace(order, key="gat_10")) is None
+    server.shutdown()
 
 
 def test_a_declined_card_is_a_fact_and_no_error(address: str, api: Any) -> None:

@@ -32,7 +32,7 @@ from billing.gateways.state import (
     fold,
 )
 from billing.models import payment
-from core import faults
+from core import clock, faults
 from core.db import Database
 from core.jobs import Job
 from core.models import job
@@ -92,6 +92,10 @@ class Fake:
     def fetch(self, reference: str) -> Answer:
         """What it said."""
         return self._said(reference.removeprefix("pi_"))
+
+    def find(self, order: Order) -> Answer | None:
+        """By our key."""
+        return self._said(order.key) if order.key in self.charged else None
 
     def refund(self, key: str, reference: str, amount: int) -> str:
         """Never asked here."""
@@ -182,6 +186,29 @@ def test_an_answer_that_is_lost_charges_nobody_twice(database: Database) -> None
         assert len(stage.plan(DUE + timedelta(1))) == 1
     stage.perform(fake)
     assert (len(fake.charged), stage.paid()) == (1, [8690])
+
+
+def test_an_answer_that_is_lost_for_days_is_found_by_our_key(database: Database) -> None:
+    """The gateway has forgotten the idempotency key: it is not charged again; who never heard of it is charged."""
+    stage, fake = _Paying(database), Fake(loses=1)
+    stage.plan(DUE)
+    with pytest.raises(GatewaySilent):
+        stage.perform(fake)
+    asked = fake.asked
+    with database.write() as conn:
+        conn.execute(sa.delete(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+    stage.plan(DUE + timedelta(2))
+    assert stage._rows(sa.select(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+    with clock.frozen(clock.now() + timedelta(days=2)):
+        stage.perform(fake)
+    assert (fake.asked, stage.paid()) == (asked, [8690])
+    other, never = _Paying(database), Fake()
+    other.plan(DUE)
+    with database.write() as conn:
+        mine = attempt.c.account_id == other.account
+        conn.execute(sa.update(attempt).where(mine).values(asked_at=clock.now() - timedelta(days=2)))
+    other.perform(never)
+    assert (never.asked, other.paid()) == (1, [8690])
 
 
 POINTS = [autopay.P_ASKED, autopay.P_CHARGED]
