@@ -37,7 +37,7 @@ def _previewed(comparison: Comparison, plan: str, version: str, day: date) -> Pr
     """With last month again where it takes no minutes."""
     assert comparison.db is not None  # sections() asks
     on = max(day, reading.today(comparison.head))
-    total, _ = reading.chunks(comparison.db, plan, _MANY)
+    total, _ = reading.chunks(comparison.db, plan, max(_MANY, 1))
     return preview(comparison.db, comparison.head, plan, version, on=on, again=total <= _MANY)
 
 
