@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from core.db import Database
 
 
-# A busy machine is no reason to fail: times belong to bench/. A failure prints what reproduces it.
-hypothesis.settings.register_profile("trunkline", deadline=None, print_blob=True)
+# A busy machine is no reason to fail: times belong to bench/. A failure prints what reproduces it. CI tries the same
+# examples each time, so that what it says can be repeated; `make test` looks for new ones.
+hypothesis.settings.register_profile(
+    "trunkline", deadline=None, print_blob=True, derandomize=bool(os.environ.get("TRUNKLINE_REQUIRE_REAL"))
+)
 hypothesis.settings.load_profile("trunkline")
 
 # Git as on a machine of nobody: no signing, no hooks or templates of the person who runs the tests.
