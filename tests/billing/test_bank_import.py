@@ -312,7 +312,7 @@ def test_killed_before_a_statement_s_commit_and_imported_again_it_is_there_once(
 
 
 def test_an_iban_that_pays_for_many_tells_nothing(database: Database, monkeypatch: pytest.MonkeyPatch):
-    """An office that pays for many customers: named payments are matched, the others wait; nobody is looked up for it."""
+    """An office that pays for many customers: what names an invoice is matched, the rest waits for a person."""
     monkeypatch.setattr(looking, "MANY", 2)
     stage = owing(database, 5_000)
     payer = own_iban(stage, 9)
