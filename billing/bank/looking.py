@@ -13,6 +13,9 @@ from billing.bank.matching import Hit
 from billing.bank.models import known_iban, mandate
 from billing.models import account, counter, invoice
 
+MANY = 10
+"""An IBAN that paid for more accounts than this says nothing about the next payment."""
+
 
 def hits(conn: Connection, texts: list[str], iban_print: str | None, amount: int, currency: str) -> list[Hit]:
     """Every account that a line of money in may be for."""
@@ -20,8 +23,8 @@ def hits(conn: Connection, texts: list[str], iban_print: str | None, amount: int
     found = [*_named(conn, matching.CREDITOR_REFERENCE, by_reference)]
     found += _named(conn, matching.INVOICE_NUMBER, otherwise)
     found += _accounts(conn, matching.ACCOUNT_NUMBER, matching.accounts_in(texts))
-    if iban_print is not None:
-        found += _accounts(conn, matching.IBAN, _of_iban(conn, iban_print))
+    if not found and iban_print is not None:
+        found = _accounts(conn, matching.IBAN, _of_iban(conn, iban_print))
     return found or _by_amount(conn, amount, currency)
 
 
@@ -55,9 +58,12 @@ def _accounts(conn: Connection, rule: str, names: Iterable[str]) -> list[Hit]:
 
 
 def _of_iban(conn: Connection, iban_print: str) -> set[str]:
+    """Accounts that it paid for; none where it pays for many (an office, a factoring bank): it tells nothing then."""
     paid = sa.select(known_iban.c.account_id).where(known_iban.c.iban_print == iban_print)
     signed = sa.select(mandate.c.account_id).where(mandate.c.iban_print == iban_print)
-    return {str(one) for query in (paid, signed) for one in conn.execute(query).scalars()}
+    both = sa.union(paid, signed).limit(MANY + 1)
+    found = {str(one) for one in conn.execute(both).scalars()}
+    return found if len(found) <= MANY else set()
 
 
 def _by_amount(conn: Connection, amount: int, currency: str) -> list[Hit]:

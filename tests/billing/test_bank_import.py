@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from billing import debts, invoices, ledger, payments, taxes
-from billing.bank import assigning, camt, checks, importing, mandates, sheet
+from billing.bank import assigning, camt, checks, importing, looking, mandates, sheet
 from billing.bank.errors import DataKeyNeeded, EntryUnknown, NotAssignable, StatementWrong
 from billing.bank.models import entry as entry_table
 from billing.bank.models import statement as statement_table
@@ -309,6 +309,20 @@ def test_killed_before_a_statement_s_commit_and_imported_again_it_is_there_once(
     assert open_of(stage) == [3_500]
     with database.read() as conn:
         assert invoices.get(conn, number(stage))["account_id"] == stage.account
+
+
+def test_an_iban_that_pays_for_many_tells_nothing(database: Database, monkeypatch: pytest.MonkeyPatch):
+    """An office that pays for many customers: what names an invoice is matched, the rest waits for a person."""
+    monkeypatch.setattr(looking, "MANY", 2)
+    stage = owing(database, 5_000)
+    payer = own_iban(stage, 9)
+    stages = [stage, *(owing(database, 1_000) for _ in range(2))]
+    rows = [entry("10.00", part(text=[number(one)], iban=payer)) for one in stages]
+    assert take(stage, *rows, total="30.00").states == {"matched": 3}
+    unnamed = entry("40.00", part(text=["thanks"], iban=payer))
+    taken = take(stage, unnamed, opening="30.00", total="70.00", name=f"office-{stage.number}")
+    assert taken.states == {"unmatched": 1}
+    assert "iban" not in waiting(stage)[0].told
 
 
 def test_several_at_once_import_a_file_once(database: Database):
