@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "plan.beside": "An add-on, a rental or a fee with something that only services have.",
     "plan.contract": "A contract whose early-termination fee is not one thing, or is nothing.",
     "plan.price": "Terms of a price that do not go together.",
+    "plan.usage": "A usage or call price that cannot be meant: a quantity, tiers, or what goes with what.",
     "offer.discount": "An offer that takes off nothing, or two things at once.",
     "offer.days": "An offer that ends before it begins.",
     "offer.bundle": "A bundle of fewer than two plans, or with what only promotions have.",
