@@ -33,7 +33,7 @@ from billing.billables import Billable
 from billing.closing.closes import close
 from billing.closing.recognition import recognise
 from billing.errors import NotCreditable
-from billing.models import invoice
+from billing.models import invoice, payment
 from billing.timeline import state_on
 from core import clock
 from core.db import Database
@@ -115,12 +115,14 @@ class Year:
 
     def _pay(self, who: Who, day: date) -> None:
         account = self.account_of(who.number)
+        key = f"{account}:{day}"
         with self.database.read() as conn:
+            if conn.execute(sa.select(payment.c.id).where(payment.c.idempotency_key == key)).first():
+                return  # this day is lived again: what they were willing to pay they have paid
             owed = [(one.due, one.balance) for one in debts.open_balances(conn, account)]
         amount = willing(self.seed, who, day, owed)
         if amount:
             with self.database.write() as conn:
-                key = f"{account}:{day}"
                 payments.pay(conn, account, Money(amount, who.currency), "bank", key, on=day)
 
     def _do(self, conn: Connection, step: Step) -> None:
