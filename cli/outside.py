@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from billing.gateways import autopay, protocol
+from billing.gateways import autopay, givebacks, protocol, recording
 from billing.gateways.protocol import Gateway
 from billing.mailing import sending
 from billing.mailing.smtp import Server
@@ -22,7 +22,7 @@ _WHERE, _NAME = "trunkline.yaml", "mail.password"
 
 
 def register(here: "Installation") -> None:
-    """Let this process ask tax engines and send mail."""
+    """Let this process ask tax engines and payment gateways, and send mail."""
 
     def place(database: Database, account: str) -> dict[str, str]:
         with database.read() as conn:
@@ -39,6 +39,16 @@ def register(here: "Installation") -> None:
     def charge(database: Database, job: Job) -> None:
         with here.reader() as reader:
             autopay.perform(database, job, lambda name: gateway_of(here, reader, name))
+
+    @jobs.handles(givebacks.REFUND)
+    def give_back(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            givebacks.perform(database, job, lambda name: gateway_of(here, reader, name))
+
+    @jobs.handles(recording.LOOK)
+    def look(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            givebacks.look(database, job, lambda name: gateway_of(here, reader, name))
 
     @jobs.handles(sending.SWEEP)
     @jobs.handles(sending.SEND)

@@ -13,6 +13,7 @@ from tests.billing.test_bank_collect import POINTS as COLLECTING
 from tests.billing.test_bank_import import POINTS as STATEMENTS
 from tests.billing.test_calls import POINTS as CALLS
 from tests.billing.test_closing import POINTS as CLOSING
+from tests.billing.test_gateway_faults import POINTS as GIVEBACKS
 from tests.billing.test_gateways import POINTS as GATEWAYS
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_mailing import POINTS as MAILING
@@ -54,6 +55,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *REFUNDING,
         *RATING,
         *GATEWAYS,
+        *GIVEBACKS,
         *CALLS,
         *MAILING,
         *TAXING,

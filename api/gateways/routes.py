@@ -15,7 +15,7 @@ _MOST = 1 << 20
 
 
 class Heard(Answer):
-    """Whether it was new; an event that comes again is no mistake."""
+    """Whether some of it was new; an event that comes again is no mistake."""
 
     new: bool
 
@@ -38,7 +38,9 @@ def hear(here: Here, request: Request, gateway: str, body: Annotated[bytes, Depe
         return crypto.open_(key, sealed, "trunkline.yaml", field) if key else sealed
 
     with here.context.reader() as reader:
-        told = protocol.connect(reader, gateway, opened).read_event(request.headers, body)
-    with here.context.db.write() as conn:
-        new = recording.hear(conn, gateway, told)
+        told = protocol.connect(reader, gateway, opened).read_events(request.headers, body)
+    new = False
+    for one in told:  # each in its own transaction: they are about different accounts
+        with here.context.db.write() as conn:
+            new = recording.hear(conn, gateway, one) or new
     return answer("gateway-event", new=new)

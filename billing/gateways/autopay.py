@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
 from billing.accounts import Account
-from billing.gateways import recording, retrying
+from billing.gateways import givebacks, recording, retrying
 from billing.gateways.errors import AutopayMissing, GatewaySilent
 from billing.gateways.models import attempt, autopay
-from billing.gateways.protocol import Answer, Gateway, Order
+from billing.gateways.protocol import KEY_LIVES, Answer, Gateway, Order
 from billing.gateways.state import FAILED, PENDING, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
 from billing.rounding import is_owed
@@ -26,8 +26,6 @@ from core.money import Money
 CHARGE = "billing.charge"
 DROPPED = "dropped"
 _CHUNK = 500
-KEY_LIVES = timedelta(hours=20)
-"""For so long a gateway surely knows an idempotency key (Stripe: a day)."""
 P_ASKED = faults.declare("billing.before_charge")
 P_CHARGED = faults.declare("billing.after_charge")
 Connect = Callable[[str], Gateway]
@@ -61,8 +59,14 @@ def switch_off(conn: Connection, account: str, *, actor: str) -> None:
 
 
 def plan(database: Database, on: date) -> int:
-    """Make an attempt for every invoice whose time has come on local date `on`; returns how many. Again: none more."""
+    """Make an attempt for every invoice whose time has come on local date `on`; returns how many. Again: none more.
+
+    What became of charges and refunds that nobody told of is asked for again.
+    """
     after, made = "", 0
+    with database.write() as conn:
+        recording.catch_up(conn)
+        givebacks.queue_open(conn)
     while True:
         with database.write() as conn:
             query = sa.select(autopay.c.account_id).where(autopay.c.account_id > after)
@@ -94,9 +98,9 @@ def perform(database: Database, job: Job, connect: Connect) -> State | None:
     faults.point(P_CHARGED)
     with database.write() as conn:
         state = recording.answered(conn, attempt_id, said)
-    if state.charge in (UNKNOWN, PENDING):
-        raise GatewaySilent(row["gateway"], f"the charge is {state.charge}")
-    return state
+    if state.charge == UNKNOWN:
+        raise GatewaySilent(row["gateway"], "it says nothing of the charge")
+    return state  # one that is on its way is told by an event, and asked for again with each day's plan
 
 
 def _ask(gateway: Gateway, row: dict[str, Any]) -> Answer:

@@ -33,3 +33,14 @@ class AutopayMissing(Terminal):
 
     def __init__(self, account: str) -> None:
         super().__init__(f"{account} has no autopay: trunkline billing autopay on {account} …")
+
+
+class GatewayRefused(Terminal):
+    """It understood, and will not do it however often it is asked."""
+
+    status = 502
+
+    def __init__(self, gateway: str, why: str) -> None:
+        super().__init__(
+            f"{gateway} refuses: {why[:200]}; mend that and ask again: trunkline billing autopay run"
+        )

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +14,10 @@ from intents.reader import Reader
 
 Opener = Callable[[str, str], str]
 """(sealed, field in trunkline.yaml) -> the secret."""
+
+
+KEY_LIVES = timedelta(hours=20)
+"""For so long a gateway surely knows an idempotency key (Stripe: a day)."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,18 +38,37 @@ class Answer(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...]
 
 
+class Giveback(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that is asked for. `total`: what goes back of the charge in all, with this one; a gateway that knows of
+    another sum refuses.
+    """
+
+    key: str
+    reference: str
+    amount: int
+    total: int
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified event. `attempt`: our key, where the charge carries it."""
+    """A verified event. `attempt`: our key, where the charge carries it. `refund`: one whose facts are to be fetched.
+
+    `mandate`: a stored method that has ended, or that `instead` takes the place of.
+    """
 
     id: str
     kind: str
     reference: str = ""
     attempt: str = ""
     fact: Fact | None = None
+    refund: str = ""
+    mandate: str = ""
+    instead: str = ""
 
 
 class Gateway(Protocol):
-    """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it."""
+    """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it; what it will never do as it
+    was asked is GatewayRefused.
+    """
 
     def charge(self, order: Order) -> Answer:
         """Take money off a customer's stored method, who is not there. A decline is a fact, no error."""
@@ -55,11 +79,17 @@ class Gateway(Protocol):
     def find(self, order: Order) -> Answer | None:
         """What became of a charge whose answer was lost long ago, by our key; None: it never heard of it."""
 
-    def refund(self, key: str, reference: str, amount: int) -> str:
-        """Give back a part of a charge; returns what the gateway calls the refund."""
+    def refund(self, wanted: Giveback) -> Fact:
+        """Give back a part of a charge; what became of it. The same key again is the same refund."""
 
-    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
-        """An event, its signature and age checked. Raises EventRefused."""
+    def find_refund(self, wanted: Giveback) -> Fact | None:
+        """What became of a refund whose answer was lost long ago, by our key; None: it never heard of it."""
+
+    def fetch_refund(self, reference: str) -> Answer:
+        """What is true of a refund now, and of which charge it is."""
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Told]:
+        """What a webhook tells, its signature checked, and its age where it has one. Raises EventRefused."""
 
 
 def connect(reader: Reader, name: str, opened: Opener) -> Gateway:

@@ -8,25 +8,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, payments
+from billing.gateways import mandates, takebacks
 from billing.gateways.models import attempt, fact, heard
 from billing.gateways.protocol import Answer, Told
-from billing.gateways.state import FAILED, LOST, OPEN, SUCCEEDED, WON, Fact, State, fold
-from billing.refunding import chargebacks
-from core import clock, events
+from billing.gateways.state import FAILED, SUCCEEDED, Fact, State, fold
+from core import clock, events, jobs
 from core.money import Money
 
 ACTOR = "gateway"
+LOOK = "billing.refund-look"
+"""The job that fetches what a webhook said of a refund without its amount."""
 
 
 def answered(conn: Connection, attempt_id: str, said: Answer, source: str = "answer") -> State:
     """Record what a gateway answered of an attempt, and what waited for its reference; returns the state."""
-    row = _lock(conn, attempt_id)
-    if said.reference and row["reference"] != said.reference:
-        conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(reference=said.reference))
-        waiting = sa.select(heard).where(heard.c.reference == said.reference, heard.c.state == "waiting")
-        for one in conn.execute(waiting).mappings().all():
-            _add(conn, attempt_id, [msgspec.convert(one["fact"], Fact)], one["id"])
-            conn.execute(sa.update(heard).where(heard.c.id == one["id"]).values(state="applied"))
+    _refer(conn, attempt_id, said.reference)
     _add(conn, attempt_id, said.facts, source)
     return _apply(conn, attempt_id)
 
@@ -37,7 +33,15 @@ def hear(conn: Connection, gateway: str, told: Told) -> bool:
     if conn.execute(sa.select(heard.c.id).where(heard.c.id == event_id)).first() is not None:
         return False
     owner = _attempt_of(conn, told)
-    state = "ignored" if told.fact is None else "waiting" if owner is None else "applied"
+    if told.mandate:
+        mandates.ended(conn, gateway, told.mandate, told.instead, told.kind, actor=ACTOR)
+    if told.refund:
+        jobs.enqueue(
+            conn, LOOK, {"gateway": gateway, "refund": told.refund}, unique=f"{LOOK}:{told.refund}:{told.id}"
+        )
+    state = "applied" if told.mandate or told.refund else "ignored"
+    if told.fact is not None:
+        state = "waiting" if owner is None else "applied"
     values = {
         "id": event_id, "gateway": gateway, "kind": told.kind, "reference": told.reference or None,
         "attempt_id": owner, "fact": None if told.fact is None else msgspec.to_builtins(told.fact), "state": state,
@@ -45,10 +49,43 @@ def hear(conn: Connection, gateway: str, told: Told) -> bool:
     }  # fmt: skip
     conn.execute(sa.insert(heard).values(**values))
     if owner is not None and told.fact is not None:
-        _lock(conn, owner)
+        _refer(conn, owner, told.reference)
         _add(conn, owner, [told.fact], event_id)
         _apply(conn, owner)
     return True
+
+
+def looked(conn: Connection, gateway: str, refund: str, said: Answer) -> None:
+    """Record what was fetched of a refund; where nobody knows its charge (yet), it waits for that."""
+    for one in said.facts:
+        told = Told(id=f"look:{refund}:{one.what}", kind="refund", reference=said.reference, fact=one)
+        hear(conn, gateway, told)
+
+
+def catch_up(conn: Connection) -> int:
+    """Take in what waits for a charge that is known by now: an event and our answer may miss each other."""
+    query = sa.select(attempt.c.id).join(heard, heard.c.reference == attempt.c.reference)
+    found = (
+        conn.execute(query.where(heard.c.state == "waiting").distinct().order_by(attempt.c.id))
+        .scalars()
+        .all()
+    )
+    for attempt_id in found:
+        row = _lock(conn, attempt_id)
+        _take_in(conn, attempt_id, row["reference"])
+        _apply(conn, attempt_id)
+    return len(found)
+
+
+def again(conn: Connection, attempt_id: str) -> State:
+    """Draw from the facts of an attempt what could not be drawn before."""
+    _lock(conn, attempt_id)
+    return _apply(conn, attempt_id)
+
+
+def state_of(conn: Connection, attempt_id: str) -> State:
+    """What its facts make of it."""
+    return fold(facts_of(conn, attempt_id))
 
 
 def facts_of(conn: Connection, attempt_id: str) -> list[Fact]:
@@ -62,9 +99,25 @@ def get(conn: Connection, attempt_id: str) -> dict[str, Any]:
     return dict(conn.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).mappings().one())
 
 
+def _refer(conn: Connection, attempt_id: str, reference: str) -> None:
+    """Lock an attempt, keep what the gateway calls it, and take in what was said under that name before."""
+    row = _lock(conn, attempt_id)
+    if not reference or row["reference"] == reference:
+        return
+    conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(reference=reference))
+    _take_in(conn, attempt_id, reference)
+
+
+def _take_in(conn: Connection, attempt_id: str, reference: str) -> None:
+    waiting = sa.select(heard).where(heard.c.reference == reference, heard.c.state == "waiting")
+    for one in conn.execute(waiting).mappings().all():
+        _add(conn, attempt_id, [msgspec.convert(one["fact"], Fact)], one["id"])
+        conn.execute(sa.update(heard).where(heard.c.id == one["id"]).values(state="applied"))
+
+
 def _apply(conn: Connection, attempt_id: str) -> State:
     row = get(conn, attempt_id)
-    state = fold(facts_of(conn, attempt_id))
+    state = state_of(conn, attempt_id)
     payment_id = row["payment_id"]
     if state.charge == SUCCEEDED and payment_id is None:
         amount = Money(row["amount"], row["currency"])
@@ -74,34 +127,13 @@ def _apply(conn: Connection, attempt_id: str) -> State:
         )  # fmt: skip
         payment_id = paid.payment
     if payment_id is not None:
-        _take_back(conn, row, payment_id, state)
+        takebacks.take_back(conn, row, payment_id, state, actor=ACTOR)
     if state.charge == FAILED and row["state"] != FAILED:
         said = {"attempt": attempt_id, "invoice": row["invoice_id"], "code": state.code, "try": row["number"]}
         events.emit(conn, "payment.failed", row["account_id"], said, actor=ACTOR)
-    values = {"state": state.charge, "code": state.code, "payment_id": payment_id}
+    values = {"state": state.charge, "code": state.code, "payment_id": payment_id, "refunded": state.refunded}
     conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(**values))
     return state
-
-
-def _take_back(conn: Connection, row: dict[str, Any], payment_id: str, state: State) -> None:
-    """Refunds made at the gateway itself, and disputes: the money is gone, what it paid is open again."""
-    more = min(state.refunded, row["amount"]) - row["refunded"]
-    if more > 0:
-        chargebacks.chargeback(
-            conn, payment_id, Money(more, row["currency"]), key=f"gateway:{row['id']}:refund:{row['refunded']}",
-            actor=ACTOR, reason="refunded at the gateway",
-        )  # fmt: skip
-        conn.execute(
-            sa.update(attempt).where(attempt.c.id == row["id"]).values(refunded=row["refunded"] + more)
-        )
-    for reference, verdict, amount in state.disputes:
-        key = f"gateway:{row['id']}:dispute:{reference}"
-        if verdict in (OPEN, LOST, WON):
-            chargebacks.chargeback(
-                conn, payment_id, Money(amount, row["currency"]), key=key, actor=ACTOR, reason="dispute"
-            )
-        if verdict == WON:
-            chargebacks.chargeback_reversed(conn, key, actor=ACTOR)
 
 
 def _add(conn: Connection, attempt_id: str, facts: Iterable[Fact], source: str) -> None:

@@ -1,13 +1,14 @@
 """Stripe: PaymentIntents of a stored method, confirmed while the customer is away (`off_session`)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import stripe
 
-from billing.gateways.errors import EventRefused, GatewaySilent
-from billing.gateways.protocol import Answer, Gateway, Order, Told
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent
+from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Told
 from billing.gateways.state import CHARGE, DISPUTE, FAILED, LOST, OPEN, PENDING, REFUND, SUCCEEDED, WON, Fact
 
 TOLERANCE = 300
@@ -18,6 +19,8 @@ _CHARGES = {
     "payment_intent.payment_failed": FAILED, "payment_intent.canceled": FAILED,
 }  # fmt: skip
 _VERDICTS = {"won": WON, "lost": LOST}
+_REFUNDS = {"succeeded": SUCCEEDED, "failed": FAILED, "canceled": FAILED}
+_REFUND_EVENTS = ("refund.", "charge.refund.")
 
 
 def connect(name: str, key: str, webhook: str, address: str) -> Gateway:
@@ -41,54 +44,80 @@ class Stripe:
             "metadata": {"attempt": order.key, "for": order.description},
         }  # fmt: skip
         try:
-            made = self._api.payment_intents.create(wanted, {"idempotency_key": order.key})
+            with self._asking():
+                made = self._api.payment_intents.create(wanted, {"idempotency_key": order.key})
         except stripe.CardError as error:
             return self._declined(error)
-        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-            raise GatewaySilent(self._name, _short(error)) from error
         return self._said(made.to_dict())
 
     def fetch(self, reference: str) -> Answer:
         """What is true of it now."""
-        try:
+        with self._asking():
             return self._said(self._api.payment_intents.retrieve(reference).to_dict())
-        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-            raise GatewaySilent(self._name, _short(error)) from error
 
     def find(self, order: Order) -> Answer | None:
         """Among the customer's charges, by the key in their metadata: Stripe forgets idempotency keys after a day."""
-        try:
+        with self._asking():
             for one in self._api.payment_intents.list(
                 {"customer": order.customer, "limit": 100}
             ).auto_paging_iter():
                 said = one.to_dict()
                 if (said.get("metadata") or {}).get("attempt") == order.key:
                     return self._said(said)
-        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-            raise GatewaySilent(self._name, _short(error)) from error
         return None
 
-    def refund(self, key: str, reference: str, amount: int) -> str:
+    def refund(self, wanted: Giveback) -> Fact:
         """Give back a part of it."""
-        wanted: Any = {"payment_intent": reference, "amount": amount}
-        try:
-            return str(self._api.refunds.create(wanted, {"idempotency_key": key}).id)
-        except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-            raise GatewaySilent(self._name, _short(error)) from error
+        given: Any = {
+            "payment_intent": wanted.reference, "amount": wanted.amount, "metadata": {"refund": wanted.key},
+        }  # fmt: skip
+        with self._asking():
+            made = self._api.refunds.create(given, {"idempotency_key": wanted.key}).to_dict()
+        return _refund({**made, "metadata": given["metadata"]})
 
-    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
-        """An event with the signature of `Stripe-Signature` over time and body, at most TOLERANCE seconds old."""
+    def find_refund(self, wanted: Giveback) -> Fact | None:
+        """Among the charge's refunds, by the key in their metadata."""
+        with self._asking():
+            given: Any = {"payment_intent": wanted.reference, "limit": 100}
+            for one in self._api.refunds.list(given).auto_paging_iter():
+                found = _refund(one.to_dict())
+                if found.own == wanted.key:
+                    return found
+        return None
+
+    def fetch_refund(self, reference: str) -> Answer:
+        """What became of it."""
+        with self._asking():
+            found = self._api.refunds.retrieve(reference).to_dict()
+        return Answer(str(found.get("payment_intent") or ""), (_refund(found),))
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Told]:
+        """One event, with the signature of `Stripe-Signature` over time and body, at most TOLERANCE seconds old."""
         given = headers.get("stripe-signature", "")
         if not self._webhook:
             raise EventRefused(self._name, "no `webhook` secret is set up")
         try:
             text = body.decode()
             stripe.WebhookSignature.verify_header(text, given, self._webhook, TOLERANCE)
-            return _told(json.loads(text))
+            return [_told(json.loads(text))]
         except stripe.SignatureVerificationError as error:
             raise EventRefused(self._name, "its signature is wrong or too old") from error
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise EventRefused(self._name, "it is no event") from error
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What can be wrong with any question, in our words. A decline stays what it is."""
+        try:
+            yield
+        except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+            raise GatewaySilent(self._name, _short(error)) from error
+        except stripe.CardError:
+            raise
+        except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise GatewayRefused(self._name, error.user_message or _short(error)) from error
+        except stripe.StripeError as error:
+            raise GatewaySilent(self._name, _short(error)) from error
 
     def _declined(self, error: stripe.CardError) -> Answer:
         intent = getattr(error.error, "payment_intent", None)
@@ -117,12 +146,18 @@ def _told(event: dict[str, Any]) -> Told:
         last = thing.get("last_payment_error") or {}
         code = str(last.get("decline_code") or last.get("code") or "") if _CHARGES[kind] == FAILED else ""
         fact = Fact(CHARGE, _CHARGES[kind], at, "", 0, code)
-    elif kind == "charge.refunded":
-        fact = Fact(REFUND, "refunded", at, "", int(thing["amount_refunded"]))
+    elif kind.startswith(_REFUND_EVENTS):
+        fact = _refund(thing)
     elif kind.startswith("charge.dispute."):
         verdict = _VERDICTS.get(str(thing["status"]), OPEN)
         fact = Fact(DISPUTE, verdict, at, str(thing["id"]), int(thing["amount"]))
     return Told(id=str(event["id"]), kind=kind, reference=reference, attempt=attempt, fact=fact)
+
+
+def _refund(thing: dict[str, Any]) -> Fact:
+    what = _REFUNDS.get(str(thing["status"]), PENDING)
+    own, code = str((thing.get("metadata") or {}).get("refund") or ""), str(thing.get("failure_reason") or "")
+    return Fact(REFUND, what, 0, str(thing["id"]), int(thing["amount"]), code, own)
 
 
 def _short(error: Exception) -> str:

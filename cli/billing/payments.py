@@ -59,17 +59,22 @@ def refund(
     amount: Amount,
     reason: Annotated[str, typer.Option(help="Why: left, mistake, overpaid, …")],
     key: Key,
-    method: Annotated[str, typer.Option(help="How it goes back: cash, bank, or a gateway.")] = "bank",
+    method: Annotated[
+        str,
+        typer.Option(help="How it goes back: cash, bank, or the gateway that it came through (the default)."),
+    ] = "",
     on: On = None,
     dry: Dry = False,
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
     """Refund what is unapplied of a payment. Credit of credit notes takes its place on invoices first."""
+    from billing.gateways import givebacks
     from billing.refunding import refunds
 
     with _change(dry) as conn:
         money = _money(conn, payment, amount)
+        method = method or givebacks.way_back(conn, payment, "bank")
         made = refunds.refund(
             conn, payment, money, key=key, method=method, actor=actor, reason=reason, on=_date(on)
         )

@@ -187,7 +187,7 @@ class GatewayUse(Intent, frozen=True, kw_only=True):
     own, for tests.
     """
 
-    type: Literal["stripe"]
+    type: Literal["stripe", "gocardless"]
     key: Secret
     webhook: Secret | None = None
     address: Annotated[str, Meta(pattern=r"^https?://[^\s]{1,200}$", description="an address")] | None = None

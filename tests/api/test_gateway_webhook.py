@@ -39,20 +39,37 @@ def test_an_event_pays_an_invoice_once(world: World, client: TestClient) -> None
     assert client.post("/webhooks/gateways/stripe", content=b"x" * ((1 << 20) + 1)).status_code in (413, 422)
 
 
-def _charged(world: World) -> tuple[str, str]:
-    """S-1's account with an invoice that is due, and an attempt to charge it by Stripe."""
+def test_a_webhook_of_many_events_is_heard_whole(world: World, client: TestClient) -> None:
+    """GoCardless tells several things at once; heard again, none is new; wrongly signed, none is heard."""
+    account, attempt_id = _charged(world, "gocardless")
+    body = json.dumps({"events": [
+        {"id": f"EV{number}", "resource_type": "payments", "action": action, "links": {"payment": "PM1"},
+         "created_at": f"2026-01-05T10:00:0{number}.000Z", "resource_metadata": {"attempt": attempt_id}}
+        for number, action in enumerate(("submitted", "confirmed"))
+    ]}).encode()  # fmt: skip
+    mac = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert client.post("/webhooks/gateways/gocardless", content=body).status_code == 400
+    assert _open(world, account) > 0
+    for new in (True, False):
+        told = client.post("/webhooks/gateways/gocardless", content=body, headers={"Webhook-Signature": mac})
+        assert (told.status_code, told.json()["new"]) == (200, new)
+    assert _open(world, account) == 0
+
+
+def _charged(world: World, gateway: str = "stripe") -> tuple[str, str]:
+    """S-1's account with an invoice that is due, and an attempt to charge it by a gateway."""
     since = clock.today("Australia/Perth").replace(day=1)
     with world.one.db.write() as conn:
         taxes.set_rate(conn, "gst", "10%", valid_from=date(2025, 1, 1))
     with world.one.reader() as reader:
         adopt_services(world.one.db, reader, since=since, actor="engineer-1", key=world.key)
     key, webhook = (
-        crypto.seal(world.key, text, "trunkline.yaml", f"gateways.stripe.{name}")
+        crypto.seal(world.key, text, "trunkline.yaml", f"gateways.{gateway}.{name}")
         for name, text in (("key", "sk_test_1"), ("webhook", SECRET))
     )
     config = (
         world.files["trunkline.yaml"]
-        + f"gateways: {{stripe: {{type: stripe, key: '{key}', webhook: '{webhook}'}}}}\n"
+        + f"gateways: {{{gateway}: {{type: {gateway}, key: '{key}', webhook: '{webhook}'}}}}\n"
     )
     world.push({"trunkline.yaml": config})
     world.one.settle()
@@ -60,7 +77,7 @@ def _charged(world: World) -> tuple[str, str]:
         run_billing(world.one.db, reader, since)
     with world.one.db.write() as conn:
         account = subscriptions.item(conn, "S-1").account
-        terms = autopay.Method(gateway="stripe", customer="cus_1", method="pm_1", label="visa 4242")
+        terms = autopay.Method(gateway=gateway, customer="cus_1", method="pm_1", label="visa 4242")
         autopay.switch_on(conn, account, terms, actor="ada")
     assert autopay.plan(world.one.db, since + timedelta(days=40)) == 1
     with world.one.db.read() as conn:

@@ -17,8 +17,8 @@ import pytest
 import stripe
 
 from billing.gateways.errors import EventRefused, GatewaySilent
-from billing.gateways.protocol import Order
-from billing.gateways.state import CHARGE, DISPUTE, FAILED, OPEN, REFUND, SUCCEEDED, Fact
+from billing.gateways.protocol import Giveback, Order
+from billing.gateways.state import CHARGE, DISPUTE, FAILED, OPEN, PENDING, REFUND, SUCCEEDED, Fact
 from billing.gateways.stripe_gateway import Stripe
 from tests.support import eventually, kept_port
 
@@ -144,7 +144,10 @@ def test_a_part_is_given_back(address: str, api: Any) -> None:
     """And Stripe's charge says so."""
     gateway = Stripe("stripe", "sk_test_1", SECRET, address)
     said = gateway.charge(_order(api, "4242424242424242", "gat_4"))
-    assert gateway.refund("rfd_1", said.reference, 1000).startswith("re_")
+    wanted = Giveback(key="rfd_1", reference=said.reference, amount=1000, total=1000)
+    done = gateway.refund(wanted)
+    assert (done.kind, done.what, done.amount, done.own) == (REFUND, SUCCEEDED, 1000, "rfd_1")
+    assert gateway.fetch_refund(done.ref).facts[0].what == SUCCEEDED
 
 
 def test_a_gateway_that_is_away_is_silent(address: str) -> None:
@@ -173,7 +176,8 @@ def test_events_are_read_once_their_signature_is_right() -> None:
 
     def read(kind: str, thing: dict[str, Any]) -> Any:
         body = _event(kind, thing)
-        return gateway.read_event(_signed(body, now), body)
+        (told,) = gateway.read_events(_signed(body, now), body)
+        return told
 
     paid = read(
         "payment_intent.succeeded",
@@ -185,32 +189,57 @@ def test_events_are_read_once_their_signature_is_right() -> None:
         "payment_intent.payment_failed", {"id": "pi_1", "last_payment_error": {"decline_code": "lost_card"}}
     )
     assert (failed.fact.what, failed.fact.code) == (FAILED, "lost_card")
-    back = read("charge.refunded", {"id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 500})
-    assert (back.reference, back.fact.kind, back.fact.amount) == ("pi_1", REFUND, 500)
+    refund = {
+        "id": "re_1",
+        "payment_intent": "pi_1",
+        "amount": 500,
+        "status": "pending",
+        "metadata": {"refund": "r"},
+    }
+    back = read("refund.created", refund)
+    assert (back.reference, back.attempt, back.fact) == (
+        "pi_1",
+        "",
+        Fact(REFUND, PENDING, 0, "re_1", 500, "", "r"),
+    )
+    gone = read("refund.failed", {**refund, "status": "failed", "failure_reason": "expired_or_canceled_card"})
+    assert (gone.fact.what, gone.fact.code) == (FAILED, "expired_or_canceled_card")
     dispute = {"id": "dp_1", "payment_intent": "pi_1", "amount": 8690, "status": "needs_response"}
     lost = read("charge.dispute.created", dispute)
     assert (lost.fact.kind, lost.fact.what, lost.fact.ref) == (DISPUTE, OPEN, "dp_1")
     assert read("customer.created", {"id": "cus_1"}).fact is None
 
 
+_PAID = _event("payment_intent.succeeded", {"id": "pi_1", "object": "payment_intent"})
+
+
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    ("age", "secret", "sent"),
     [
-        ({}, b"{}"),
-        (_signed(b"{}", int(time.time()), "another"), b"{}"),
-        (_signed(b"{}", int(time.time())), b"{ }"),
-        (_signed(b"{}", int(time.time()) - 400), b"{}"),
-        (_signed(b"[]", int(time.time())), b"[]"),
-        (_signed(b"\xff", int(time.time())), b"\xff"),
+        (0, "another", _PAID),
+        (0, SECRET, _PAID.replace(b"pi_1", b"pi_2")),
+        (400, SECRET, _PAID),
+        (0, SECRET, b""),
     ],
 )
-def test_what_is_not_stripes_is_refused(headers: dict[str, str], body: bytes) -> None:
-    """No signature, another secret, another body, too old, no event, no text: one sentence, nothing kept."""
-    with pytest.raises(EventRefused, match="the event is refused"):
-        Stripe("stripe", "sk", SECRET).read_event(headers, body)
+def test_what_is_not_stripes_is_refused(age: int, secret: str, sent: bytes) -> None:
+    """Another secret, another body, too old, empty: one sentence, nothing kept. Signed rightly, it is an event."""
+    gateway, now = Stripe("stripe", "sk", SECRET), int(time.time())
+    assert gateway.read_events(_signed(_PAID, now), _PAID)[0].reference == "pi_1"
+    with pytest.raises(EventRefused, match="its signature is wrong or too old"):
+        gateway.read_events(_signed(_PAID, now - age, secret), sent)
+    with pytest.raises(EventRefused, match="its signature is wrong or too old"):
+        gateway.read_events({}, _PAID)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b"\xff", b"{"])
+def test_what_is_signed_and_no_event_is_refused(body: bytes) -> None:
+    """Neither text nor an event."""
+    with pytest.raises(EventRefused, match="it is no event"):
+        Stripe("stripe", "sk", SECRET).read_events(_signed(body, int(time.time())), body)
 
 
 def test_without_a_secret_nothing_is_believed() -> None:
     """Not even what is signed with nothing."""
     with pytest.raises(EventRefused, match="no `webhook` secret"):
-        Stripe("stripe", "sk", "").read_event(_signed(b"{}", int(time.time()), ""), b"{}")
+        Stripe("stripe", "sk", "").read_events(_signed(b"{}", int(time.time()), ""), b"{}")

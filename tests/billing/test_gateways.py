@@ -15,11 +15,13 @@ from billing.billrun import run_billing
 from billing.gateways import autopay, recording, retrying
 from billing.gateways.errors import AutopayMissing, GatewaySilent
 from billing.gateways.models import attempt, heard
-from billing.gateways.protocol import Answer, Order, Told
+from billing.gateways.protocol import Answer, Giveback, Order, Told
 from billing.gateways.state import (
     CHARGE,
+    DEBIT,
     DISPUTE,
     FAILED,
+    FURTHER,
     LOST,
     OPEN,
     PENDING,
@@ -43,7 +45,7 @@ _charges = st.builds(
     Fact, st.just(CHARGE), st.sampled_from(RANK), st.integers(0, 9), code=st.sampled_from(["", "x"])
 )
 _refunds = st.builds(
-    Fact, st.just(REFUND), st.just("refunded"), st.integers(0, 9), amount=st.integers(1, 8690)
+    Fact, st.just(REFUND), st.sampled_from(FURTHER), st.just(0), st.sampled_from(["r1", "r2"]), st.just(900)
 )
 _disputes = st.builds(
     Fact,
@@ -53,7 +55,11 @@ _disputes = st.builds(
     st.sampled_from(["d1", "d2"]),
     st.just(1000),
 )
-_facts = st.lists(st.one_of(_charges, _refunds, _disputes), max_size=7)
+_debits = st.builds(Fact, st.just(DEBIT), st.sampled_from(RANK), st.integers(0, 9))
+_facts = st.one_of(
+    st.lists(st.one_of(_charges, _refunds, _disputes), max_size=7),
+    st.lists(st.one_of(_debits, _refunds, _disputes), max_size=7),
+)
 
 
 @given(_facts, st.randoms())
@@ -66,10 +72,12 @@ def test_invariant_25_any_order_and_any_repetition_is_one_state(facts: list[Fact
 
 @given(_facts, _facts)
 def test_invariant_26_what_comes_late_never_unpays(facts: list[Fact], late: list[Fact]) -> None:
-    """Once succeeded, always succeeded; refunds only grow."""
+    """Once succeeded, always succeeded (a debit that its bank sent back is a return of its own); refunds only go on."""
     before, after = fold(facts), fold([*facts, *late])
-    assert RANK.index(after.charge) >= RANK.index(before.charge)
-    assert after.refunded >= before.refunded
+    if before.charge == SUCCEEDED or not any(fact.kind == DEBIT for fact in (*facts, *late)):
+        assert RANK.index(after.charge) >= RANK.index(before.charge)
+    further = {one.ref: FURTHER.index(one.what) for one in after.refunds}
+    assert all(further[one.ref] >= FURTHER.index(one.what) for one in before.refunds)
 
 
 class Fake:
@@ -97,11 +105,19 @@ class Fake:
         """By our key."""
         return self._said(order.key) if order.key in self.charged else None
 
-    def refund(self, key: str, reference: str, amount: int) -> str:
+    def refund(self, wanted: Giveback) -> Fact:
         """Never asked here."""
         raise NotImplementedError
 
-    def read_event(self, headers: Mapping[str, str], body: bytes) -> Told:
+    def find_refund(self, wanted: Giveback) -> Fact | None:
+        """Never asked here."""
+        raise NotImplementedError
+
+    def fetch_refund(self, reference: str) -> Answer:
+        """Never asked here."""
+        raise NotImplementedError
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Told]:
         """Never asked here."""
         raise NotImplementedError
 
@@ -286,7 +302,7 @@ def test_when_to_try_again(code: str, tries: int, last: date, day: date | None) 
 
 
 _SOME = [
-    Fact(CHARGE, SUCCEEDED, 5), Fact(CHARGE, FAILED, 9, code="late"), Fact(REFUND, "refunded", 6, "", 1000),
+    Fact(CHARGE, SUCCEEDED, 5), Fact(CHARGE, FAILED, 9, code="late"), Fact(REFUND, SUCCEEDED, 0, "re_1", 1000),
     Fact(DISPUTE, OPEN, 7, "d1", 2000), Fact(DISPUTE, WON, 8, "d1", 2000),
 ]  # fmt: skip
 
@@ -323,6 +339,25 @@ def test_invariant_26_a_lost_dispute_stays_lost(database: Database, order: tuple
     for number in order:
         stage.hear(number, said[number])
     assert (stage.open(), stage.tries()[0].state) == (8690, SUCCEEDED)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize(("last", "open_"), [(WON, 0), (LOST, 8690)])
+def test_invariant_25_the_later_verdict_on_a_dispute_counts(
+    database: Database, order: tuple[int, ...], last: str, open_: int
+) -> None:
+    """A bank that changes its mind: won after lost, and lost after won, whichever event comes first."""
+    stage = _Paying(database)
+    stage.plan(DUE)
+    first = LOST if last == WON else WON
+    said = [
+        Fact(CHARGE, SUCCEEDED, 1),
+        Fact(DISPUTE, first, 2, f"d{stage.number}", 8690),
+        Fact(DISPUTE, last, 3, f"d{stage.number}", 8690),
+    ]
+    for number in order:
+        stage.hear(number, said[number])
+    assert stage.open() == open_
 
 
 def test_an_event_that_is_faster_than_our_own_answer_waits(database: Database) -> None:
