@@ -16,6 +16,9 @@ from tests.billing.test_closing import POINTS as CLOSING
 from tests.billing.test_gateways import POINTS as GATEWAYS
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_mailing import POINTS as MAILING
+from tests.billing.test_messages_letters import POINTS as LETTERS
+from tests.billing.test_messages_reminders import POINTS as REMINDERS
+from tests.billing.test_messages_sending import POINTS as MESSAGES
 from tests.billing.test_prices import POINTS as PRICES
 from tests.billing.test_rating import POINTS as RATING
 from tests.billing.test_recognition import POINTS as RECOGNITION
@@ -56,6 +59,9 @@ def test_every_declared_point_has_its_kill() -> None:
         *GATEWAYS,
         *CALLS,
         *MAILING,
+        *LETTERS,
+        *REMINDERS,
+        *MESSAGES,
         *TAXING,
         *UNDOING,
         *PRICES,
