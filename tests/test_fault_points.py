@@ -26,6 +26,7 @@ from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_taxing import POINTS as TAXING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.billing.test_wallet_kill import POINTS as WALLET
+from tests.billing.test_wallet_returning import POINTS as RETURNED
 from tests.billing.test_writeoffs import POINTS as WRITE_OFFS
 from tests.crm.test_orders import KILLED_POINTS as CRM
 from tests.intents.test_kills import POINTS as INTENTS
@@ -66,6 +67,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *UNDOING,
         *PRICES,
         *WALLET,
+        *RETURNED,
         *CLOSING,
         *RECOGNITION,
         *WRITE_OFFS,

@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Add tables."""
     _messages()
+    _prepaid()
 
 
 def _messages() -> None:
@@ -66,4 +67,42 @@ def _messages() -> None:
         ["channel", "made_on"],
         postgresql_where=waiting,
         sqlite_where=waiting,
+    )
+
+
+def _prepaid() -> None:
+    op.create_table(
+        "redemption_try",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False, comment="keyed hash of an address or an account"),
+        sa.Column("tried_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_redemption_try"),
+        comment="redemptions over HTTP that failed, for their limits; kept for a day",
+    )
+    op.create_index("ix_redemption_try_tried_at", "redemption_try", ["tried_at"])
+    op.create_index("ix_redemption_try_digest", "redemption_try", ["digest", "tried_at"])
+    op.create_table(
+        "breakage_rule",
+        sa.Column("legal_entity", sa.String(32), nullable=False),
+        sa.Column("what", sa.String(8), nullable=False, comment="voucher | wallet"),
+        sa.Column("days", sa.Integer, nullable=False, comment="after the last day, or the last movement"),
+        sa.Column("ledger", sa.String(64), nullable=False, comment="the account of the books that gets it"),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("legal_entity", "what", name="pk_breakage_rule"),
+    )
+    op.create_table(
+        "voucher_breakage",
+        sa.Column("batch", sa.String(64), nullable=False),
+        sa.Column("count", sa.Integer, nullable=False, comment="vouchers that nobody redeemed"),
+        sa.Column("amount", sa.BigInteger, nullable=False),
+        sa.Column("ledger", sa.String(64), nullable=False),
+        sa.Column("booked_on", sa.Date, nullable=False),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("batch", name="pk_voucher_breakage"),
+        sa.ForeignKeyConstraint(
+            ["batch"], ["wallet_voucher_batch.name"], name="fk_voucher_breakage_batch_wallet_voucher_batch"
+        ),
+        comment="append only: what was left of a batch, once",
     )
