@@ -29,6 +29,7 @@ from tests.billing.test_wallet_kill import POINTS as WALLET
 from tests.billing.test_wallet_returning import POINTS as RETURNED
 from tests.billing.test_writeoffs import POINTS as WRITE_OFFS
 from tests.crm.test_orders import KILLED_POINTS as CRM
+from tests.crm.test_promotions import POINTS as PROMOTIONS
 from tests.intents.test_kills import POINTS as INTENTS
 from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
 
@@ -72,6 +73,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *RECOGNITION,
         *WRITE_OFFS,
         *CRM,
+        *PROMOTIONS,
         *INTENTS,
         *RECONCILER,
     }

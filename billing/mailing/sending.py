@@ -190,7 +190,12 @@ def bounce_of(conn: Connection, account: str, address: str) -> str:
 
 def note_bounce(conn: Connection, account: str, address: str, reply: str) -> None:
     """A server refused an account's address for good: it is not tried again until a person says so."""
-    one = {"account_id": account, "digest": _digest(account, address), "reply": reply, "noted_at": clock.now()}
+    one = {
+        "account_id": account,
+        "digest": _digest(account, address),
+        "reply": reply,
+        "noted_at": clock.now(),
+    }
     db.upsert(conn, mail_bounce, [one], ["account_id", "digest"])
 
 

@@ -94,7 +94,7 @@ def test_whatever_is_wrong_is_one_refusal_in_the_same_time(world: World, caller,
 
 
 def test_failures_are_limited_by_account_and_by_address(world: World, caller, codes, account):
-    """Five for an account, wherever they come from; twenty for an address, whatever the accounts; an hour later again."""
+    """Five for an account, wherever they come from; twenty for an address; an hour later again."""
     portal = caller("portal")
 
     def ask(name: str, code: str, address: str):

@@ -15,6 +15,7 @@ def upgrade() -> None:
     """Add tables."""
     _messages()
     _prepaid()
+    _promotions()
 
 
 def _messages() -> None:
@@ -106,3 +107,30 @@ def _prepaid() -> None:
         ),
         comment="append only: what was left of a batch, once",
     )
+
+
+def _promotions() -> None:
+    op.create_table(
+        "promotion_redemption",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("offer", sa.String(64), nullable=False),
+        sa.Column("reference", sa.String(160), nullable=False, comment="the order, or service:<service>"),
+        sa.Column("customer_ref", sa.String(64), nullable=False),
+        sa.Column("account_id", sa.String(64), nullable=False),
+        sa.Column("service", sa.String(64)),
+        sa.Column("code", sa.String(64), nullable=False, comment="as it was named"),
+        sa.Column("discount", Json, nullable=False, comment="billing.timeline.Discount as it was promised"),
+        sa.Column("state", sa.String(8), nullable=False, comment="reserved | redeemed | released"),
+        sa.Column("reserved_on", sa.Date, nullable=False, comment="local date of the account"),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.Column("changed_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_promotion_redemption"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="fk_promotion_redemption_account_id_account"
+        ),
+        sa.UniqueConstraint("offer", "reference", name="uq_promotion_redemption_offer_reference"),
+        comment="who may have a promotion: what is not released counts against its limit",
+    )
+    for column in ("customer_ref", "account_id", "service"):
+        op.create_index(f"ix_promotion_redemption_{column}", "promotion_redemption", [column])
+    op.create_index("ix_promotion_redemption_offer", "promotion_redemption", ["offer", "state"])
