@@ -11,6 +11,7 @@ from billing.messages import queueing
 from billing.messages import sending as messages
 from billing.messages.sms import Gateway as SmsGateway
 from billing.papers import parties
+from billing.rating import cutting
 from billing.taxing import asking
 from core import clock, jobs
 from core.db import Database
@@ -49,6 +50,11 @@ def register(here: "Installation") -> None:
     def post(database: Database, job: Job) -> None:
         with here.reader() as reader:
             sending.perform(database, job, reader, hands(here))
+
+    @jobs.handles(cutting.CUT)
+    def cut(database: Database, _job: Job) -> None:
+        with here.reader() as reader:
+            cutting.perform(database, reader)
 
     @jobs.handles(queueing.SWEEP)
     @jobs.handles(queueing.SEND)

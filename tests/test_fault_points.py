@@ -21,6 +21,7 @@ from tests.billing.test_messages_reminders import POINTS as REMINDERS
 from tests.billing.test_messages_sending import POINTS as MESSAGES
 from tests.billing.test_prices import POINTS as PRICES
 from tests.billing.test_rating import POINTS as RATING
+from tests.billing.test_rating_days import POINTS as CUTTING
 from tests.billing.test_recognition import POINTS as RECOGNITION
 from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_taxing import POINTS as TAXING
@@ -58,6 +59,7 @@ def test_every_declared_point_has_its_kill() -> None:
         *STATEMENTS,
         *REFUNDING,
         *RATING,
+        *CUTTING,
         *GATEWAYS,
         *CALLS,
         *MAILING,

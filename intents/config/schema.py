@@ -190,11 +190,17 @@ class Sms(Intent, frozen=True, kw_only=True):
     """
 
     url: Annotated[str, Meta(pattern=r"^https?://[^\s]{1,200}$", description="an address")]
-    header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="the name of a header")] = "Authorization"
+    header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="the name of a header")] = (
+        "Authorization"
+    )
     token: Secret | None = None
     signing: Secret | None = None
-    sender: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 +]{1,16}$", description="a number, or up to 11 letters")]
-    country: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}$", description="a calling code such as 61")] | None = None
+    sender: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9 +]{1,16}$", description="a number, or up to 11 letters")
+    ]
+    country: (
+        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}$", description="a calling code such as 61")] | None
+    ) = None
     trunk: Annotated[str, Meta(pattern=r"^[0-9]?$", description="what national numbers begin with")] = "0"
     since: Annotated[
         str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a date such as 2026-01-31")

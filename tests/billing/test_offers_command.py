@@ -29,7 +29,7 @@ MORE = {
         "type: internet\nrate: {down: 500M, up: 50M}\nprices:\n"
         '  - {id: a, from: 2025-07-01, amount: "79.00"}\n  - {id: b, from: 2026-02-01, amount: "85.00"}\n'
     ),
-    ("offer", "half"): "type: promotion\npercent: 50\nmonths: 3\ncode: HALF-26\nlimit: 1\n",
+    ("offer", "half"): "type: promotion\npercent: 50\nmonths: 3\ncode: HALF-26\nlimit: 2\n",
     ("offer", "duo"): 'type: bundle\nplans: [fibre, static]\namount: "8.40"\n',
 }
 
@@ -143,4 +143,4 @@ def test_a_quote_and_how_many_redeemed_a_promotion(home: Path):
     done = trunkline("--home", home, "billing", "quote", "fibre", "--promotion", "NOPE")
     assert (done.returncode, "no promotion has this code" in done.stderr) == (3, True)
     shown = ask(home, "billing", "promotion", "redeemed")["promotions"]
-    assert all(one["offer"] != "half" or one["left"] == 1 - one.get("redeemed", 0) for one in shown)
+    assert all(one["offer"] != "half" or one["left"] == 2 - one.get("redeemed", 0) for one in shown)

@@ -1,4 +1,4 @@
-"""Messages and letters; vouchers over HTTP; expired money; promotions that orders redeem."""
+"""Messages and letters; vouchers over HTTP; expired money; promotions that orders redeem; local days of usage."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,7 @@ def upgrade() -> None:
     _messages()
     _prepaid()
     _promotions()
+    _usage()
 
 
 def _messages() -> None:
@@ -47,7 +48,9 @@ def _messages() -> None:
             comment="waiting | queued | sent | failed | bounced | none | dropped | printed",
         ),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("reply", sa.Text, nullable=False, comment="what the other side said last, without addresses"),
+        sa.Column(
+            "reply", sa.Text, nullable=False, comment="what the other side said last, without addresses"
+        ),
         sa.Column("batch_id", sa.String(64)),
         sa.Column("made_at", UtcDateTime, nullable=False),
         sa.Column("changed_at", UtcDateTime, nullable=False),
@@ -134,3 +137,23 @@ def _promotions() -> None:
     for column in ("customer_ref", "account_id", "service"):
         op.create_index(f"ix_promotion_redemption_{column}", "promotion_redemption", [column])
     op.create_index("ix_promotion_redemption_offer", "promotion_redemption", ["offer", "state"])
+
+
+def _usage() -> None:
+    op.create_table(
+        "usage_cut",
+        sa.Column("service", sa.String(63), nullable=False),
+        sa.Column("day", sa.Date, nullable=False, comment="the local date that began"),
+        sa.Column("up_octets", sa.BigInteger, nullable=False),
+        sa.Column("down_octets", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("service", "day", name="pk_usage_cut"),
+        comment="what the UTC day in which a local date began had counted by then; append only",
+    )
+    op.create_table(
+        "usage_cut_run",
+        sa.Column("timezone", sa.String(64), nullable=False),
+        sa.Column("day", sa.Date, nullable=False, comment="the local date that began"),
+        sa.Column("cut_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("timezone", "day", name="pk_usage_cut_run"),
+        comment="local midnights that were noted in time: a service without a row had nothing by then",
+    )
