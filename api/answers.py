@@ -93,6 +93,8 @@ def _ours(request: Request, error: Exception) -> Response:
     status = status_of(error)
     hint = "trying again may help" if isinstance(error, Retryable) else ""
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}.get(status)
+    if status == 429 and (seconds := getattr(error, "seconds", 0)):
+        headers = {"Retry-After": str(seconds)}
     told = str(error).encode(errors="replace").decode()  # a sentence may repeat half of a surrogate pair
     return _refusal(request, status, [Mistake(code=code, message=told, hint=hint)], headers)
 

@@ -27,7 +27,7 @@ class Needs:
 
 
 def needs(*roles: Role) -> Any:
-    """Declare who may call: any of these roles (`viewer`: everybody with a token), and admins."""
+    """Declare who may call: any of these roles (`viewer`: everybody with a token but portals), and admins."""
     return Depends(Needs(roles))
 
 

@@ -16,8 +16,10 @@ from api.models import api_token
 from core import clock, events
 from core.ids import new_id
 
-Role = Literal["viewer", "support", "billing", "engineer", "admin"]
+Role = Literal["viewer", "support", "billing", "engineer", "admin", "portal"]
 ROLES: tuple[str, ...] = get_args(Role)
+PORTAL = "portal"
+"""A program that customers use: it may what names it, and read nothing else."""
 # An actor ends up in change sets, commits and receipts: the same letters as there.
 _ACTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,79}")
 
@@ -30,8 +32,8 @@ class Identity(msgspec.Struct, frozen=True):
     role: str
 
     def may(self, roles: tuple[str, ...]) -> bool:
-        """Whether one of these roles is ours; everybody may what a viewer may, an admin everything."""
-        return self.role == "admin" or "viewer" in roles or self.role in roles
+        """Whether one of these roles is ours; everybody but a portal may what a viewer may, an admin everything."""
+        return self.role == "admin" or self.role in roles or ("viewer" in roles and self.role != PORTAL)
 
 
 def create(conn: Connection, actor: str, role: str, lasts: timedelta | None = None) -> tuple[str, str]:

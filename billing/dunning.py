@@ -13,6 +13,7 @@ from billing import accounts, debts, holds, overrides, subscriptions
 from billing.collecting import notices
 from billing.collecting.cases import Case
 from billing.holds import Wanted
+from billing.messages import queueing
 from billing.models import dunning_run, dunning_stage
 from billing.policies import EFFECTS
 from core import clock, db, events, faults, ids
@@ -45,6 +46,7 @@ def run_dunning(
     with database.write() as conn:
         run = _run(conn, reader, on, actor, expect)
         faults.point(P_RUN)
+    queueing.follow(database, reader, on)
     return run
 
 

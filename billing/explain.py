@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from billing import billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, payment, subscription, subscription_item
+from billing.offers import redeeming
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
 from billing.timeline import SETUP, TERMINATION
@@ -63,7 +64,10 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
         return {**said, "why": "the draft was voided: its interval was billed again", "service": ""}
     service = sa.select(subscription.c.service).join(subscription_item)
     service = service.where(subscription_item.c.id == posted.item)
-    return {**said, "why": _why(posted), "service": conn.execute(service).scalar_one()}
+    name = str(conn.execute(service).scalar_one())
+    terms = posted.slice.terms
+    came = "" if terms.discount is None else redeeming.told(conn, name, terms.plan)
+    return {**said, "why": _why(posted) + (f"; {came}" if came else ""), "service": name}
 
 
 def _why(posted: Charge) -> str:

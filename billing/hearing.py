@@ -14,6 +14,7 @@ from billing import accounts, debts, holds, overrides, subscriptions
 from billing.accounts import Account
 from billing.agenda import entries
 from billing.models import nonpayment_hold
+from billing.offers import redeeming
 from billing.periods import local_date
 from billing.stages import overdue
 from billing.timeline import Terms
@@ -69,6 +70,8 @@ def service_activated(conn: Connection, event: Event) -> None:
     if prepaid.start(conn, said["service"], on, event.actor):
         return
     subscriptions.activate(conn, owner.id, said["service"], terms, on, event.actor)
+    if event.correlation:
+        redeeming.redeem(conn, event.correlation, said["service"], on, event.actor)
 
 
 def service_ceased(conn: Connection, event: Event) -> None:

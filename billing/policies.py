@@ -21,6 +21,8 @@ EFFECTS = ("", "throttle", "walled-garden", "block")
 """What a step may do, the mildest first; nothing: it only tells."""
 CHANNELS = ("letter", "e-mail", "sms", "call")
 """How a step is told; `call`: on the list of those who telephone."""
+SENT = CHANNELS[:3]
+"""How a reminder is told: nobody telephones before the due date."""
 
 
 def set_policy(
@@ -75,7 +77,21 @@ def _why_not(policy: Policy) -> str:
     for step in policy.steps:
         if why := _why_not_step(step):
             return why
-    return _amounts(policy.minimum, "minimum") or policy.calendar.why_not()
+    return _why_not_before(policy) or _amounts(policy.minimum, "minimum") or policy.calendar.why_not()
+
+
+def _why_not_before(policy: Policy) -> str:
+    """Why a reminder or the announcement makes no sense; empty when they do."""
+    told = [("a reminder", one) for one in policy.reminders]
+    told += [("announce", policy.announce)] if policy.announce else []
+    for what, one in told:
+        if not 1 <= one.days <= 60:
+            return f"{what} comes 1 to 60 days before, not {one.days}"
+        if not one.channels or any(name not in SENT for name in one.channels):
+            return f"{what} of {one.days} days is told by {', '.join(SENT)}, not by {', '.join(one.channels) or 'none'}"
+    if len({one.days for one in policy.reminders}) < len(policy.reminders):
+        return "two of its reminders come on one day"
+    return ""
 
 
 def _why_not_step(step: Step) -> str:

@@ -39,16 +39,26 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.effect or any(self.services.values()))
 
 
+class Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is told `days` days before a day, by each of `channels`."""
+
+    days: int
+    channels: tuple[str, ...] = ("e-mail",)
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A dunning policy as data: its steps by days, after `grace` days that are given to everybody.
 
-    `minimum` by currency, as text: what is overdue together and less than that is left alone.
+    `minimum` by currency, as text: what is overdue together and less than that is left alone. `reminders` come before
+    the due date; `announce`, before a debit, to whom we collect from.
     """
 
     steps: tuple[Step, ...]
     grace: int = 0
     minimum: dict[str, str] = {}
     calendar: Calendar = Calendar()
+    reminders: tuple[Before, ...] = ()
+    announce: Before | None = None
 
     @classmethod
     def of(cls, content: Any) -> "Policy":

@@ -1,18 +1,23 @@
 """Jobs that talk to the world outside: what they need of an installation is put into their hands here."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from billing.gateways import autopay, givebacks, protocol, recording
 from billing.gateways.protocol import Gateway
 from billing.mailing import sending
 from billing.mailing.smtp import Server
+from billing.messages import queueing
+from billing.messages import sending as messages
+from billing.messages.sms import Gateway as SmsGateway
 from billing.papers import parties
+from billing.rating import cutting
 from billing.taxing import asking
 from core import clock, jobs
 from core.db import Database
 from core.jobs import Job
 from crm.buyers import buyer
-from intents.config.schema import Mail
+from intents.config.schema import Mail, Sms
 from intents.reader import Reader
 
 if TYPE_CHECKING:
@@ -56,6 +61,17 @@ def register(here: "Installation") -> None:
         with here.reader() as reader:
             sending.perform(database, job, reader, hands(here))
 
+    @jobs.handles(cutting.CUT)
+    def cut(database: Database, _job: Job) -> None:
+        with here.reader() as reader:
+            cutting.perform(database, reader)
+
+    @jobs.handles(queueing.SWEEP)
+    @jobs.handles(queueing.SEND)
+    def tell(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            messages.perform(database, job, reader, messages.Hands(hands(here), gateway(here)))
+
 
 def gateway_of(here: "Installation", reader: Reader, name: str) -> Gateway:
     """A gateway of trunkline.yaml, its secrets opened. Raises GatewayUnknown."""
@@ -73,3 +89,14 @@ def hands(here: "Installation") -> sending.Hands:
         )  # fmt: skip
 
     return sending.Hands(here.key, buyer(here.key), server)
+
+
+def gateway(here: "Installation") -> Callable[[Sms], SmsGateway]:
+    """The gateway of text messages of trunkline.yaml, its secrets opened."""
+
+    def opened(found: Sms) -> SmsGateway:
+        token = here.open_secret(str(found.token), _WHERE, "sms.token") if found.token else ""
+        signing = here.open_secret(str(found.signing), _WHERE, "sms.signing") if found.signing else ""
+        return SmsGateway.of(found, token, signing)
+
+    return opened

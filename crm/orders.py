@@ -1,5 +1,6 @@
 """Orders: what a customer wants, at a price that is pinned when it is placed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog
 from billing.accounts import Account
+from billing.offers import redeeming
 from billing.timeline import Terms
 from core import clock, db, events, ids
 from crm import customers
@@ -49,11 +51,13 @@ def place_order(
     account: str | None = None,
     location: str | None = None,
     draft: bool = False,
+    promotions: Sequence[str] = (),
 ) -> str:
     """Place an order (or keep it as a draft) and return its id; the plan's price of today is pinned.
 
     Without `account` the customer's first one is used, or one is opened in the operator's currency and zone.
-    Raises CustomerUnknown, AccountUnknown, AccountNotTheirs, PlanUnknown, PriceMissing, NotOrderable.
+    `promotions`: codes; what they promise today is reserved, until the order is cancelled. Raises CustomerUnknown,
+    AccountUnknown, AccountNotTheirs, PlanUnknown, PriceMissing, NotOrderable, PromotionRefused.
     """
     owner = _account(conn, reader, customer, account)
     sold = reader.get("plan", plan)
@@ -82,6 +86,7 @@ def place_order(
         "created_at": moment, "changed_at": moment,
     }  # fmt: skip
     conn.execute(sa.insert(service_order).values(**values))
+    redeeming.reserve(conn, reader, order_id, owner, plan, promotions, actor=actor, on=owner.today)
     return order_id
 
 
@@ -129,6 +134,7 @@ def move(conn: Connection, order: Order, to: State, *, actor: str, **values: Any
 def cancel(conn: Connection, order_id: str, *, actor: str, reason: str = "") -> None:
     """Cancel an order that is not being provisioned yet. Raises OrderUnknown, OrderStateWrong."""
     move(conn, lock(conn, order_id), State.CANCELLED, actor=actor, reason=reason or None)
+    redeeming.release(conn, order_id)
 
 
 def place_again(conn: Connection, order_id: str, *, actor: str) -> None:

@@ -17,15 +17,21 @@ from tests.billing.test_gateway_faults import POINTS as GIVEBACKS
 from tests.billing.test_gateways import POINTS as GATEWAYS
 from tests.billing.test_kill import POINTS as BILLING
 from tests.billing.test_mailing import POINTS as MAILING
+from tests.billing.test_messages_letters import POINTS as LETTERS
+from tests.billing.test_messages_reminders import POINTS as REMINDERS
+from tests.billing.test_messages_sending import POINTS as MESSAGES
 from tests.billing.test_prices import POINTS as PRICES
 from tests.billing.test_rating import POINTS as RATING
+from tests.billing.test_rating_days import POINTS as CUTTING
 from tests.billing.test_recognition import POINTS as RECOGNITION
 from tests.billing.test_refunding import POINTS as REFUNDING
 from tests.billing.test_taxing import POINTS as TAXING
 from tests.billing.test_undoing import POINTS as UNDOING
 from tests.billing.test_wallet_kill import POINTS as WALLET
+from tests.billing.test_wallet_returning import POINTS as RETURNED
 from tests.billing.test_writeoffs import POINTS as WRITE_OFFS
 from tests.crm.test_orders import KILLED_POINTS as CRM
+from tests.crm.test_promotions import POINTS as PROMOTIONS
 from tests.intents.test_kills import POINTS as INTENTS
 from tests.reconciler.test_kill_matrix import POINTS as RECONCILER
 
@@ -54,18 +60,24 @@ def test_every_declared_point_has_its_kill() -> None:
         *STATEMENTS,
         *REFUNDING,
         *RATING,
+        *CUTTING,
         *GATEWAYS,
         *GIVEBACKS,
         *CALLS,
         *MAILING,
+        *LETTERS,
+        *REMINDERS,
+        *MESSAGES,
         *TAXING,
         *UNDOING,
         *PRICES,
         *WALLET,
+        *RETURNED,
         *CLOSING,
         *RECOGNITION,
         *WRITE_OFFS,
         *CRM,
+        *PROMOTIONS,
         *INTENTS,
         *RECONCILER,
     }

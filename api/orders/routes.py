@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query
 from pydantic import BaseModel, Field
+from sqlalchemy.engine import Connection
 
 from api.answers import Answer, answer
 from api.customers import view
@@ -13,6 +14,7 @@ from api.here import Here
 from api.resource import resource
 from api.security import needs
 from api.tokens import Identity
+from billing.offers import redeeming
 from crm import activation, customers, orders
 from crm.access import Access, Options
 
@@ -25,6 +27,9 @@ _ACCESS = [
 ]
 
 
+Code = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Wanted(BaseModel):
     """What is ordered; the plan's price of today is pinned. `access`: gpon, radio, handoff or existing."""
 
@@ -35,6 +40,7 @@ class Wanted(BaseModel):
     account: str | None = None
     location: str | None = None
     draft: bool = False
+    promotions: Annotated[list[Code], Field(max_length=10, examples=[["SPRING-26"]])] = []
 
 
 class One(Answer):
@@ -69,9 +75,9 @@ def place(here: Here, who: Staff, wanted: Wanted) -> Any:
     with here.context.reader() as reader, here.context.db.write() as conn:
         name = orders.place_order(
             conn, reader, wanted.customer, wanted.plan, access, actor=who.actor, options=options,
-            account=wanted.account, location=wanted.location, draft=wanted.draft,
+            account=wanted.account, location=wanted.location, draft=wanted.draft, promotions=wanted.promotions,
         )  # fmt: skip
-        return answer("order", order=view.order(orders.get(conn, name)))
+        return answer("order", order=_shown(conn, name))
 
 
 @ROUTER.get("", response_model=Orders)
@@ -86,7 +92,7 @@ def list_orders(here: Here, _who: Staff, customer: Annotated[str, Query(descript
 def show_order(here: Here, _who: Staff, order: str) -> Any:
     """Show an order: placed, provisioning, active, failed, cancelled."""
     with here.context.db.read() as conn:
-        return answer("order", order=view.order(orders.get(conn, order)))
+        return answer("order", order=_shown(conn, order))
 
 
 @ROUTER.post("/{order}/activate", response_model=Provisioning, status_code=202)
@@ -103,7 +109,7 @@ def place_again(here: Here, who: Staff, order: str) -> Any:
     """Place a draft, or a failed order once its cause is mended."""
     with here.context.db.write() as conn:
         orders.place_again(conn, order, actor=who.actor)
-        return answer("order", order=view.order(orders.get(conn, order)))
+        return answer("order", order=_shown(conn, order))
 
 
 @ROUTER.post("/{order}/cancel", response_model=One)
@@ -111,7 +117,16 @@ def cancel(here: Here, who: Staff, order: str, why: Why) -> Any:
     """Cancel an order that is not being provisioned yet."""
     with here.context.db.write() as conn:
         orders.cancel(conn, order, actor=who.actor, reason=why.reason)
-        return answer("order", order=view.order(orders.get(conn, order)))
+        return answer("order", order=_shown(conn, order))
+
+
+def _shown(conn: Connection, name: str) -> dict[str, Any]:
+    """An order with what it was promised."""
+    promised = [
+        {"offer": row["offer"], "code": row["code"], "state": row["state"]}
+        for row in redeeming.of(conn, name)
+    ]
+    return view.order(orders.get(conn, name)) | {"promotions": promised}
 
 
 def _read(given: dict[str, Any], shape: Any) -> Any:

@@ -10,6 +10,7 @@ from billing import debts
 from billing.bank import collections, mandates
 from billing.bank.models import batch as batch_table
 from billing.bank.models import collection, mandate
+from billing.messages import announced
 from billing.models import account, invoice
 from core import db
 
@@ -35,7 +36,12 @@ def due(conn: Connection, legal_entity: str, on: date, day: date) -> tuple[list[
     chosen: list[dict[str, Any]] = []
     left: list[str] = []
     ended: set[str] = set()
-    for row in conn.execute(query).mappings().all():
+    rows = conn.execute(query).mappings().all()
+    early = announced.too_early(conn, rows, day)
+    for row in rows:
+        if row["number"] in early:
+            left.append(f"{row['number']}: {early[row['number']]}")
+            continue
         if (tries := _tries(conn, row["id"])) >= TRIES:
             left.append(f"{row['number']} came back {tries} times")
             continue

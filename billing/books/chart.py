@@ -13,6 +13,7 @@ TYPES = {
     "deposits": "Liabilities",
     "wallet": "Liabilities",
     "vouchers": "Liabilities",
+    "unclaimed": "Liabilities",
     "revenue": "Income",
     "refunds-pending": "Liabilities",
     "transfers": "Assets",

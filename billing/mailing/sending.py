@@ -100,7 +100,7 @@ def deliver(database: Database, reader: Reader, hands: Hands, invoice_id: str) -
         document = invoices.get(conn, invoice_id)
         paper = making.paper_of(conn, reader, hands.key, document, hands.fallback)
         address = _current(conn, hands, row["account_id"])
-        bounced = _bounce(conn, row["account_id"], address)
+        bounced = bounce_of(conn, row["account_id"], address)
     if row["state"] != QUEUED:
         return str(row["state"])
     if not address:
@@ -180,11 +180,23 @@ def _digest(account: str, address: str) -> str:
     return hashlib.sha256(f"{account}:{address.lower()}".encode()).hexdigest()
 
 
-def _bounce(conn: Connection, account: str, address: str) -> str:
+def bounce_of(conn: Connection, account: str, address: str) -> str:
+    """What a server said when it refused an account's address for good; empty: it did not."""
     query = sa.select(mail_bounce.c.reply).where(
         mail_bounce.c.account_id == account, mail_bounce.c.digest == _digest(account, address)
     )
     return str(conn.execute(query).scalar() or "")
+
+
+def note_bounce(conn: Connection, account: str, address: str, reply: str) -> None:
+    """A server refused an account's address for good: it is not tried again until a person says so."""
+    one = {
+        "account_id": account,
+        "digest": _digest(account, address),
+        "reply": reply,
+        "noted_at": clock.now(),
+    }
+    db.upsert(conn, mail_bounce, [one], ["account_id", "digest"])
 
 
 def _later(database: Database, row: dict[str, Any], reply: str) -> str:
@@ -208,9 +220,7 @@ def _note(database: Database, row: dict[str, Any], state: str, reply: str, bounc
         values = {"state": state, "reply": reply, "changed_at": moment, "attempts": row["attempts"] + 1}
         conn.execute(sa.update(mail).where(mail.c.id == row["id"]).values(**values))
         if bounced:
-            one = {"account_id": row["account_id"], "digest": _digest(row["account_id"], bounced), "reply": reply,
-                   "noted_at": moment}  # fmt: skip
-            db.upsert(conn, mail_bounce, [one], ["account_id", "digest"])
+            note_bounce(conn, row["account_id"], bounced, reply)
         told = {"mail": row["id"], "invoice": row["invoice_id"], "reply": reply}
         events.emit(conn, f"mail.{state}", row["account_id"], told, actor="billing")
     return state

@@ -14,6 +14,15 @@ class NotForThis(Terminal):
         super().__init__(f"{name} {what}; this takes one of type {wanted}")
 
 
+class PromotionRefused(Terminal):
+    """A promotion that cannot be had."""
+
+    status = 422
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(f"promotion '{code}' cannot be had: {why}")
+
+
 class NotHad(Terminal):
     """A service has no such add-on or offer."""
 

@@ -5,10 +5,12 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, subscriptions
 from billing.accounts import Account
+from billing.offers import redeeming
 from billing.offers.addons import currency_of
 from billing.offers.errors import GivenBefore, NotActive, NotForThis, NotHad, NotInForce, NotTogether
 from billing.offers.whole import discount_of
@@ -28,7 +30,7 @@ def promote(
     """Give a promotion from `on` (today); its terms are pinned. While it is had, again changes nothing.
 
     It is off the service's plan, or off what goes beside it when the offer names that. Raises ServiceNotBilled,
-    NotForThis, NotInForce, NotActive, NotTogether, GivenBefore.
+    NotForThis, NotInForce, NotActive, NotTogether, GivenBefore, PromotionRefused.
     """
     owner = accounts.lock(conn, subscriptions.item(conn, service).account)
     beside = subscriptions.item(conn, service)
@@ -46,12 +48,25 @@ def promote(
     if base is None:
         raise NotTogether(offer, f"{service} has none of {', '.join(intent.plans)} on {day}")
     currency = currency_of(reader, owner, service)
-    discount = Discount(
-        of=base.key, since=day, share=catalog.millionths(intent.percent), amount=_money(intent.amount, currency),
-        months=intent.months, cap=_money(intent.cap, currency), plans=tuple(intent.plans),
-    )  # fmt: skip
-    _give(conn, base, offer, offer, discount, currency, actor)
+    redeeming.require_together(reader, offer, intent, given_to(conn, service), day)
+    promised = redeeming.pinned(intent, currency, day)
+    named = redeeming.Named(offer, offer, intent)
+    reference = f"service:{service}"
+    redeeming.note(
+        conn, named, owner, reference, promised, redeeming.REDEEMED, actor=actor, on=day, service=service
+    )
+    _give(conn, base, offer, offer, replace(promised, of=base.key), currency, actor)
     return _of(conn, service, offer)
+
+
+def give_promised(
+    conn: Connection, service: str, offer: str, promised: Discount, on: date, actor: str
+) -> None:
+    """Give what an order was promised, off its service's plan from `on`. Again changes nothing."""
+    if _given(conn, service, offer) is None:
+        base = subscriptions.item(conn, service)
+        discount = replace(promised, of=base.key, since=on)
+        _give(conn, base, offer, offer, discount, accounts.get(conn, base.account).currency, actor)
 
 
 def bundle(

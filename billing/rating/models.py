@@ -23,3 +23,22 @@ usage_rated = sa.Table(
     sa.Column("rated_at", UtcDateTime, nullable=False),
     comment="what was made of a month's usage; a correction is a further revision of its billable",
 )
+
+usage_cut = sa.Table(
+    "usage_cut",
+    META,
+    sa.Column("service", sa.String(63), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, comment="the local date that began"),
+    sa.Column("up_octets", sa.BigInteger, nullable=False),
+    sa.Column("down_octets", sa.BigInteger, nullable=False),
+    comment="what the UTC day in which a local date began had counted by then; append only",
+)
+
+usage_cut_run = sa.Table(
+    "usage_cut_run",
+    META,
+    sa.Column("timezone", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, comment="the local date that began"),
+    sa.Column("cut_at", UtcDateTime, nullable=False),
+    comment="local midnights that were noted in time: a service without a row had nothing by then",
+)

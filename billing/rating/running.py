@@ -66,13 +66,13 @@ def rate(
     if not rules.plans:
         return Rated(0, ())
     with database.read() as conn:
-        total, every = ranges.cut(conn, _candidates(conn, rules.plans), chunk)
+        total, every = ranges.cut(conn, candidates(conn, rules.plans), chunk)
     done, changes = 0, list[Change]()
     for within in every if total else []:
         try:
             with database.write() as conn:
                 mine = ranges.lock(
-                    conn, list(conn.execute(_candidates(conn, rules.plans, within)).scalars()), wait=True
+                    conn, list(conn.execute(candidates(conn, rules.plans, within)).scalars()), wait=True
                 )
                 changes += _chunk(conn, rules, mine, on, again, actor)
                 if dry:
@@ -127,7 +127,7 @@ class _Rules:
         return tuple(rule_of(one, currency) for price in prices for one in price.usage)
 
 
-def _candidates(conn: Connection, plans: Sequence[str], within: Range = ranges.EVERYBODY) -> "sa.Select[Any]":
+def candidates(conn: Connection, plans: Sequence[str], within: Range = ranges.EVERYBODY) -> "sa.Select[Any]":
     """Accounts with a service that may have a usage price: what it renews at says so, or only its timeline knows."""
     terms = conn.execute(sa.select(pinned_terms.c.id, pinned_terms.c.terms)).all()
     priced = [row.id for row in terms if row.terms["plan"] in plans]

@@ -15,6 +15,10 @@ from core.money import Money
 
 WALLET, VOUCHERS = "wallet", "vouchers"
 TOP_UP, VOUCHER, FEE, PAYOUT = "top-up", "voucher", "fee", "payout"
+RETURNED, WON = "returned", "won"
+"""A top-up was charged back; and the chargeback was won."""
+BREAKAGE, RESTORED = "breakage", "restored"
+"""What nobody used in time, and what was given back of it all the same."""
 
 
 def balance(conn: Connection, owner: Account) -> Money:
@@ -44,13 +48,15 @@ def move(
     *,
     on: date,
     actor: str,
-) -> None:
+    below: bool = False,
+) -> str:
     """Put an amount in (or take it out: negative) and book it against an account of the books. `owner` is locked.
 
-    Raises WalletTooSmall rather than let a wallet go below nothing.
+    Returns the movement's id. Raises WalletTooSmall rather than let a wallet go below nothing, but for `below`: what
+    a bank took back is gone.
     """
     there = balance(conn, owner)
-    if there.minor + amount.minor < 0:
+    if amount.minor < 0 and there.minor + amount.minor < 0 and not below:
         raise WalletTooSmall(owner.id, -amount, there)
     movement = ids.new_id("wmv")
     values = {
@@ -60,6 +66,7 @@ def move(
     conn.execute(sa.insert(wallet_movement).values(**values))
     entries = [Entry(against, amount), Entry(WALLET, -amount)]
     book(conn, Books(owner.legal_entity, owner.id), f"wallet-{kind}", movement, on, entries)
+    return movement
 
 
 def movements(conn: Connection, owner: Account, limit: int = 100) -> list[dict[str, object]]:

@@ -56,3 +56,7 @@ class Hasher:
     def digest(self, letters: str) -> str:
         """The hash of a code in its normal form."""
         return hmac.new(self._key, b"wallet:" + letters.encode(), sha256).hexdigest()
+
+    def place(self, what: str, text: str) -> str:
+        """The hash of an address or an account, to count failures by: the table does not say whose they are."""
+        return hmac.new(self._key, f"{what}:{text}".encode(), sha256).hexdigest()

@@ -12,6 +12,27 @@ class WalletTooSmall(Terminal):
         super().__init__(f"the wallet of {account} has {there}, less than {wanted}; top it up first")
 
 
+class TopUpUnknown(Terminal):
+    """No such top-up."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no top-up with key '{key}'; 'trunkline billing wallet show' lists them")
+
+
+class TopUpNotReturned(Terminal):
+    """A chargeback that cannot be."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"top-up {key} is not charged back: {why}")
+
+
+class BreakageNotUsable(Terminal):
+    """A rule, or money to give back, that cannot be."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"breakage of {what}: {why}")
+
+
 class NotPrepaid(Terminal):
     """A service that is no prepaid one."""
 
@@ -42,6 +63,25 @@ class GuessesTooMany(Terminal):
         super().__init__(
             f"too many codes that no voucher has were tried for {account}; try again in {minutes} minutes"
         )
+
+
+class RedemptionRefused(Terminal):
+    """A redemption over HTTP that is refused: one sentence for everything."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("this voucher cannot be redeemed for this account; look at both again, or ask us")
+
+
+class RedemptionsTooMany(Terminal):
+    """Too many redemptions failed from an address or for an account."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"too many vouchers were refused; try again in {seconds // 60} minutes")
 
 
 class BatchUnknown(Terminal):

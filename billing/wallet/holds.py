@@ -17,6 +17,11 @@ from intents.kinds import path_of
 from intents.reader import Reader
 
 REASON = "prepaid"
+MAY_NOT = (
+    "billing may not set holds for 'prepaid': list the reason under identities/billing in trunkline.yaml; until then "
+    "only RADIUS restricts lapsed services"
+)
+"""What is said where `may_hold` says no."""
 
 
 def may_hold(reader: Reader) -> bool:

@@ -19,7 +19,7 @@ wallet_movement = sa.Table(
     META,
     _key(),
     _account(),
-    sa.Column("kind", sa.String(8), nullable=False, comment="top-up | voucher | fee | payout"),
+    sa.Column("kind", sa.String(8), nullable=False, comment="billing.wallet.balance names them"),
     sa.Column("source", sa.String(160), nullable=False, comment="what it is for; once for each kind"),
     sa.Column("amount", sa.BigInteger, nullable=False, comment="minor units; negative: taken out"),
     sa.Column("currency", sa.String(3), nullable=False),
@@ -69,12 +69,48 @@ wallet_voucher_guess = sa.Table(
     comment="codes that no voucher has, for the limit of guesses; kept for a day",
 )
 
+redemption_try = sa.Table(
+    "redemption_try",
+    META,
+    _key(),
+    sa.Column("digest", sa.String(64), nullable=False, comment="keyed hash of an address or an account"),
+    sa.Column("tried_at", UtcDateTime, nullable=False, index=True),
+    sa.Index("ix_redemption_try_digest", "digest", "tried_at"),
+    comment="redemptions over HTTP that failed, for their limits; kept for a day",
+)
+
+breakage_rule = sa.Table(
+    "breakage_rule",
+    META,
+    sa.Column("legal_entity", sa.String(32), primary_key=True),
+    sa.Column("what", sa.String(8), primary_key=True, comment="voucher | wallet"),
+    sa.Column("days", sa.Integer, nullable=False, comment="after the last day, or the last movement"),
+    sa.Column("ledger", sa.String(64), nullable=False, comment="the account of the books that gets it"),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+voucher_breakage = sa.Table(
+    "voucher_breakage",
+    META,
+    sa.Column("batch", sa.String(64), sa.ForeignKey("wallet_voucher_batch.name"), primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False, comment="vouchers that nobody redeemed"),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("ledger", sa.String(64), nullable=False),
+    sa.Column("booked_on", sa.Date, nullable=False),
+    sa.Column("actor", sa.String(80), nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    comment="append only: what was left of a batch, once",
+)
+
 prepaid_service = sa.Table(
     "prepaid_service",
     META,
     sa.Column("service", sa.String(64), primary_key=True),
     _account(),
-    sa.Column("state", sa.String(8), nullable=False, comment="ordered | open | grace | lapsed | ceased"),
+    sa.Column(
+        "state", sa.String(8), nullable=False, comment="ordered | open | grace | lapsed | owed | ceased"
+    ),
     sa.Column("plan_name", sa.Text, nullable=False, comment="as the customer knows it"),
     sa.Column("terms", Json, nullable=False, comment="the pinned price version: what a period costs"),
     sa.Column("exhausted", sa.String(16), nullable=False, comment="what the service gets without credit"),

@@ -26,6 +26,8 @@ from core.money import Money
 from intents.reader import Reader
 
 ORDERED, OPEN, GRACE, LAPSED, CEASED = "ordered", "open", "grace", "lapsed", "ceased"
+OWED = "owed"
+"""Bought with money that the bank took back: held until the wallet is out of the red."""
 Row = Any
 
 
@@ -83,7 +85,7 @@ def renew(conn: Connection, owner: Account, day: date, *, cause: str, actor: str
     What ended first comes first. A service that cannot be bought for another reason than money is named.
     """
     bought: list[Bought] = []
-    freed: list[str] = []
+    freed = _made_good(conn, owner, day)
     refused: dict[str, str] = {}
     for row in _due(conn, owner, day):
         try:
@@ -102,7 +104,8 @@ def renew(conn: Connection, owner: Account, day: date, *, cause: str, actor: str
 
 def lapse(conn: Connection, owner: Account, day: date) -> list[Row]:
     """What was not bought is in grace, then lapsed; returns the lapsed services that are to be held. It is locked."""
-    wanted = []
+    owed = _mine(owner).where(prepaid_service.c.state == OWED).order_by(prepaid_service.c.service)
+    wanted = [row for row in conn.execute(owed) if not (row.held or row.lifted)]
     for row in _due(conn, owner, day):
         within = row.paid_until is not None and day < days_after(row.paid_until, row.grace_days)
         state = GRACE if within else LAPSED
@@ -113,6 +116,31 @@ def lapse(conn: Connection, owner: Account, day: date) -> list[Row]:
         if state == LAPSED and not (row.held or row.lifted):
             wanted.append(row)
     return wanted
+
+
+def owe(conn: Connection, owner: Account) -> list[Row]:
+    """The wallet is in the red: what is bought is owed; returns the services that are to be held. It is locked."""
+    running = _mine(owner).where(prepaid_service.c.state.in_([OPEN, GRACE]))
+    for row in conn.execute(running).all():
+        _set(conn, row.service, state=OWED)
+        told = {"service": row.service, "account": owner.id, "paid_until": str(row.paid_until)}
+        events.emit(conn, "prepaid.owed", row.service, told, actor="billing")
+    query = _mine(owner).where(prepaid_service.c.state == OWED, ~prepaid_service.c.held)
+    return list(conn.execute(query.order_by(prepaid_service.c.service)).all())
+
+
+def _made_good(conn: Connection, owner: Account, day: date) -> list[str]:
+    """Out of the red, what was bought is open again until its end; returns the services to release."""
+    if wallet.balance(conn, owner).minor < 0:
+        return []
+    freed = []
+    for row in conn.execute(_mine(owner).where(prepaid_service.c.state == OWED)).all():
+        if row.paid_until is None or row.paid_until <= day:
+            _set(conn, row.service, state=LAPSED, lifted=False)
+            continue
+        _set(conn, row.service, state=OPEN, held=False, lifted=False)
+        freed += [row.service] if row.held else []
+    return freed
 
 
 def warn(conn: Connection, owner: Account, day: date, days: int) -> list[str]:

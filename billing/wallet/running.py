@@ -12,7 +12,7 @@ from billing import accounts
 from billing.periods import days_after
 from billing.wallet import holds, prepaid
 from billing.wallet.models import prepaid_service, wallet_movement
-from billing.wallet.prepaid import CEASED, LAPSED, ORDERED, Bought
+from billing.wallet.prepaid import CEASED, LAPSED, ORDERED, OWED, Bought
 from core import clock, faults, ids
 from core.db import Database
 from intents.reader import Reader
@@ -82,15 +82,7 @@ def _hold(
             for owner in accounts.by_ids(conn, list(named[start : start + _CHUNK])):
                 lapsed += prepaid.lapse(conn, owner, on or owner.today)
         if lapsed and not holds.may_hold(reader):
-            return (
-                [],
-                [],
-                None,
-                (
-                    "billing may not set holds for 'prepaid': list the reason under identities/billing in "
-                    "trunkline.yaml; until then only RADIUS restricts lapsed services"
-                ),
-            )
+            return [], [], None, holds.MAY_NOT
         held, manual, set_id = holds.hold(conn, reader, lapsed, run, expect)
         faults.point(P_HELD)
     return held, manual, set_id, ""
@@ -102,10 +94,10 @@ def _due(conn: Connection, on: date | None) -> list[str]:
     paid, state = prepaid_service.c.paid_until, prepaid_service.c.state
     money = sa.select(sa.func.coalesce(sa.func.sum(wallet_movement.c.amount), 0))
     money = money.where(wallet_movement.c.account_id == prepaid_service.c.account_id)
-    settled = sa.and_(state == LAPSED, sa.or_(prepaid_service.c.held, prepaid_service.c.lifted))
+    settled = sa.and_(state.in_([LAPSED, OWED]), sa.or_(prepaid_service.c.held, prepaid_service.c.lifted))
     query = sa.select(prepaid_service.c.account_id).where(
         state.not_in([ORDERED, CEASED]),
-        sa.or_(paid.is_(None), paid <= last),
+        sa.or_(paid.is_(None), paid <= last, state == OWED),
         sa.or_(~settled, money.scalar_subquery() > 0),
     )
     return list(conn.execute(query.distinct().order_by(prepaid_service.c.account_id)).scalars())

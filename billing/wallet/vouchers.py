@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts
 from billing.accounts import Account
 from billing.wallet import balance as wallet
-from billing.wallet import topping
+from billing.wallet import breakage, topping
 from billing.wallet.codes import Hasher, normal
 from billing.wallet.errors import GuessesTooMany, VoucherNotUsable, past
 from billing.wallet.models import wallet_voucher, wallet_voucher_batch, wallet_voucher_guess
@@ -59,6 +59,8 @@ def _take(conn: Connection, owner: Account, row: Any, day: date, actor: str) -> 
         return TopUp(owner.id, amount, wallet.balance(conn, owner), Renewed(), already=True)
     if why := _why_not(row, owner, day):
         raise VoucherNotUsable(why)
+    if breakage.is_broken(conn, row.batch):
+        raise VoucherNotUsable(past(row.expires_on))
     fresh = sa.and_(wallet_voucher.c.id == row.id, wallet_voucher.c.redeemed_at.is_(None))
     values = {"redeemed_at": clock.now(), "redeemed_by": owner.id}
     if conn.execute(sa.update(wallet_voucher).where(fresh).values(**values)).rowcount != 1:

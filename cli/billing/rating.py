@@ -9,8 +9,19 @@ from cli.answer import answer
 
 
 def add(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command()(rate)
+    app.command("usage-cut")(cut)
+
+
+def cut(as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False) -> None:
+    """Note what was counted by local midnight where a day has just begun. The worker does so by itself."""
+    from billing.rating import cutting
+    from cli.commands.billing import _opened
+
+    with _opened() as here, here.reader() as reader:
+        made = cutting.perform(here.db, reader)
+    answer("billing-usage-cut", text=f"{made} services noted", as_json=as_json, noted=made)
 
 
 def rate(
@@ -30,6 +41,7 @@ def rate(
     """Rate the usage of the months that are over, before the bill run; again: only what came late."""
     import sys
 
+    from billing.rating import cutting
     from billing.rating.noting import Change
     from billing.rating.running import rate as rated
     from billing.rating.told import amount_of, what
@@ -47,6 +59,9 @@ def rate(
 
     with _opened() as here, here.reader() as reader:
         done = rated(here.db, reader, _day(reader, on), actor=actor, dry=dry, again=again, watch=watch)
+        if not dry:
+            with here.db.write() as conn:
+                cutting.want(conn, reader)
     billed = [one for one in done.changes if one.amount != one.before]
     kept = " (dry: nothing was kept)" if dry else ""
     head = f"{done.accounts} accounts looked at, {len(billed)} amounts to bill{kept}"

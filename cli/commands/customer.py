@@ -89,6 +89,7 @@ def order(
     account: Annotated[str, typer.Option(help="Billing account; default: the first, or a new one.")] = "",
     ipv4: Annotated[str, typer.Option(help="cgnat, public, fixed or none.")] = "cgnat",
     number: Annotated[str, typer.Option(help="Voice: the telephone number; it is sealed.")] = "",
+    promotion: Annotated[list[str], typer.Option(help="The code of a promotion (repeatable).")] = [],  # noqa: B006
     activate: Annotated[bool, typer.Option(help="Provision it at once.")] = True,
     actor: Actor = "operator",
     as_json: Json = False,
@@ -109,6 +110,7 @@ def order(
                 actor=actor,
                 options=Options(ipv4=ipv4, number=number),
                 account=account or None,
+                promotions=promotion,
             )
         if activate:
             activation.activate(here.db, reader, order_id, actor=actor, key=here.key)

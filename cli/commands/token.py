@@ -22,7 +22,9 @@ Actor = Annotated[str, typer.Option("--as", metavar="ACTOR", help="Your staff id
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is: the actor of everything done with it.")],
-    role: Annotated[str, typer.Option(help="viewer, support, billing, engineer or admin.")],
+    role: Annotated[
+        str, typer.Option(help="viewer, support, billing, engineer, admin, or portal (redeems vouchers).")
+    ],
     days: Annotated[int, typer.Option(min=0, help="Valid for so many days; 0: until revoked.")] = 0,
     as_json: Json = False,
     home: Home = None,

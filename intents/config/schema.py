@@ -182,6 +182,32 @@ class Mail(Intent, frozen=True, kw_only=True):
     timeout: Annotated[int, Meta(ge=1, le=300, description="seconds")] = 30
 
 
+class Sms(Intent, frozen=True, kw_only=True):
+    """A gateway that takes text messages as JSON by POST. Notices made from `since` on are sent.
+
+    `token` goes into the header `header` (Authorization: as a Bearer token); with `signing` the body is signed by
+    HMAC-SHA-256 in `X-Trunkline-Signature`. `country`: the calling code that numbers without one have.
+    """
+
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s]{1,200}$", description="an address")]
+    header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="the name of a header")] = (
+        "Authorization"
+    )
+    token: Secret | None = None
+    signing: Secret | None = None
+    sender: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9 +]{1,16}$", description="a number, or up to 11 letters")
+    ]
+    country: (
+        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,3}$", description="a calling code such as 61")] | None
+    ) = None
+    trunk: Annotated[str, Meta(pattern=r"^[0-9]?$", description="what national numbers begin with")] = "0"
+    since: Annotated[
+        str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a date such as 2026-01-31")
+    ]
+    timeout: Annotated[int, Meta(ge=1, le=60, description="seconds")] = 10
+
+
 class GatewayUse(Intent, frozen=True, kw_only=True):
     """A payment gateway. `key` and `webhook` (the signing secret of its events) are sealed; `address`: another than its
     own, for tests.
@@ -208,3 +234,4 @@ class Config(Intent, frozen=True, kw_only=True):
     entities: dict[Id, Entity] = {}
     gateways: dict[Id, GatewayUse] = {}
     mail: Mail | None = None
+    sms: Sms | None = None

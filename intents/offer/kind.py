@@ -49,6 +49,17 @@ def _bundle(offer: Offer) -> Iterator[Complaint]:
             yield Complaint(
                 "offer.bundle", (key,), f"`{key}` is for promotions: a bundle lasts while all is had"
             )
+    for key in ("code", "limit", "per_customer"):
+        if getattr(offer, key) is not None:
+            yield Complaint(
+                "offer.bundle",
+                (key,),
+                f"`{key.replace('_', '-')}` is for promotions: nobody redeems a bundle",
+            )
+    if offer.new_customers or not offer.combinable:
+        yield Complaint(
+            "offer.bundle", ("type",), "who may redeem, and what goes together, is for promotions"
+        )
 
 
 KIND = Kind(

@@ -15,6 +15,9 @@ class Offer(Intent, frozen=True, kw_only=True):
 
     A `promotion` lasts `months` (none: for ever), takes off at most `cap` in all, of `plans` (none: the service's).
     A `bundle` is for services that have all its `plans`, and ends when one leaves.
+
+    A promotion that comes with an order is named by its `code`, or its id. At most `limit` may redeem it in all, one
+    customer `per_customer` times; `new_customers`: who had no service before. One that is not `combinable` is alone.
     """
 
     type: Literal["promotion", "bundle"]
@@ -26,3 +29,11 @@ class Offer(Intent, frozen=True, kw_only=True):
     cap: Amount | None = None
     from_: datetime.date | None = msgspec.field(name="from", default=None)
     until: datetime.date | None = None
+    code: (
+        Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{2,31}$", description="a code such as SPRING-26")]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=10_000_000, description="how many may redeem it")] | None = None
+    per_customer: Annotated[int, Meta(ge=1, le=100, description="how often one customer may")] | None = None
+    new_customers: bool = False
+    combinable: bool = True

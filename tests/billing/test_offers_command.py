@@ -29,7 +29,7 @@ MORE = {
         "type: internet\nrate: {down: 500M, up: 50M}\nprices:\n"
         '  - {id: a, from: 2025-07-01, amount: "79.00"}\n  - {id: b, from: 2026-02-01, amount: "85.00"}\n'
     ),
-    ("offer", "half"): "type: promotion\npercent: 50\nmonths: 3\n",
+    ("offer", "half"): "type: promotion\npercent: 50\nmonths: 3\ncode: HALF-26\nlimit: 2\n",
     ("offer", "duo"): 'type: bundle\nplans: [fibre, static]\namount: "8.40"\n',
 }
 
@@ -129,3 +129,18 @@ def test_a_mistake_is_one_sentence(home: Path, args: tuple[str, ...], sentence: 
     assert done.returncode in (2, 3), done.stdout
     assert sentence in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_quote_and_how_many_redeemed_a_promotion(home: Path):
+    """Each period until the price stays; a code that nobody knows is one sentence."""
+    said = ask(home, "billing", "quote", "fibre", "--promotion", "half-26", "--on", "2026-03-01")
+    assert said["promotions"] == {"half": "50% off from 2026-03-01 until 2026-06-01 (exclusive)"}
+    assert [(one["from"], one["off"]) for one in said["parts"]] == [
+        ("2026-03-01", {"half": -4250}), ("2026-04-01", {"half": -4250}), ("2026-05-01", {"half": -4250}),
+        ("2026-06-01", {}),
+    ]  # fmt: skip
+    assert said["stays"] == "2026-06-01"
+    done = trunkline("--home", home, "billing", "quote", "fibre", "--promotion", "NOPE")
+    assert (done.returncode, "no promotion has this code" in done.stderr) == (3, True)
+    shown = ask(home, "billing", "promotion", "redeemed")["promotions"]
+    assert all(one["offer"] != "half" or one["left"] == 2 - one.get("redeemed", 0) for one in shown)

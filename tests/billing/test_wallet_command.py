@@ -222,3 +222,22 @@ def test_a_mistake_is_one_sentence(home: Path, args: tuple[str, ...], sentence: 
     assert done.returncode in (2, 3), done.stdout
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_top_up_is_charged_back_and_expired_money_moves_by_a_rule(home: Path):
+    """Dry first; the key of a top-up that is not there is one sentence; rules are shown, set, dropped."""
+    said = trunkline("--home", home, "billing", "wallet", "charge-back", "R-0", "--key", "CB-1")
+    assert (said.returncode, "there is no top-up with key 'R-0'" in said.stderr) == (3, True)
+    assert ask(home, "billing", "breakage", "rule")["rules"] == []
+    account = account_of(home, "S-2")
+    ask(home, "billing", "wallet", "top-up", account, "5.00", "--key", "R-900", "--on", "2026-01-02")
+    dry = ask(home, "billing", "wallet", "charge-back", "R-900", "--key", "CB-1", "--dry")
+    done = ask(home, "billing", "wallet", "charge-back", "R-900", "--key", "CB-1", "--cost", "1.00")
+    assert (dry["amount"], dry["balance"], done["already"]) == (500, done["balance"], False)
+    won = ask(home, "billing", "wallet", "charge-back-won", "R-900", "--key", "CB-1")
+    assert won["balance"] == done["balance"] + 500
+    rules = ask(home, "billing", "breakage", "rule", "wallet", "--days", "90", "--ledger", "revenue:breakage")
+    assert rules["rules"] == [{"entity": "main", "what": "wallet", "days": 90, "ledger": "revenue:breakage"}]
+    assert ask(home, "billing", "breakage", "run", "--on", "2026-01-01", "--dry")["broken"] == []
+    assert ask(home, "billing", "breakage", "rule", "wallet", "--drop")["rules"] == []
+    assert trunkline("--home", home, "billing", "breakage", "rule", "wallet", "--days", "90").returncode == 2

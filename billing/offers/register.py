@@ -1,0 +1,3 @@
+"""What this folder registers: its tables."""
+
+import billing.offers.models  # noqa: F401
