@@ -152,6 +152,9 @@ class Handler(BaseHTTPRequestHandler):
             if back + given["amount"] != given["total_amount_confirmation"]:
                 self._invalid("total_amount_confirmation_invalid")
                 return
+            if self.books.get(payment)["status"] not in ("confirmed", "paid_out"):
+                self._invalid("refund_payment_invalid_state")
+                return
             if self._too_much(payment, "RF", "payment", given["amount"], key):
                 self._invalid("refund_amount_exceeds_payment")
                 return

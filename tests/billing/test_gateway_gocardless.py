@@ -104,6 +104,9 @@ def test_a_part_is_given_back_and_found(fake: Fake) -> None:
     """GoCardless wants to know what goes back in all; a wrong sum is asked for again, too much is refused."""
     reference = fake.plugin.charge(fake.order("gat_1")).reference
     wanted = Giveback(key="rfd_1", reference=reference, amount=1_000, total=1_000)
+    with pytest.raises(GatewayRefused, match="refund_payment_invalid_state"):
+        fake.plugin.refund(wanted)
+    fake.books.change(reference, status="paid_out")
     done = fake.plugin.refund(wanted)
     assert (done.kind, done.what, done.amount, done.own) == (REFUND, PENDING, 1_000, "rfd_1")
     assert fake.plugin.find_refund(wanted) == done

@@ -5,7 +5,7 @@ from alembic import op
 
 from core.db import Json, UtcDateTime
 
-revision = "billing_0012"
+revision = "billing_0011"
 down_revision = "billing_0010"
 branch_labels = None
 depends_on = None
