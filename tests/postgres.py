@@ -19,7 +19,20 @@ import pytest
 from tests.support import eventually, need, run
 
 _ACCOUNT = "postgres"
-_PREFIX = "/tmp/trunkline-pg-"
+_MEMORY, _ROOM = Path("/dev/shm"), 3 << 30
+"""A database is copied for every test: in memory that takes a tenth of the time, where there is room for it."""
+
+
+def _place() -> Path:
+    try:
+        if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM:
+            return _MEMORY
+    except OSError:
+        pass
+    return Path("/tmp")
+
+
+_PREFIX = str(_place() / "trunkline-pg-")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
