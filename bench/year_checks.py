@@ -186,6 +186,7 @@ _OPEN = (
     "AND a.allocated_on <= :day), 0) - COALESCE((SELECT sum(w.amount) FROM write_off w WHERE w.invoice_id = i.id "
     "AND w.written_on <= :day), 0))"
 )
+_OPEN_NOW = _OPEN.replace(" AND a.allocated_on <= :day", "").replace(" AND w.written_on <= :day", "")
 CHECKS: dict[str, Check] = {
     "4, 5 intervals": _intervals,
     "6, 7 proration": _proration,
@@ -222,6 +223,11 @@ CHECKS: dict[str, Check] = {
         "WHERE t.account_id = a.id AND t.booked_on <= :day AND e.ledger = 'receivable'), 0) AS booked "
         "FROM account a) AS stand WHERE open <> booked",
         "{id} owes {open}, the books say {booked}",
+    ),
+    "21 settled": _nothing(
+        f"SELECT number FROM (SELECT i.number, i.settled_on, {_OPEN_NOW} AS open FROM invoice i "
+        "WHERE i.kind = 'invoice' AND i.state = 'final') AS marks WHERE (open = 0) <> (settled_on IS NOT NULL)",
+        "{number} is marked wrongly as settled or open",
     ),
     "22 allocations": _nothing(
         "SELECT id, used FROM (SELECT p.id, p.amount, (SELECT sum(amount) FROM payment_allocation a "

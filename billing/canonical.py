@@ -27,9 +27,9 @@ from billing.models import (
 )
 from billing.refunding.models import outflow
 
-# Ids and moments, and what only makes a run quicker: `renews`, `spent`, `due_from`.
+# Ids and moments, and what only makes a run quicker: `renews`, `spent`, `due_from`, `settled_on`.
 _LEAVE_OUT = {"id", "run_id", "seal", "seal_version", "invoice_id", "charge_id", "transaction_id", "payment_id",
-              "item_id", "billable_id", "credits_invoice", "renews", "spent",
+              "item_id", "billable_id", "credits_invoice", "renews", "spent", "settled_on",
               "due_from"}  # fmt: skip
 _STEP = 2_000
 

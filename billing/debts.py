@@ -1,4 +1,7 @@
-"""What is open, and what is unapplied: derived from invoices, payments, allocations, write-offs; never stored."""
+"""What is open, and what is unapplied: derived from invoices, payments, allocations, write-offs.
+
+No amount is stored. Which invoices are worth looking at is: after years nearly all are settled (`settling`).
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,7 +27,13 @@ _PAID = (
 )
 BALANCE = invoice.c.total - _PAID - WRITTEN
 """The open balance of an invoice, as a column: less what is paid, less what is written off."""
-OPEN = sa.and_(invoice.c.state == "final", invoice.c.kind == "invoice", BALANCE > 0)
+UNSETTLED = sa.and_(
+    sa.literal_column("invoice.state") == sa.literal_column("'final'"),
+    sa.literal_column("invoice.kind") == sa.literal_column("'invoice'"),
+    invoice.c.settled_on.is_(None),
+)
+"""What the index of open invoices has: those that were never paid in full, or are not any more (`settling`)."""
+OPEN = sa.and_(UNSETTLED, BALANCE > 0)
 """Which invoices are open."""
 _USED = (
     sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0))

@@ -5,6 +5,8 @@ import sqlalchemy as sa
 from core.db import Json, Sequenced, UtcDateTime, metadata
 
 META = metadata("billing")
+UNSETTLED = "state = 'final' AND kind = 'invoice' AND settled_on IS NULL"
+"""Invoices of which something is open; written out, so that both databases see that an index has just these."""
 
 
 def _key() -> "sa.Column[str]":
@@ -171,17 +173,19 @@ invoice = sa.Table(
     sa.Column("number", sa.String(40)),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("billed_on", sa.Date, nullable=False, index=True),
-    sa.Column("issued_on", sa.Date),
-    sa.Column("due_on", sa.Date),
+    *(sa.Column(name, sa.Date) for name in ("issued_on", "due_on")),
     sa.Column("currency", sa.String(3), nullable=False),
-    sa.Column("net", sa.BigInteger, nullable=False),
-    sa.Column("tax", sa.BigInteger, nullable=False),
-    sa.Column("total", sa.BigInteger, nullable=False),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("net", "tax", "total")),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), comment="SHA-256 of the final content"),
     sa.Column("seal_version", sa.Integer, comment="what the seal covers: billing.runs.seals"),
+    sa.Column(
+        "settled_on", sa.Date, comment="since the end of this day nothing of it is open: billing.settling"
+    ),
     sa.UniqueConstraint("legal_entity", "kind", "sequence"),
     sa.UniqueConstraint("number"),
+    _where("ix_invoice_unsettled", UNSETTLED, "account_id", "due_on"),
+    _where("ix_invoice_settled_on", "settled_on IS NOT NULL", "settled_on"),
     _where("ix_invoice_draft", "state = 'draft'", "legal_entity", "kind", "account_id", "id"),
 )
 

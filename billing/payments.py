@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, debts, posting, releases
+from billing import accounts, debts, posting, releases, settling
 from billing.accounts import Account
 from billing.allocating import BY_A_PERSON, NAMED_FIRST, Share, spread
 from billing.closing import lock
@@ -106,6 +106,7 @@ def place(conn: Connection, owner: Account, payment_id: str, invoice: str, minor
     on = lock.open_day(conn, owner.legal_entity, on)
     values = {"payment_id": payment_id, "invoice_id": invoice, "amount": minor, "allocated_on": on}
     conn.execute(sa.insert(allocation).values(**values))
+    settling.note(conn, invoice)
     mine = sa.and_(allocation.c.payment_id == payment_id, allocation.c.invoice_id == invoice)
     nth = conn.execute(sa.select(sa.func.count()).select_from(allocation).where(mine)).scalar_one()
     posting.book_allocation(conn, owner, payment_id, invoice, owner.money(minor), on, nth)

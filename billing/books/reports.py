@@ -7,8 +7,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing import debts
 from billing.models import allocation, invoice, invoice_tax, ledger_entry, ledger_transaction
-from billing.writeoffs.balance import written_by
+from billing.writeoffs.models import write_off
 from core.money import Money
 
 AGES = (("current", None, 0), ("1-30", 1, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("over 90", 91, None))
@@ -59,17 +60,12 @@ def aged_receivables(conn: Connection, as_of: date, entity: str | None = None) -
 
     Ordered by account.
     """
-    balance, query = _aged_query(as_of, invoice.c.account_id, invoice.c.currency)
-    query = query.having(sa.func.sum(balance) != 0)
-    if entity is not None:
-        query = query.where(invoice.c.legal_entity == entity)
-    return [_aged(row) for row in conn.execute(query)]
+    return [_aged(row) for row in conn.execute(_aged_query(as_of, "account_id", entity))]
 
 
 def aged_totals(conn: Connection, as_of: date) -> list[Aged]:
     """What all of them owe together: one for each currency, which stands where an account's id would."""
-    _, query = _aged_query(as_of, invoice.c.currency.label("whose"), invoice.c.currency)
-    return [_aged(row) for row in conn.execute(query)]
+    return [_aged(row) for row in conn.execute(_aged_query(as_of, "currency"))]
 
 
 def tax(conn: Connection, since: date, until: date) -> list[Tax]:
@@ -93,34 +89,37 @@ def tax(conn: Connection, since: date, until: date) -> list[Tax]:
 _TAX_KEY = (invoice.c.legal_entity, invoice_tax.c.category, invoice_tax.c.millionths, invoice.c.currency)
 
 
-def _aged_query(as_of: date, whose: Any, currency: Any) -> tuple[Any, "sa.Select[Any]"]:
-    paid = (
-        sa.select(allocation.c.invoice_id, sa.func.sum(allocation.c.amount).label("amount"))
-        .where(allocation.c.allocated_on <= as_of)
-        .group_by(allocation.c.invoice_id)
-        .subquery()
+def _aged_query(as_of: date, whose: str, entity: str | None = None) -> "sa.Select[Any]":
+    """What was settled by then is not looked at: none of its allocations and write-offs is of a later day."""
+    paid = sa.select(sa.func.coalesce(sa.func.sum(allocation.c.amount), 0)).where(
+        allocation.c.invoice_id == invoice.c.id, allocation.c.allocated_on <= as_of
     )
-    written = written_by(as_of)
-    balance = invoice.c.total - sa.func.coalesce(paid.c.amount, 0) - sa.func.coalesce(written.c.amount, 0)
-    sums = [sa.func.sum(sa.case((_late(as_of, low, high), balance), else_=0)) for _, low, high in AGES]
-    query = (
-        sa.select(whose, currency, sa.func.sum(balance), *sums)
-        .select_from(
-            invoice.outerjoin(paid, paid.c.invoice_id == invoice.c.id).outerjoin(
-                written, written.c.invoice_id == invoice.c.id
-            )
-        )
-        .where(invoice.c.state == "final", invoice.c.kind == "invoice", invoice.c.issued_on <= as_of)
-        .group_by(whose, currency)
-        .order_by(whose)
+    written = sa.select(sa.func.coalesce(sa.func.sum(write_off.c.amount), 0)).where(
+        write_off.c.invoice_id == invoice.c.id, write_off.c.written_on <= as_of
     )
-    return balance, query
+    balance = invoice.c.total - paid.scalar_subquery() - written.scalar_subquery()
+    columns = (invoice.c.account_id, invoice.c.currency, invoice.c.due_on, balance.label("balance"))
+    then = sa.select(*columns).where(invoice.c.issued_on <= as_of)
+    if entity is not None:
+        then = then.where(invoice.c.legal_entity == entity)
+    unsettled = then.where(debts.UNSETTLED)
+    later = then.where(invoice.c.settled_on > as_of)  # only invoices have that day
+    standing = (
+        sa.union_all(unsettled, later).cte("standing").prefix_with("MATERIALIZED")
+    )  # each sum is made once
+    one = standing.c
+    sums = [
+        sa.func.sum(sa.case((_late(one.due_on, as_of, low, high), one.balance), else_=0))
+        for _, low, high in AGES
+    ]
+    query = sa.select(one[whose], one.currency, sa.func.sum(one.balance), *sums)
+    return query.group_by(one[whose], one.currency).having(sa.func.sum(one.balance) != 0).order_by(one[whose])
 
 
-def _late(as_of: date, low: int | None, high: int | None) -> "sa.ColumnElement[bool]":
+def _late(due_on: Any, as_of: date, low: int | None, high: int | None) -> "sa.ColumnElement[bool]":
     """Due so many days before `as_of`."""
-    last = invoice.c.due_on >= date.fromordinal(as_of.toordinal() - high) if high is not None else sa.true()
-    first = invoice.c.due_on <= date.fromordinal(as_of.toordinal() - low) if low is not None else sa.true()
+    last = due_on >= date.fromordinal(as_of.toordinal() - high) if high is not None else sa.true()
+    first = due_on <= date.fromordinal(as_of.toordinal() - low) if low is not None else sa.true()
     return sa.and_(last, first)
 
 

@@ -270,7 +270,8 @@ def _owners(conn: Connection, account_ids: list[str]) -> dict[str, Account]:
 
 _FINAL = """
 UPDATE invoice SET state = 'final', sequence = u.sequence, number = u.number, issued_on = f.issued_on,
-  due_on = f.due_on, seal = f.seal, seal_version = :version
+  due_on = f.due_on, seal = f.seal, seal_version = :version,
+  settled_on = CASE WHEN invoice.kind = 'invoice' AND invoice.total = 0 THEN f.issued_on END
 FROM run_final f JOIN run_number u ON u.n = f.n WHERE f.invoice_id = invoice.id
 """
 

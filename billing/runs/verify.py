@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import debts
+from billing import debts, settling
 from billing.closing import checks
 from billing.models import counter, invoice, invoice_line, invoice_tax, payment
 from billing.runs import ranges, seals
@@ -43,7 +43,7 @@ def breaches(database: Database, noted: Noted = lambda _done, _of: None) -> Iter
             yield from _sealed(conn, within, documents)
             done += len(documents)
             noted(done, total)
-        for check in (_numbers, _dates, _balance, _receivable, _spent, _closed):
+        for check in (_numbers, _dates, _balance, _receivable, _spent, _settled, _closed):
             yield from check(conn)
 
 
@@ -160,3 +160,10 @@ def _spent(conn: Connection) -> Iterator[Breach]:
         yield Breach(22, row.id, "more of it is allocated, refunded or charged back than there is")
     for row in conn.execute(sa.select(payment.c.id).where(debts.LEFT < 0)):
         yield Breach(24, row.id, "more of it is refunded or charged back than was captured")
+
+
+def _settled(conn: Connection) -> Iterator[Breach]:
+    """An invoice that is marked as settled and is not would never be asked for; marked too early, an aged list lies."""
+    for number, marked, real in settling.wrong(conn):
+        told = f"it is marked as settled on {marked or 'no day'}, it is settled on {real or 'no day'}"
+        yield Breach(21, number, told)

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import bill, billables, debts, invoices, posting, taxes
+from billing import bill, billables, debts, invoices, posting, settling, taxes
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.ledger import CREDIT
@@ -122,4 +122,5 @@ def _pay(conn: Connection, owner: Account, document: str, service: str, day: dat
     conn.execute(sa.insert(payment).values(**values))
     said = {"payment_id": payment_id, "invoice_id": document, "amount": left, "allocated_on": day}
     conn.execute(sa.insert(allocation).values(**said))
+    settling.note(conn, document)
     posting.book_allocation(conn, owner, payment_id, document, amount, day)

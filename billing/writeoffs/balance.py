@@ -1,6 +1,4 @@
-"""What is written off of an invoice, as a column, and by any day."""
-
-from datetime import date
+"""What is written off of an invoice, as a column."""
 
 import sqlalchemy as sa
 
@@ -13,9 +11,3 @@ WRITTEN = (
     .scalar_subquery()
 )
 """What is written off of an invoice and not recovered."""
-
-
-def written_by(day: date) -> sa.Subquery:
-    """`invoice_id`, `amount` by the end of a day."""
-    query = sa.select(write_off.c.invoice_id, sa.func.sum(write_off.c.amount).label("amount"))
-    return query.where(write_off.c.written_on <= day).group_by(write_off.c.invoice_id).subquery("written")

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import invoices
+from billing import invoices, settling
 from billing.accounts import Account
 from billing.ledger import RECEIVABLE, Books, Entry, book
 from billing.writeoffs.models import write_off
@@ -51,6 +51,7 @@ def store(
         "reason": reason, "actor": actor, "recorded_at": clock.now(),
     }  # fmt: skip
     conn.execute(sa.insert(write_off).values(**values))
+    settling.note(conn, invoice_id)
     return written
 
 

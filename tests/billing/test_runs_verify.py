@@ -47,6 +47,7 @@ DAMAGE = {
     "a counter": (28, sa.update(counter).where(counter.c.name.like("invoice:%")).values(last=9)),
     "a leg": (20, sa.update(ledger_entry).where(ledger_entry.c.position == 0).values(amount=1)),
     "a missing leg": (21, sa.delete(ledger_entry).where(ledger_entry.c.ledger == "receivable")),
+    "a mark of what is open": (21, sa.update(invoice).values(settled_on=START)),
     "a payment": (23, sa.update(payment).values(spent=True)),
 }  # fmt: skip
 

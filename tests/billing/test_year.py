@@ -51,6 +51,7 @@ TAMPERED = {
     "18 credit notes": "UPDATE invoice SET total = total * 3 WHERE kind = 'credit-note'",
     "19 credited lines": "UPDATE invoice_line SET amount = amount * 3 WHERE credits_invoice IS NOT NULL",
     "20 ledger": "UPDATE ledger_entry SET amount = amount + 1 WHERE ledger = 'receivable'",
+    "21 settled": "UPDATE invoice SET settled_on = NULL",
     "21 receivable": "DELETE FROM payment_allocation",
     "22 allocations": "UPDATE payment SET amount = 1",
     "23 credit": "UPDATE ledger_entry SET amount = -amount WHERE ledger = 'customer-credit'",
