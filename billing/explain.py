@@ -103,9 +103,12 @@ def _tax(tax: dict[str, Any], currency: str) -> dict[str, Any]:
 
 
 def _payments(conn: Connection, invoice_id: str, currency: str) -> list[dict[str, Any]]:
-    query = sa.select(allocation.c.amount, allocation.c.allocated_on, payment.c.id, payment.c.method)
+    """What pays it still: less what was taken back, by the day of the last move."""
+    net, last = sa.func.sum(allocation.c.amount), sa.func.max(allocation.c.allocated_on)
+    query = sa.select(net.label("amount"), last.label("allocated_on"), payment.c.id, payment.c.method)
     query = query.join(payment, payment.c.id == allocation.c.payment_id)
-    query = query.where(allocation.c.invoice_id == invoice_id).order_by(allocation.c.seq)
+    query = query.where(allocation.c.invoice_id == invoice_id).group_by(payment.c.id, payment.c.method)
+    query = query.having(net != 0).order_by(sa.func.max(allocation.c.seq))
     return [
         {
             "payment": row.id,

@@ -16,7 +16,8 @@ from api.invoices import view as invoices
 from billing import accounts, billables, explain, glance, history
 from billing import invoices as documents
 from billing.books import reports
-from billing.models import allocation, invoice, invoice_line, payment
+from billing.models import invoice, invoice_line, payment
+from billing.refunding import listing
 from core.ids import new_id
 from core.money import Money
 
@@ -92,23 +93,20 @@ def _axis(today: date, stories: list[history.Story], steps: list[tuple[date, int
 
 
 def _payments(conn: Connection, account_id: str) -> list[dict[str, Any]]:
-    """The newest first, each with the invoices that it paid."""
-    query = sa.select(payment).where(payment.c.account_id == account_id).order_by(payment.c.id.desc())
-    found = [dict(row) for row in conn.execute(query.limit(_MOST)).mappings()]
-    shares = (
-        sa.select(allocation.c.payment_id, allocation.c.amount, invoice.c.number)
-        .join(invoice, invoice.c.id == allocation.c.invoice_id)
-        .where(allocation.c.payment_id.in_([one["id"] for one in found]))
-        .order_by(allocation.c.seq)
-    )
-    for one in found:
-        one["money"], one["shares"] = amount(Money(one["amount"], one["currency"])), []
-    named = {one["id"]: one for one in found}
-    for row in conn.execute(shares):
-        named[row.payment_id]["shares"].append(
-            (row.number, Money(row.amount, named[row.payment_id]["currency"]))
-        )
-    return found
+    """The newest first, each with the invoices that it pays and what happened to it: refunds, chargebacks, moves."""
+    listed = {one.id: one for one in listing.payments_of(conn, account_id, _MOST)}
+    query = sa.select(payment).where(payment.c.id.in_(listed))
+    rows = {row["id"]: dict(row) for row in conn.execute(query).mappings()}
+    return [
+        rows[name]
+        | {
+            "money": amount(one.amount),
+            "shares": list(one.pays.items()),
+            "state": one.state,
+            "events": one.events,
+        }
+        for name, one in listed.items()
+    ]
 
 
 def _notes(conn: Connection, invoice_id: str) -> list[dict[str, Any]]:

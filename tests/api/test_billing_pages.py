@@ -9,10 +9,11 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.billing import pictures
 from api.login import link
-from billing import accounts, bill, history, subscriptions, taxes
+from billing import accounts, bill, explain, history, payments, subscriptions, taxes
 from billing.billrun import run_billing
 from billing.dunning import run_dunning
 from billing.glance import Month
+from billing.refunding import byhand, refunds
 from core import clock
 from core.money import Money
 from crm.adoption import adopt_services
@@ -58,6 +59,28 @@ def test_an_account_page_takes_a_payment_once_and_notes_a_promise(browser: TestC
     until = str(_today() + timedelta(days=9))
     page = browser.post(f"/accounts/{account}/promise", data={"csrf": form["csrf"], "until": until}).text
     assert f"promise to pay until {until} <small>by admin-1" in page
+
+
+def test_what_was_taken_back_of_a_payment_is_not_shown_as_paid(
+    world: World, browser: TestClient, account: str
+) -> None:
+    """On the account's page and in the invoice's explanation: the net, and what happened to the payment."""
+    with world.one.db.write() as conn:
+        paid = payments.pay(conn, account, Money(5_000, "AUD"), "bank", "k1").payment
+        byhand.unallocate(conn, paid, "INV-000001", Money(2_000, "AUD"), actor="sue")
+        refunds.refund(conn, paid, Money(500, "AUD"), key="r1", method="bank", actor="sue", reason="overpaid")
+    page = browser.get(f"/accounts/{account}").text
+    assert '<a href="/invoices/INV-000001">INV-000001</a> AUD 30.00' in page
+    assert re.search(r"refund rfd_\w+ of AUD 5.00 by bank: requested", page)
+    assert "AUD -" not in page
+    with world.one.db.read() as conn:
+        told = explain.explain(conn, "INV-000001")
+    assert [(one["payment"], one["amount"]) for one in told["payments"]] == [(paid, "AUD 30.00")]
+    with world.one.db.write() as conn:
+        byhand.unallocate(conn, paid, "INV-000001", actor="sue")
+    with world.one.db.read() as conn:
+        assert explain.explain(conn, "INV-000001")["payments"] == []
+    assert '<span class="none">unapplied (held)</span>' in browser.get(f"/accounts/{account}").text
 
 
 def test_an_account_that_is_held_says_so_with_its_stages(
