@@ -179,9 +179,7 @@ invoice = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), comment="SHA-256 of the final content"),
     sa.Column("seal_version", sa.Integer, comment="what the seal covers: billing.runs.seals"),
-    sa.Column(
-        "settled_on", sa.Date, comment="since the end of this day nothing of it is open: billing.settling"
-    ),
+    sa.Column("settled_on", sa.Date, comment="the day of the last move that settled it: billing.settling"),
     sa.UniqueConstraint("legal_entity", "kind", "sequence"),
     sa.UniqueConstraint("number"),
     _where("ix_invoice_unsettled", UNSETTLED, "account_id", "due_on"),

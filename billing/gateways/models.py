@@ -39,7 +39,7 @@ attempt = sa.Table(
     sa.Column("code", sa.String(64), nullable=False),
     sa.Column("reference", sa.String(120), index=True, comment="what the gateway calls it"),
     sa.Column("payment_id", sa.String(64), sa.ForeignKey("payment.id")),
-    sa.Column("refunded", sa.BigInteger, nullable=False, comment="what of it went back, or is on its way"),
+    sa.Column("refunded", sa.BigInteger, nullable=False, comment="what of it was taken back in our books"),
     sa.Column("planned_on", sa.Date, nullable=False),
     sa.Column("asked_at", UtcDateTime),
     sa.Column("created_at", UtcDateTime, nullable=False),

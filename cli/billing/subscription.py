@@ -223,7 +223,7 @@ def agenda_cancel(
 
 @agenda.command("run")
 def agenda_run(as_json: Json = False) -> None:
-    """Carry out now whatever is due (a worker does so by itself); status 1 where something failed."""
+    """Carry out now whatever is due (`billing day` does so, too); status 1 where something failed."""
     from cli.commands.billing import _opened
     from core.problems import Problem
     from crm.changes.performing import perform_due

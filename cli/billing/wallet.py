@@ -118,7 +118,7 @@ def prepaid_run(
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
-    """Buy the periods that are due, warn of low wallets, hold what has lapsed (a worker does so by itself)."""
+    """Buy the periods that are due, warn of low wallets, hold what has lapsed (`billing day` does so, too)."""
     from billing.wallet.running import run_prepaid
     from cli.commands.billing import _opened
     from core.problems import Problem

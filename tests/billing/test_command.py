@@ -102,3 +102,24 @@ def test_a_run_that_parks_an_account_says_no(home: Path):
     done = trunkline("--home", home, "billing", "run", "--on", "2029-01-01")
     assert done.returncode == 1
     assert "is parked" in done.stdout
+
+
+def test_a_day_s_work_is_one_command(home: Path) -> None:
+    """Every step is told; again nothing is left to do."""
+    for _ in range(2):
+        done = ask(home, "billing", "day", "--on", "2026-02-02")
+    steps = {one["step"]: one["told"] for one in done["steps"]}
+    assert list(steps) == [
+        "agreed",
+        "rated",
+        "billed",
+        "recognised",
+        "charged",
+        "prepaid",
+        "dunned",
+        "expired",
+        "sent",
+    ]
+    assert steps["billed"].startswith("0 new bills, 0 documents final")
+    shown = trunkline("--home", home, "billing", "day", "--on", "2026-02-02")
+    assert "9 steps, 0 for a person to look at" in shown.stdout

@@ -17,6 +17,9 @@ def upgrade() -> None:
     _prepaid()
     _promotions()
     _usage()
+    if op.get_context().dialect.name == "postgresql":  # SQLite keeps no comments
+        op.alter_column("wallet_movement", "kind", comment="billing.wallet.balance names them")
+        op.alter_column("prepaid_service", "state", comment="ordered | open | grace | lapsed | owed | ceased")
 
 
 def _messages() -> None:

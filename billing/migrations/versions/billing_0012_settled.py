@@ -19,7 +19,7 @@ def upgrade() -> None:
             sa.Column(
                 "settled_on",
                 sa.Date,
-                comment="since the end of this day nothing of it is open: billing.settling",
+                comment="the day of the last move that settled it: billing.settling",
             )
         )
     _fill(op.get_bind())
