@@ -13,6 +13,7 @@ from billing.messages.errors import SmsNotUsable
 from intents.config.schema import Sms
 
 SIGNATURE = "X-Trunkline-Signature"
+_HERE = ("127.0.0.1", "localhost")
 LONGEST = 480
 """Three parts of a message that is not in ASCII and more of one that is: longer ones are cut."""
 
@@ -35,7 +36,8 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, found: Sms, token: str, signing: str) -> "Gateway":
         """As trunkline.yaml says. Raises SmsNotUsable: text messages do not go over a wire in clear."""
-        if not str(found.url).startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        address = httpx.URL(str(found.url))
+        if address.scheme != "https" and address.host not in _HERE:
             raise SmsNotUsable(f"'{found.url}' is no https address")
         return cls(
             url=str(found.url), sender=str(found.sender), header=str(found.header), token=token, signing=signing,

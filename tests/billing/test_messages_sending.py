@@ -311,10 +311,12 @@ def test_an_own_template_says_it_and_one_that_fails_is_named(stage: Stage, gatew
     assert len(phones.asked) == 1
 
 
-def test_text_messages_do_not_go_in_clear():
-    """HTTPS, or this machine."""
+@pytest.mark.parametrize("host", ["sms.example.net", "localhost.example.net", "127.0.0.1.example.net"])
+def test_text_messages_do_not_go_in_clear(host: str):
+    """HTTPS, or this machine; not one that is only called like it."""
     with pytest.raises(SmsNotUsable, match="is no https address"):
-        Gateway.of(Sms(url="http://sms.example.net/", sender="T", since="2026-01-01"), "", "")
+        Gateway.of(Sms(url=f"http://{host}/", sender="T", since="2026-01-01"), "", "")
+    assert Gateway.of(Sms(url="http://127.0.0.1:8080/", sender="T", since="2026-01-01"), "", "").url
 
 
 @pytest.mark.parametrize(
