@@ -12,9 +12,9 @@ from billing import accounts, debts
 from billing.accounts import Account
 from billing.gateways import givebacks, recording, retrying
 from billing.gateways.errors import AutopayMissing, GatewaySilent
-from billing.gateways.models import attempt, autopay
+from billing.gateways.models import UNDECIDED, attempt, autopay
 from billing.gateways.protocol import KEY_LIVES, Answer, Gateway, Order
-from billing.gateways.state import FAILED, PENDING, SUCCEEDED, UNKNOWN, State
+from billing.gateways.state import FAILED, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
 from billing.rounding import is_owed
 from billing.stages import is_paused
@@ -67,11 +67,10 @@ def plan(database: Database, on: date) -> int:
     with database.write() as conn:
         recording.catch_up(conn)
         givebacks.queue_open(conn)
+        _ask_again(conn)
     while True:
         with database.write() as conn:
-            query = sa.select(autopay.c.account_id).where(autopay.c.account_id > after)
-            found = list(conn.execute(query.order_by(autopay.c.account_id).limit(_CHUNK)).scalars())
-            _ask_again(conn, found)
+            found = _with_something_due(conn, on, after)
             for owner in accounts.by_ids(conn, found):
                 made += sum(1 for _ in _plan(conn, owner, on))
         if len(found) < _CHUNK:
@@ -116,13 +115,20 @@ def _ask(gateway: Gateway, row: dict[str, Any]) -> Answer:
     return gateway.charge(order)
 
 
-def _ask_again(conn: Connection, account_ids: list[str]) -> None:
+def _ask_again(conn: Connection) -> None:
     """Whatever became of an attempt is found out, if its job gave up and no event came."""
-    query = sa.select(attempt.c.id).where(
-        attempt.c.account_id.in_(account_ids), attempt.c.state.in_((UNKNOWN, PENDING))
-    )
+    query = sa.select(attempt.c.id).where(sa.literal_column(UNDECIDED)).order_by(attempt.c.id)
     for attempt_id in conn.execute(query).scalars().all():
         jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")
+
+
+def _with_something_due(conn: Connection, on: date, after: str) -> list[str]:
+    """The next accounts with autopay and an open invoice whose day may have come: others are not even locked."""
+    earliest = conn.execute(sa.select(sa.func.max(autopay.c.days_before))).scalar() or 0
+    due = sa.and_(debts.UNSETTLED, invoice.c.due_on <= on + timedelta(days=earliest))
+    owed = sa.select(invoice.c.id).where(due, invoice.c.account_id == autopay.c.account_id).exists()
+    query = sa.select(autopay.c.account_id).where(autopay.c.account_id > after, owed)
+    return list(conn.execute(query.order_by(autopay.c.account_id).limit(_CHUNK)).scalars())
 
 
 def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:

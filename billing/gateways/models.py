@@ -5,6 +5,16 @@ import sqlalchemy as sa
 from billing.models import META
 from core.db import Json, Sequenced, UtcDateTime
 
+UNDECIDED = "gateway_attempt.state IN ('unknown', 'pending')"
+"""Attempts whose fate is not known; written out, so that both databases see that an index has just these."""
+WAITING = "gateway_event.state = 'waiting'"
+
+
+def _where(name: str, condition: str, column: str) -> sa.Index:
+    told = sa.text(condition.partition(".")[2])
+    return sa.Index(name, column, postgresql_where=told, sqlite_where=told)
+
+
 autopay = sa.Table(
     "autopay",
     META,
@@ -45,6 +55,7 @@ attempt = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.UniqueConstraint("invoice_id", "number"),
+    _where("ix_gateway_attempt_undecided", UNDECIDED, "id"),
 )
 
 fact = sa.Table(
@@ -69,4 +80,5 @@ heard = sa.Table(
     sa.Column("fact", Json, comment="what it says; none: nothing that we need"),
     sa.Column("state", sa.String(8), nullable=False, comment="waiting | applied | ignored"),
     sa.Column("received_at", UtcDateTime, nullable=False),
+    _where("ix_gateway_event_waiting", WAITING, "reference"),
 )

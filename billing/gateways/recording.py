@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, payments
 from billing.gateways import mandates, takebacks
-from billing.gateways.models import attempt, fact, heard
+from billing.gateways.models import WAITING, attempt, fact, heard
 from billing.gateways.protocol import Answer, Told
 from billing.gateways.state import FAILED, SUCCEEDED, Fact, State, fold
 from core import clock, events, jobs
@@ -64,12 +64,9 @@ def looked(conn: Connection, gateway: str, refund: str, said: Answer) -> None:
 
 def catch_up(conn: Connection) -> int:
     """Take in what waits for a charge that is known by now: an event and our answer may miss each other."""
-    query = sa.select(attempt.c.id).join(heard, heard.c.reference == attempt.c.reference)
-    found = (
-        conn.execute(query.where(heard.c.state == "waiting").distinct().order_by(attempt.c.id))
-        .scalars()
-        .all()
-    )
+    waiting = sa.select(heard.c.reference).where(sa.literal_column(WAITING))
+    query = sa.select(attempt.c.id).where(attempt.c.reference.in_(waiting)).order_by(attempt.c.id)
+    found = conn.execute(query).scalars().all()
     for attempt_id in found:
         row = _lock(conn, attempt_id)
         _take_in(conn, attempt_id, row["reference"])

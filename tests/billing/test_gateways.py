@@ -261,6 +261,22 @@ def test_what_was_paid_otherwise_is_not_charged(database: Database) -> None:
     assert [order.amount for order in fake.charged.values()] == [3690]
 
 
+def test_a_charge_on_its_way_is_asked_for_though_its_invoice_was_paid_otherwise(database: Database) -> None:
+    """Its money comes all the same, as credit; nobody else is looked at."""
+    stage, fake = _Paying(database), Fake({1: Fact(CHARGE, PENDING)})
+    stage.plan(DUE)
+    stage.perform(fake)
+    with database.write() as conn:
+        payments.pay(conn, stage.account, stage.money("86.90"), "cash", f"k{stage.number}")
+        conn.execute(sa.delete(job))
+    assert len(stage.plan(DUE + timedelta(1))) == 1
+    assert len(stage._rows(sa.select(job).where(job.c.kind == autopay.CHARGE))) == 1
+    fake.says[1] = Fact(CHARGE, SUCCEEDED)
+    stage.perform(fake)
+    with database.read() as conn:
+        assert ledger.balance(conn, "customer-credit", stage.account, "AUD").minor == -8690
+
+
 def test_a_promise_to_pay_keeps_autopay_away(database: Database) -> None:
     """They pay by themselves, by a day that they promised."""
     stage = _Paying(database)

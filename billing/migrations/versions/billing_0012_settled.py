@@ -1,4 +1,4 @@
-"""A mark for invoices of which nothing is open: years of paid ones need not be looked at for those that are."""
+"""A mark for invoices of which nothing is open, and indexes of what is undecided: years of the rest stay unread."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,8 +23,10 @@ def upgrade() -> None:
             )
         )
     _fill(op.get_bind())
-    _where("ix_invoice_unsettled", _UNSETTLED, "account_id", "due_on")
-    _where("ix_invoice_settled_on", "settled_on IS NOT NULL", "settled_on")
+    _where("invoice", "ix_invoice_unsettled", _UNSETTLED, "account_id", "due_on")
+    _where("invoice", "ix_invoice_settled_on", "settled_on IS NOT NULL", "settled_on")
+    _where("gateway_attempt", "ix_gateway_attempt_undecided", "state IN ('unknown', 'pending')", "id")
+    _where("gateway_event", "ix_gateway_event_waiting", "state = 'waiting'", "reference")
 
 
 def _fill(conn: sa.Connection) -> None:
@@ -38,9 +40,9 @@ def _fill(conn: sa.Connection) -> None:
         after = until
 
 
-def _where(name: str, condition: str, *columns: str) -> None:
+def _where(table: str, name: str, condition: str, *columns: str) -> None:
     told = sa.text(condition)
-    op.create_index(name, "invoice", list(columns), postgresql_where=told, sqlite_where=told)
+    op.create_index(name, table, list(columns), postgresql_where=told, sqlite_where=told)
 
 
 _BOUND = sa.text("SELECT id FROM invoice WHERE id > :after ORDER BY id LIMIT 1 OFFSET :step")
