@@ -388,6 +388,18 @@ def test_an_event_that_is_faster_than_our_own_answer_waits(database: Database) -
     assert row.state == "applied"
 
 
+def test_an_event_and_our_answer_that_missed_each_other_are_brought_together(database: Database) -> None:
+    """Both came at the same moment, and neither saw the other: the next day's plan does."""
+    stage = _Paying(database)
+    (one,) = stage.plan(DUE)
+    stage.hear(1, Fact(CHARGE, SUCCEEDED, 9), f"pi_{one.id}", named=False)
+    with database.write() as conn:
+        conn.execute(sa.update(attempt).where(attempt.c.id == one.id).values(reference=f"pi_{one.id}"))
+    assert stage.paid() == []
+    stage.plan(DUE)
+    assert stage.paid() == [8690]
+
+
 def test_what_says_nothing_to_us_is_kept_and_ignored(database: Database) -> None:
     """An unknown kind of event is no mistake."""
     stage = _Paying(database)
