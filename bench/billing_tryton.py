@@ -40,6 +40,9 @@ def beside(server: Postgres | None) -> None:
             "PGHOST": str(server.folder),
             "PGUSER": "postgres",
             "TRYTONPASSFILE": f"{folder}/word",
+            # Which database it is has to be known before its modules are imported.
+            "TRYTOND_CONFIG": str(settings),
+            "TRYTOND_DATABASE_URI": "postgresql://",
         }
         (Path(folder) / "word").write_text("tryton-bench-only", encoding="utf-8")
         admin = [f"{home}/bin/trytond-admin", "-c", str(settings), "-d", "tryton"]
