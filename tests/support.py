@@ -4,6 +4,8 @@
 """
 
 import contextlib
+import functools
+import itertools
 import os
 import random
 import shutil
@@ -11,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,14 +86,21 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0
 
 def kept_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of loopback that is free now and that no connection is given by itself later: for who stops listening and
-    comes back.
+    comes back. A process is given each once before it is given one again: five devices ask before one listens.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for port in random.sample(range(_KEPT.start + worker, _KEPT.stop, _WORKERS), 200):
+    for port in itertools.islice(_kept_ports(os.getpid()), 1000):
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError(f"200 ports below {_KEPT.stop} are in use")
+    raise AssertionError(f"1000 ports below {_KEPT.stop} are in use")
+
+
+@functools.cache
+def _kept_ports(_process: int) -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = list(range(_KEPT.start + worker, _KEPT.stop, _WORKERS))
+    random.SystemRandom().shuffle(mine)
+    return itertools.cycle(mine)
 
 
 def run(

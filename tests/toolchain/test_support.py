@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.db import Database
-from tests.support import eventually, free_port, need
+from tests.support import eventually, free_port, kept_port, need
 
 
 def test_every_test_has_an_empty_database_of_its_own(database: Database):
@@ -46,3 +46,8 @@ def test_a_missing_part_skips_or_fails_as_asked(monkeypatch: pytest.MonkeyPatch)
 def test_a_free_port_can_be_bound():
     """Two questions in a row give usable ports."""
     assert {free_port(), free_port()} <= set(range(1024, 65536))
+
+
+def test_a_kept_port_is_given_once():
+    """Nobody listens yet when the next one is asked for."""
+    assert len({kept_port() for _ in range(300)}) == 300
