@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from billing.gateways import autopay, givebacks, protocol, recording
+from billing.gateways import autopay, givebacks, polling, protocol, recording
 from billing.gateways.protocol import Gateway
 from billing.mailing import sending
 from billing.mailing.smtp import Server
@@ -49,6 +49,11 @@ def register(here: "Installation") -> None:
     def give_back(database: Database, job: Job) -> None:
         with here.reader() as reader:
             givebacks.perform(database, job, lambda name: gateway_of(here, reader, name))
+
+    @jobs.handles(polling.POLL)
+    def poll(database: Database, job: Job) -> None:
+        with here.reader() as reader:
+            polling.perform(database, job, lambda name: gateway_of(here, reader, name))
 
     @jobs.handles(recording.LOOK)
     def look(database: Database, job: Job) -> None:

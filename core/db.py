@@ -334,6 +334,13 @@ def upsert(
     conn.execute(statement, list(rows))
 
 
+def insert_new(conn: Connection, table: sa.Table, row: dict[str, Any], key: Sequence[str]) -> bool:
+    """Insert a row, unless one of its `key` is there already; whether it was inserted."""
+    insert: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    done = insert.values(**row).on_conflict_do_nothing(index_elements=list(key)).returning(table.c[key[0]])
+    return conn.execute(done).first() is not None
+
+
 def upsert_add(
     conn: Connection, table: sa.Table, rows: Sequence[dict[str, Any]], key: Sequence[str], add: Iterable[str]
 ) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
 from billing.accounts import Account
-from billing.gateways import givebacks, recording, retrying
-from billing.gateways.errors import AutopayMissing, GatewaySilent
-from billing.gateways.models import UNDECIDED, attempt, autopay
+from billing.gateways import givebacks, mandates, polling, recording, retrying
+from billing.gateways.errors import AutopayMissing, GatewayRefused, GatewaySilent, KeyRefused, MethodEnded
+from billing.gateways.models import UNDECIDED, attempt, autopay, ended
 from billing.gateways.protocol import KEY_LIVES, Answer, Gateway, Order
 from billing.gateways.state import FAILED, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
@@ -26,6 +26,8 @@ from core.money import Money
 CHARGE = "billing.charge"
 DROPPED = "dropped"
 _CHUNK = 500
+_ON_ITS_WAY = timedelta(hours=1)
+"""So long a question may be on its way to a gateway that does not know of it."""
 P_ASKED = faults.declare("billing.before_charge")
 P_CHARGED = faults.declare("billing.after_charge")
 Connect = Callable[[str], Gateway]
@@ -42,8 +44,12 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def switch_on(conn: Connection, account: str, terms: Method, *, actor: str) -> None:
-    """Charge an account's invoices by a stored method from now on. Raises AccountUnknown."""
+    """Charge an account's invoices by a stored method from now on. Raises AccountUnknown, MethodEnded."""
     accounts.lock(conn, account)
+    if why := mandates.is_ended(conn, terms.gateway, terms.method):
+        raise MethodEnded(terms.gateway, terms.method, why)
+    polling.begin(conn, terms.gateway)
+    conn.execute(sa.delete(ended).where(ended.c.account_id == account))
     row = {"account_id": account, **msgspec.to_builtins(terms), "actor": actor, "since": clock.now()}
     db.upsert(conn, autopay, [row], ["account_id"])
     said = {"gateway": terms.gateway, "label": terms.label}
@@ -51,9 +57,15 @@ def switch_on(conn: Connection, account: str, terms: Method, *, actor: str) -> N
 
 
 def switch_off(conn: Connection, account: str, *, actor: str) -> None:
-    """Charge nothing any more; what is asked already goes on. Raises AutopayMissing."""
+    """Charge nothing any more, nor by a method that comes back. What is asked already goes on.
+
+    Raises AutopayMissing.
+    """
     accounts.lock(conn, account)
-    if not conn.execute(sa.delete(autopay).where(autopay.c.account_id == account)).rowcount:
+    gone = [
+        conn.execute(sa.delete(one).where(one.c.account_id == account)).rowcount for one in (autopay, ended)
+    ]
+    if not any(gone):
         raise AutopayMissing(account)
     events.emit(conn, "autopay.off", account, {}, actor=actor)
 
@@ -61,12 +73,13 @@ def switch_off(conn: Connection, account: str, *, actor: str) -> None:
 def plan(database: Database, on: date) -> int:
     """Make an attempt for every invoice whose time has come on local date `on`; returns how many. Again: none more.
 
-    What became of charges and refunds that nobody told of is asked for again.
+    What became of charges and refunds that nobody told of is asked for again, and events are fetched.
     """
     after, made = "", 0
     with database.write() as conn:
         recording.catch_up(conn)
         givebacks.queue_open(conn)
+        polling.queue(conn)
         _ask_again(conn)
     while True:
         with database.write() as conn:
@@ -79,21 +92,27 @@ def plan(database: Database, on: date) -> int:
 
 
 def perform(database: Database, job: Job, connect: Connect) -> State | None:
-    """Ask for the charge of an attempt. Raises GatewaySilent: the job comes again, with the same key."""
+    """Ask for the charge of an attempt. Raises GatewaySilent and KeyRefused: the job comes again, with the same key.
+    Raises GatewayRefused.
+    """
     attempt_id = job.payload["attempt"]
+    with database.read() as conn:
+        gateway = connect(recording.get(conn, attempt_id)["gateway"])
     with database.write() as conn:
+        accounts.lock(conn, recording.get(conn, attempt_id)["account_id"])
         row = recording.get(conn, attempt_id)
-        accounts.lock(conn, row["account_id"])
-        row = recording.get(conn, attempt_id)
-        if row["state"] in (SUCCEEDED, FAILED, DROPPED) or not _still_owed(conn, row):
+        if row["state"] in (SUCCEEDED, FAILED, DROPPED):
             return None
-        conn.execute(
-            sa.update(attempt)
-            .where(attempt.c.id == attempt_id)
-            .values(asked_at=row["asked_at"] or clock.now())
-        )
+        wrong = _wrong(conn, row)
+        if wrong and row["asked_at"] is None:
+            _set(conn, attempt_id, state=DROPPED, code=wrong)
+            return None
+        if row["asked_at"] is None:
+            _set(conn, attempt_id, asked_at=clock.now())
     faults.point(P_ASKED)
-    said = _ask(connect(row["gateway"]), row)
+    said = _found_out(database, gateway, row, wrong) if wrong else _asked(database, gateway, row)
+    if said is None:
+        return None
     faults.point(P_CHARGED)
     with database.write() as conn:
         state = recording.answered(conn, attempt_id, said)
@@ -102,17 +121,58 @@ def perform(database: Database, job: Job, connect: Connect) -> State | None:
     return state  # one that is on its way is told by an event, and asked for again with each day's plan
 
 
+def _asked(database: Database, gateway: Gateway, row: dict[str, Any]) -> Answer:
+    """Ask; where that is refused and nobody can have been charged, it is as if nobody had asked."""
+    try:
+        return _ask(gateway, row)
+    except KeyRefused:
+        if row["asked_at"] is None:
+            _forget(database, row)
+        raise
+    except GatewayRefused:
+        before = gateway.find(_order(row)) if row["asked_at"] and not row["reference"] else None
+        if before is not None:
+            return before
+        if not row["reference"]:
+            _forget(database, row)
+        raise
+
+
+def _found_out(database: Database, gateway: Gateway, row: dict[str, Any], wrong: str) -> Answer | None:
+    """What became of a charge that was asked for and is not wanted any more; None: nothing, and nothing will."""
+    said = gateway.fetch(row["reference"]) if row["reference"] else gateway.find(_order(row))
+    if said is None and clock.now() - row["asked_at"] < _ON_ITS_WAY:
+        raise GatewaySilent(row["gateway"], "what was asked may be on its way still")
+    if said is None:
+        with database.write() as conn:
+            _set(conn, row["id"], state=DROPPED, code=wrong)
+    return said
+
+
+def _forget(database: Database, row: dict[str, Any]) -> None:
+    with database.write() as conn:
+        _set(conn, row["id"], asked_at=None)
+
+
+def _set(conn: Connection, attempt_id: str, **values: Any) -> None:
+    conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(**values))
+
+
 def _ask(gateway: Gateway, row: dict[str, Any]) -> Answer:
     """Ask for the charge, or what became of it: with one key, which gateways know for about a day."""
     if row["reference"]:
         return gateway.fetch(row["reference"])
-    order = Order(
-        key=row["id"], customer=row["customer"], method=row["method"], amount=row["amount"],
-        currency=row["currency"], description=f"{row['account_id']} {row['invoice_id']}",
-    )  # fmt: skip
+    order = _order(row)
     if row["asked_at"] is not None and clock.now() - row["asked_at"] > KEY_LIVES:
         return gateway.find(order) or gateway.charge(order)
     return gateway.charge(order)
+
+
+def _order(row: dict[str, Any]) -> Order:
+    return Order(
+        key=row["id"], customer=row["customer"], method=row["method"], amount=row["amount"],
+        currency=row["currency"], description=f"{row['account_id']} {row['invoice_id']}",
+    )  # fmt: skip
 
 
 def _ask_again(conn: Connection) -> None:
@@ -144,22 +204,36 @@ def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:
         if is_paused(one.due, promises, on):
             continue  # they pay by themselves, by a day that they promised
         first = one.due - timedelta(days=row["days_before"])
-        day = _day([dict(found) for found in tries], first)
+        day = _day([dict(found) for found in tries], dict(row), first)
         if day is not None and day <= on:
             yield _make(conn, owner, dict(row), one.invoice, len(tries) + 1, owed, on)
 
 
-def _day(tries: list[dict[str, Any]], first: date) -> date | None:
-    """When an invoice is tried next; None: not by itself."""
-    if not tries:
+def _day(tries: list[dict[str, Any]], terms: dict[str, Any], first: date) -> date | None:
+    """When an invoice is tried next; None: not by itself. Each method has its own tries: a new one begins anew.
+
+    A debit that its bank sent back after it had come in has a code, and is tried again as one that failed.
+    """
+    if tries and not _is_over(tries[-1]):
+        return None
+    mine = [one for one in tries if _method(one) == _method(terms)]
+    if not mine:
         return first
-    last = tries[-1]
+    last = mine[-1]
     if last["state"] == DROPPED:
         return last["planned_on"] + timedelta(days=1)  # type: ignore[no-any-return]
-    if last["state"] != FAILED:
-        return None
-    failed = sum(one["state"] == FAILED for one in tries)
-    return retrying.next_day(last["code"], tries[0]["planned_on"], last["planned_on"], failed)
+    failed = sum(one["state"] != DROPPED for one in mine)
+    known = last["told_on"] or last["planned_on"]
+    return retrying.next_day(last["code"], mine[0]["planned_on"], known, failed)
+
+
+def _is_over(last: dict[str, Any]) -> bool:
+    """Whether a try has brought nothing, and will not any more."""
+    return last["state"] in (DROPPED, FAILED) or (last["state"] == SUCCEEDED and last["code"] != "")
+
+
+def _method(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["gateway"], row["customer"], row["method"]
 
 
 def _make(
@@ -183,14 +257,14 @@ def _make(
     return attempt_id
 
 
-def _still_owed(conn: Connection, row: dict[str, Any]) -> bool:
-    """Whether a charge that nobody has asked for yet is still right; one that is paid meanwhile is dropped."""
-    if row["asked_at"] is not None:
-        return True
+def _wrong(conn: Connection, row: dict[str, Any]) -> str:
+    """Why a charge that was planned is not wanted any more; empty: it is."""
     open_ = sa.select(debts.BALANCE).where(invoice.c.id == row["invoice_id"], debts.OPEN)
-    if int(conn.execute(open_).scalar() or 0) == row["amount"]:
-        return True
-    conn.execute(
-        sa.update(attempt).where(attempt.c.id == row["id"]).values(state=DROPPED, code="paid otherwise")
+    if int(conn.execute(open_).scalar() or 0) != row["amount"]:
+        return "paid otherwise"
+    terms = (
+        conn.execute(sa.select(autopay).where(autopay.c.account_id == row["account_id"])).mappings().first()
     )
-    return False
+    if terms is None:
+        return "autopay is off"
+    return "" if _method(dict(terms)) == _method(row) else "another method is used"

@@ -28,11 +28,30 @@ class GatewaySilent(Retryable):
         super().__init__(f"{gateway}: no answer: {why}; it is asked again with the same key")
 
 
+class KeyRefused(Retryable):
+    """It does not let us in: that says nothing of what was asked, now or before."""
+
+    def __init__(self, gateway: str, why: str) -> None:
+        super().__init__(
+            f"{gateway} refuses our key ({why[:80]}): mend gateways.{gateway}.key in trunkline.yaml; "
+            "what waits for it is asked again"
+        )
+
+
 class AutopayMissing(Terminal):
     """An account without autopay."""
 
     def __init__(self, account: str) -> None:
         super().__init__(f"{account} has no autopay: trunkline billing autopay on {account} …")
+
+
+class MethodEnded(Terminal):
+    """A stored method that has ended at the gateway."""
+
+    status = 409
+
+    def __init__(self, gateway: str, method: str, why: str) -> None:
+        super().__init__(f"{method[:40]} has ended at {gateway} ({why}): ask the customer for another method")
 
 
 class GatewayRefused(Terminal):

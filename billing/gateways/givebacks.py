@@ -64,7 +64,7 @@ def way_back(conn: Connection, payment_id: str, otherwise: str) -> str:
 
 
 def perform(database: Database, job: Job, connect: Connect) -> None:
-    """Ask for a refund. Raises GatewaySilent: the job comes again with the same key."""
+    """Ask for a refund. Raises GatewaySilent and KeyRefused: the job comes again with the same key."""
     refund = job.payload["refund"]
     with database.read() as conn:
         row = refunds.get(conn, refund)
@@ -83,8 +83,12 @@ def perform(database: Database, job: Job, connect: Connect) -> None:
             fact = (gateway.find_refund(wanted) if old else None) or gateway.refund(wanted)
             said = Answer(found["reference"], (fact,))
     except GatewayRefused as error:
-        _refused(database, refund, found["id"], str(error))
-        return
+        # An earlier question may have been answered with the money, and the answer was lost.
+        done = None if row["reference"] else gateway.find_refund(wanted)
+        if done is None:
+            _refused(database, refund, found["id"], str(error))
+            return
+        said = Answer(found["reference"], (done,))
     faults.point(P_GIVEN)
     with database.write() as conn:
         # The payment may have been moved: then the attempt's facts do not find the refund by its payment.

@@ -5,14 +5,14 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import gocardless_pro
 import requests
 from gocardless_pro import errors as refusals
 
-from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, KeyRefused
 from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Told
 from billing.gateways.state import DEBIT, DISPUTE, FAILED, LOST, PENDING, REFUND, SUCCEEDED, WON, Fact
 from core import clock
@@ -35,10 +35,8 @@ _REFUNDS = {
     "bounced": FAILED,
     "funds_returned": FAILED,
 }
-_NEVER = (
-    refusals.ValidationFailedError, refusals.InvalidApiUsageError, refusals.AuthenticationError,
-    refusals.PermissionsError,
-)  # fmt: skip
+_NEVER = (refusals.ValidationFailedError, refusals.InvalidApiUsageError)
+_LOCKED = (refusals.AuthenticationError, refusals.PermissionsError)
 _ENDED = ("cancelled", "failed", "expired", "blocked", "consumed")
 _CODES = {
     "insufficient_funds": "insufficient_funds", "refer_to_payer": "refer_to_payer",
@@ -138,6 +136,13 @@ class GoCardless:
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise EventRefused(self._name, "it is no event") from error
 
+    def events(self, since: datetime, until: datetime) -> Iterator[Told]:
+        """Of payments, refunds and mandates."""
+        asked = {"created_at[gte]": _zulu(since), "created_at[lt]": _zulu(until), "limit": 500}
+        with self._asking():
+            for one in self._api.events.all(asked):
+                yield _told(one.attributes)
+
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """What can be wrong with any question, in our words. What a state forbids stays what it is."""
@@ -145,6 +150,8 @@ class GoCardless:
             yield
         except refusals.InvalidStateError:
             raise
+        except _LOCKED as error:
+            raise KeyRefused(self._name, type(error).__name__) from error
         except _NEVER as error:
             raise GatewayRefused(self._name, str(error)) from error
         except (refusals.GoCardlessProError, requests.RequestException) as error:
@@ -154,7 +161,9 @@ class GoCardless:
 def _said(payment: Mapping[str, Any]) -> Answer:
     status = str(payment["status"])
     what = _STATES.get(status, PENDING)
-    facts = [Fact(DEBIT, what, _now(), code=status if what == FAILED else "")]
+    # That it failed is no cause: that comes with the event.
+    code = status if what == FAILED and status != "failed" else ""
+    facts = [Fact(DEBIT, what, _now(), code=code)]
     if status == "charged_back":
         facts.append(Fact(DISPUTE, LOST, _now(), str(payment["id"])))
     return Answer(str(payment["id"]), tuple(facts))
@@ -173,14 +182,14 @@ def _told(event: Mapping[str, Any]) -> Told:
     identifier, kind = str(event["id"]), f"{about}.{action}"
     if about == "mandates":
         mandate = str(links["mandate"])
-        if action == "replaced":
-            return Told(id=identifier, kind=kind, mandate=mandate, instead=str(links["new_mandate"]))
-        return Told(id=identifier, kind=kind, mandate=mandate if action in _ENDED else "")
+        instead = {"replaced": str(links.get("new_mandate") or ""), "reinstated": mandate}.get(action, "")
+        told = mandate if action in _ENDED or instead else ""
+        return Told(id=identifier, kind=kind, mandate=told, instead=instead, at=_at(event))
     if about == "refunds":  # an event tells neither the amount nor the payment
         return Told(id=identifier, kind=kind, refund=str(links["refund"]))
     if about != "payments":
         return Told(id=identifier, kind=kind)
-    at, payment = int(datetime.fromisoformat(event["created_at"]).timestamp()), str(links["payment"])
+    at, payment = _at(event), str(links["payment"])
     fact = None
     if action in _VERDICTS:
         fact = Fact(DISPUTE, _VERDICTS[action], at, payment)
@@ -188,6 +197,14 @@ def _told(event: Mapping[str, Any]) -> Told:
         fact = Fact(DEBIT, _ACTIONS[action], at, code=_code(event) if _ACTIONS[action] == FAILED else "")
     attempt = str((event.get("resource_metadata") or {}).get("attempt") or "")
     return Told(id=identifier, kind=kind, reference=payment, attempt=attempt, fact=fact)
+
+
+def _at(event: Mapping[str, Any]) -> int:
+    return int(datetime.fromisoformat(event["created_at"]).timestamp())
+
+
+def _zulu(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _code(event: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Tables of gateways. Facts are only ever added; a state is folded from them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from billing.models import META
@@ -15,17 +17,49 @@ def _where(name: str, condition: str, column: str) -> sa.Index:
     return sa.Index(name, column, postgresql_where=told, sqlite_where=told)
 
 
-autopay = sa.Table(
-    "autopay",
+def _terms() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("account_id", sa.String(64), sa.ForeignKey("account.id"), primary_key=True),
+        sa.Column("gateway", sa.String(32), nullable=False),
+        sa.Column("customer", sa.String(120), nullable=False, comment="what the gateway calls the customer"),
+        sa.Column(
+            "method", sa.String(120), nullable=False, comment="a token; card or bank data never come here"
+        ),
+        sa.Column("label", sa.String(80), nullable=False, comment="for people: visa 4242"),
+        sa.Column("days_before", sa.Integer, nullable=False, comment="before the due date"),
+        sa.Column("actor", sa.String(80), nullable=False),
+        sa.Column("since", UtcDateTime, nullable=False),
+    ]
+
+
+autopay = sa.Table("autopay", META, *_terms())
+
+ended = sa.Table(
+    "autopay_ended",
     META,
-    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.id"), primary_key=True),
-    sa.Column("gateway", sa.String(32), nullable=False),
-    sa.Column("customer", sa.String(120), nullable=False, comment="what the gateway calls the customer"),
-    sa.Column("method", sa.String(120), nullable=False, comment="a token; card or bank data never come here"),
-    sa.Column("label", sa.String(80), nullable=False, comment="for people: visa 4242"),
-    sa.Column("days_before", sa.Integer, nullable=False, comment="before the due date"),
-    sa.Column("actor", sa.String(80), nullable=False),
-    sa.Column("since", UtcDateTime, nullable=False),
+    *_terms(),
+    comment="autopay whose method has ended at the gateway, which may bring it back or replace it",
+)
+
+stored = sa.Table(
+    "gateway_method",
+    META,
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("method", sa.String(120), primary_key=True),
+    sa.Column(
+        "at", sa.BigInteger, nullable=False, comment="of the last word on it: the gateway's Unix seconds"
+    ),
+    sa.Column("is_ended", sa.Boolean, nullable=False),
+    sa.Column("instead", sa.String(120), nullable=False, comment="the one that replaced it"),
+    sa.Column("why", sa.String(80), nullable=False),
+    comment="stored methods of which a gateway said something",
+)
+
+cursor = sa.Table(
+    "gateway_cursor",
+    META,
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("until", UtcDateTime, nullable=False, comment="its events before this were fetched"),
 )
 
 attempt = sa.Table(
@@ -51,7 +85,8 @@ attempt = sa.Table(
     sa.Column("payment_id", sa.String(64), sa.ForeignKey("payment.id")),
     sa.Column("refunded", sa.BigInteger, nullable=False, comment="what of it was taken back in our books"),
     sa.Column("planned_on", sa.Date, nullable=False),
-    sa.Column("asked_at", UtcDateTime),
+    sa.Column("asked_at", UtcDateTime, comment="none: nobody can have been charged"),
+    sa.Column("told_on", sa.Date, comment="local day on which we heard of its state"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.UniqueConstraint("invoice_id", "number"),

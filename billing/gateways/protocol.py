@@ -1,8 +1,8 @@
 """What a gateway can do. Plugins: a module of this folder for each `type`, with `connect(settings) -> Gateway`."""
 
 import importlib
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -52,7 +52,8 @@ class Giveback(msgspec.Struct, frozen=True, kw_only=True):
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A verified event. `attempt`: our key, where the charge carries it. `refund`: one whose facts are to be fetched.
 
-    `mandate`: a stored method that has ended, or that `instead` takes the place of.
+    `mandate`: a stored method that has ended, or that `instead` takes the place of (itself: it is there again), `at`
+    Unix seconds of the gateway's clock.
     """
 
     id: str
@@ -63,11 +64,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     refund: str = ""
     mandate: str = ""
     instead: str = ""
+    at: int = 0
 
 
 class Gateway(Protocol):
-    """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it; what it will never do as it
-    was asked is GatewayRefused.
+    """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it; a key that it does not take
+    is KeyRefused; what it will never do as it was asked is GatewayRefused.
     """
 
     def charge(self, order: Order) -> Answer:
@@ -90,6 +92,9 @@ class Gateway(Protocol):
 
     def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Told]:
         """What a webhook tells, its signature checked, and its age where it has one. Raises EventRefused."""
+
+    def events(self, since: datetime, until: datetime) -> Iterator[Told]:
+        """What happened from `since` until before `until`, with the ids that webhooks have: some of them get lost."""
 
 
 def connect(reader: Reader, name: str, opened: Opener) -> Gateway:

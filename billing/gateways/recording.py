@@ -12,7 +12,7 @@ from billing.gateways import mandates, takebacks
 from billing.gateways.models import WAITING, attempt, fact, heard
 from billing.gateways.protocol import Answer, Told
 from billing.gateways.state import FAILED, SUCCEEDED, Fact, State, fold
-from core import clock, events, jobs
+from core import clock, db, events, jobs
 from core.money import Money
 
 ACTOR = "gateway"
@@ -30,15 +30,7 @@ def answered(conn: Connection, attempt_id: str, said: Answer, source: str = "ans
 def hear(conn: Connection, gateway: str, told: Told) -> bool:
     """Record an event and what follows from it; False for one that was heard before."""
     event_id = f"{gateway}:{told.id}"
-    if conn.execute(sa.select(heard.c.id).where(heard.c.id == event_id)).first() is not None:
-        return False
-    owner = _attempt_of(conn, told)
-    if told.mandate:
-        mandates.ended(conn, gateway, told.mandate, told.instead, told.kind, actor=ACTOR)
-    if told.refund:
-        jobs.enqueue(
-            conn, LOOK, {"gateway": gateway, "refund": told.refund}, unique=f"{LOOK}:{told.refund}:{told.id}"
-        )
+    owner = _attempt_of(conn, gateway, told)
     state = "applied" if told.mandate or told.refund else "ignored"
     if told.fact is not None:
         state = "waiting" if owner is None else "applied"
@@ -47,7 +39,14 @@ def hear(conn: Connection, gateway: str, told: Told) -> bool:
         "attempt_id": owner, "fact": None if told.fact is None else msgspec.to_builtins(told.fact), "state": state,
         "received_at": clock.now(),
     }  # fmt: skip
-    conn.execute(sa.insert(heard).values(**values))
+    if not db.insert_new(conn, heard, values, ["id"]):
+        return False
+    if told.mandate:
+        mandates.changed(conn, gateway, told, actor=ACTOR)
+    if told.refund:
+        jobs.enqueue(
+            conn, LOOK, {"gateway": gateway, "refund": told.refund}, unique=f"{LOOK}:{told.refund}:{told.id}"
+        )
     if owner is not None and told.fact is not None:
         _refer(conn, owner, told.reference)
         _add(conn, owner, [told.fact], event_id)
@@ -64,12 +63,16 @@ def looked(conn: Connection, gateway: str, refund: str, said: Answer) -> None:
 
 def catch_up(conn: Connection) -> int:
     """Take in what waits for a charge that is known by now: an event and our answer may miss each other."""
-    waiting = sa.select(heard.c.reference).where(sa.literal_column(WAITING))
-    query = sa.select(attempt.c.id).where(attempt.c.reference.in_(waiting)).order_by(attempt.c.id)
+    waiting = sa.select(heard.c.id).where(
+        sa.literal_column(WAITING),
+        heard.c.reference == attempt.c.reference,
+        heard.c.gateway == attempt.c.gateway,
+    )
+    query = sa.select(attempt.c.id).where(waiting.exists()).order_by(attempt.c.id)
     found = conn.execute(query).scalars().all()
     for attempt_id in found:
         row = _lock(conn, attempt_id)
-        _take_in(conn, attempt_id, row["reference"])
+        _take_in(conn, row, row["reference"])
         _apply(conn, attempt_id)
     return len(found)
 
@@ -102,13 +105,15 @@ def _refer(conn: Connection, attempt_id: str, reference: str) -> None:
     if not reference or row["reference"] == reference:
         return
     conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(reference=reference))
-    _take_in(conn, attempt_id, reference)
+    _take_in(conn, row, reference)
 
 
-def _take_in(conn: Connection, attempt_id: str, reference: str) -> None:
-    waiting = sa.select(heard).where(heard.c.reference == reference, heard.c.state == "waiting")
+def _take_in(conn: Connection, row: dict[str, Any], reference: str) -> None:
+    waiting = sa.select(heard).where(
+        heard.c.gateway == row["gateway"], heard.c.reference == reference, heard.c.state == "waiting"
+    )
     for one in conn.execute(waiting).mappings().all():
-        _add(conn, attempt_id, [msgspec.convert(one["fact"], Fact)], one["id"])
+        _add(conn, row["id"], [msgspec.convert(one["fact"], Fact)], one["id"])
         conn.execute(sa.update(heard).where(heard.c.id == one["id"]).values(state="applied"))
 
 
@@ -129,6 +134,8 @@ def _apply(conn: Connection, attempt_id: str) -> State:
         said = {"attempt": attempt_id, "invoice": row["invoice_id"], "code": state.code, "try": row["number"]}
         events.emit(conn, "payment.failed", row["account_id"], said, actor=ACTOR)
     values = {"state": state.charge, "code": state.code, "payment_id": payment_id, "refunded": state.refunded}
+    if (state.charge, state.code) != (row["state"], row["code"]):
+        values["told_on"] = accounts.get(conn, row["account_id"]).today
     conn.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(**values))
     return state
 
@@ -144,12 +151,12 @@ def _add(conn: Connection, attempt_id: str, facts: Iterable[Fact], source: str) 
             conn.execute(sa.insert(fact).values(**values))
 
 
-def _attempt_of(conn: Connection, told: Told) -> str | None:
-    for condition in (attempt.c.id == told.attempt, attempt.c.reference == told.reference):
-        if (told.attempt, told.reference) != ("", ""):
-            found = conn.execute(sa.select(attempt.c.id).where(condition)).scalar()
-            if found is not None:
-                return str(found)
+def _attempt_of(conn: Connection, gateway: str, told: Told) -> str | None:
+    for column, name in ((attempt.c.id, told.attempt), (attempt.c.reference, told.reference)):
+        query = sa.select(attempt.c.id).where(column == name, attempt.c.gateway == gateway)
+        found = conn.execute(query).scalar() if name else None
+        if found is not None:
+            return str(found)
     return None
 
 

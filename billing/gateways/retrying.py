@@ -9,10 +9,13 @@ HARD = frozenset(
         "stolen_card", "lost_card", "pickup_card", "invalid_account", "account_closed", "fraudulent",
         "do_not_try_again", "expired_card", "incorrect_number", "revocation_of_authorization",
         "revocation_of_all_authorizations",
-        "restricted_card", "authentication_required", "mandate_cancelled",
+        "restricted_card", "authentication_required", "mandate_cancelled", "cancelled", "customer_approval_denied",
+        "authorisation_disputed", "bank_account_transferred",
     }
 )  # fmt: skip
-"""Declines after which no later try can succeed: the customer is asked instead (decline codes as Stripe names them)."""
+"""Declines after which no later try by this method can succeed: the customer is asked instead (codes as Stripe names
+them, causes as GoCardless does). `refer_to_payer` is none of them: most often it is a lack of funds.
+"""
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -30,7 +33,10 @@ SCHEDULE = Schedule()
 
 
 def next_day(code: str, first: date, last: date, tries: int, schedule: Schedule = SCHEDULE) -> date | None:
-    """The day of the next try after `tries` that failed; None: none, by itself."""
+    """The day of the next try after `tries` that failed; None: none, by itself.
+
+    `first`: when the first one was planned; `last`: when it was known that the last one had failed.
+    """
     if code in HARD or tries > len(schedule.pauses):
         return None
     day = last + timedelta(days=schedule.pauses[tries - 1])

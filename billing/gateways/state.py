@@ -16,6 +16,8 @@ OPEN, WON, LOST = VERDICTS = ("open", "won", "lost")
 CHARGE, DEBIT, REFUND, DISPUTE = "charge", "debit", "refund", "dispute"
 RETURN = "return"
 """The dispute that stands for a debit which the bank sent back after it had come in."""
+RETURNED = "returned"
+"""The code of one for which the bank named no cause."""
 FURTHER = (PENDING, SUCCEEDED, FAILED)
 """How a refund goes on: a bank may send back one that had left."""
 
@@ -37,7 +39,10 @@ class Fact(msgspec.Struct, frozen=True, order=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """`charge` of RANK; `refunds`, one fact for each; `disputes`: (reference, verdict, amount), in order."""
+    """`charge` of RANK; `refunds`, one fact for each; `disputes`: (reference, verdict, amount), in order.
+
+    `code`: why it failed, or why its bank sent it back; empty for one whose customer disputes it.
+    """
 
     charge: str = UNKNOWN
     code: str = ""
@@ -61,11 +66,22 @@ def fold(facts: Iterable[Fact]) -> State:
     # What went back had come in.
     captured = bool(refunds or disputes or came_in)
     best = _best(found, debits)
-    if came_in and any(fact.what == FAILED and fact.at > min(came_in) for fact in debits):
-        told.append((RETURN, WON if best is not None and best.what == SUCCEEDED else LOST, 0))
+    came_back = bool(came_in) and any(fact.what == FAILED and fact.at > min(came_in) for fact in debits)
+    is_back = came_back and best is not None and best.what != SUCCEEDED
     charge = SUCCEEDED if captured else UNKNOWN if best is None else best.what
-    code = best.code if best is not None and charge == FAILED else ""
+    disputed = any(verdict != WON for _ref, verdict, _amount in told)
+    code = _cause(found) if charge == FAILED else ""
+    if is_back and best is not None and best.what == FAILED and not disputed:
+        code = _cause(found) or RETURNED
+    if came_back:
+        told.append((RETURN, LOST if is_back else WON, 0))
     return State(charge, code, refunds, tuple(told))
+
+
+def _cause(facts: set[Fact]) -> str:
+    """The last cause that was named: who asks for a charge is told that it failed, an event says why."""
+    failed = [fact for fact in facts if fact.kind in (CHARGE, DEBIT) and fact.what == FAILED and fact.code]
+    return max(failed, key=lambda fact: (fact.at, fact.code)).code if failed else ""
 
 
 def _best(facts: set[Fact], debits: list[Fact]) -> Fact | None:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import stripe
 
-from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, KeyRefused
 from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Told
 from billing.gateways.state import CHARGE, DISPUTE, FAILED, LOST, OPEN, PENDING, REFUND, SUCCEEDED, WON, Fact
 
@@ -105,6 +106,15 @@ class Stripe:
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise EventRefused(self._name, "it is no event") from error
 
+    def events(self, since: datetime, until: datetime) -> Iterator[Told]:
+        """Of charges, refunds and disputes; Stripe keeps them for 30 days."""
+        asked: Any = {"created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())}, "limit": 100}
+        with self._asking():
+            for one in self._api.events.list(asked).auto_paging_iter():
+                told = _told(one.to_dict())
+                if told.fact is not None:
+                    yield told
+
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """What can be wrong with any question, in our words. A decline stays what it is."""
@@ -114,7 +124,9 @@ class Stripe:
             raise GatewaySilent(self._name, _short(error)) from error
         except stripe.CardError:
             raise
-        except (stripe.InvalidRequestError, stripe.AuthenticationError, stripe.PermissionError) as error:
+        except (stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise KeyRefused(self._name, _short(error)) from error
+        except stripe.InvalidRequestError as error:
             raise GatewayRefused(self._name, error.user_message or _short(error)) from error
         except stripe.StripeError as error:
             raise GatewaySilent(self._name, _short(error)) from error

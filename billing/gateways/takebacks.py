@@ -22,7 +22,7 @@ def take_back(conn: Connection, row: dict[str, Any], payment: str, state: State,
         if own is not None:
             _go_on(conn, own, one, actor)
     for one, own in named:  # what ours that failed set free is there for them now
-        if own is None:
+        if own is None or _is_given_up(conn, own):
             _foreign(conn, row, payment, one, actor)
     for reference, verdict, minor in state.disputes:
         amount = Money(minor or row["amount"], row["currency"])
@@ -65,6 +65,11 @@ def _go_on(conn: Connection, refund: str, one: Fact, actor: str) -> None:
         refunds.settled(conn, refund, actor=actor)
     if one.what == FAILED:
         refunds.failed(conn, refund, actor=actor, why=one.code or "the gateway could not pay it out")
+
+
+def _is_given_up(conn: Connection, refund: str) -> bool:
+    """Whether it has failed in our books; what the gateway pays out all the same is then another's doing to them."""
+    return bool(refunds.get(conn, refund)["state"] == refunds.FAILED)
 
 
 def _foreign(conn: Connection, row: dict[str, Any], payment: str, one: Fact, actor: str) -> None:

@@ -2,6 +2,7 @@
 
 `python -m tests.billing.fake_gateway FILE PORT SEED SHARE`: its books are the SQLite file, so a kill loses nothing. A
 SHARE of the questions goes wrong: refused before anything is done (500, 429), or done and the answer lost or a 500.
+An idempotency key is forgotten after a day of the clock that the test sets.
 """
 
 import json
@@ -10,14 +11,17 @@ import sqlite3
 import sys
 import urllib.parse
 from contextlib import closing
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS thing (id TEXT PRIMARY KEY, kind TEXT, key TEXT UNIQUE, content TEXT);
+CREATE TABLE IF NOT EXISTS thing (id TEXT PRIMARY KEY, kind TEXT, key TEXT, at REAL, content TEXT);
+CREATE INDEX IF NOT EXISTS thing_key ON thing (key);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value REAL);
 """
+KEY_LIVES = 86_400
 BEFORE, AFTER = ("busy", "broken"), ("lost", "broken after")
 
 
@@ -30,15 +34,19 @@ class Books:
             conn.executescript(_SCHEMA)
 
     def made(self, kind: str, key: str, content: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """The thing of this key, made now or before; whether it was before."""
+        """The thing of this key, made now or less than a day before; whether it was before."""
+        now = self.setting("now")
         with closing(self._open()) as conn, conn:
             conn.execute("BEGIN IMMEDIATE")
-            row = conn.execute("SELECT content FROM thing WHERE key = ?", (key,)).fetchone()
+            known = "SELECT content FROM thing WHERE key = ? AND at > ?"
+            row = conn.execute(known, (key, now - KEY_LIVES)).fetchone()
             if row is not None:
                 return json.loads(row[0]), True
             count = conn.execute("SELECT count(*) FROM thing").fetchone()[0]
             made = {"id": f"{kind}{count + 1:06d}", **content}
-            conn.execute("INSERT INTO thing VALUES (?, ?, ?, ?)", (made["id"], kind, key, json.dumps(made)))
+            conn.execute(
+                "INSERT INTO thing VALUES (?, ?, ?, ?, ?)", (made["id"], kind, key, now, json.dumps(made))
+            )
             return made, False
 
     def get(self, identifier: str) -> dict[str, Any]:
@@ -63,10 +71,28 @@ class Books:
 
     def share(self, value: float | None = None) -> float:
         """How much goes wrong; the test may change it while the gateway runs."""
+        return self.setting("share", value)
+
+    def setting(self, name: str, value: float | None = None) -> float:
+        """A setting, changed where a value is given: `share`; `now`, Unix seconds; `locked`: our key is refused."""
         with closing(self._open()) as conn, conn:
             if value is not None:
-                conn.execute("INSERT OR REPLACE INTO setting VALUES ('share', ?)", (value,))
-            return float(conn.execute("SELECT value FROM setting WHERE name = 'share'").fetchone()[0])
+                conn.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+            row = conn.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return 0.0 if row is None else float(row[0])
+
+    def happened(self, gateway: str, event: dict[str, Any]) -> None:
+        """Keep an event, for who asks what happened."""
+        with closing(self._open()) as conn, conn:
+            values = (event["id"], gateway, "", self.setting("now"), json.dumps(event))
+            conn.execute("INSERT INTO thing VALUES (?, ?, ?, ?, ?)", values)
+
+    def events(self, gateway: str, since: float, until: float) -> list[dict[str, Any]]:
+        """What happened at a gateway in a time, the newest first."""
+        query = "SELECT content FROM thing WHERE kind = ? AND at >= ? AND at < ? ORDER BY at DESC, id DESC"
+        with closing(self._open()) as conn:
+            rows = conn.execute(query, (gateway, since, until)).fetchall()
+        return [json.loads(row[0]) for row in rows]
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=20)
@@ -84,9 +110,12 @@ class Handler(BaseHTTPRequestHandler):
         asked, parts = dict(urllib.parse.parse_qsl(query)), path.strip("/").split("/")
         stripe = parts[0] == "v1"
         name, identifier = (parts[1:] if stripe else parts)[0], (parts[1:] if stripe else parts)[1:]
-        kind = {"payment_intents": "pi_", "payments": "PM", "refunds": "re_" if stripe else "RF"}[name]
         if self._stumbles(BEFORE):
             return
+        if name == "events":
+            self._events(stripe, asked)
+            return
+        kind = {"payment_intents": "pi_", "payments": "PM", "refunds": "re_" if stripe else "RF"}[name]
         if identifier:
             found = self.books.get(identifier[0])
             self._answer(200, found if stripe else {name: found})
@@ -105,6 +134,23 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(
                 200, {name: all_, "meta": {"cursors": {"before": None, "after": None}, "limit": 100}}
             )
+
+    def _events(self, stripe: bool, asked: dict[str, str]) -> None:
+        """In pages of two at most."""
+        if stripe:
+            found = self.books.events("stripe", float(asked["created[gte]"]), float(asked["created[lt]"]))
+        else:
+            since, until = (datetime.fromisoformat(asked[f"created_at[{name}]"]) for name in ("gte", "lt"))
+            found = self.books.events("gocardless", since.timestamp(), until.timestamp())
+        after = asked.get("starting_after" if stripe else "after")
+        names = [one["id"] for one in found]
+        start = names.index(after) + 1 if after in names else 0
+        page, more = found[start : start + 2], start + 2 < len(found)
+        if stripe:
+            self._answer(200, {"object": "list", "url": "/v1/events", "has_more": more, "data": page})
+            return
+        cursors = {"before": None, "after": page[-1]["id"] if more else None}
+        self._answer(200, {"events": page, "meta": {"cursors": cursors, "limit": 2}})
 
     def do_POST(self) -> None:
         """A charge or a refund; the same idempotency key is the one of before."""
@@ -186,6 +232,15 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(409, {"error": error})
 
     def _stumbles(self, ways: tuple[str, str]) -> bool:
+        if ways is BEFORE and self.books.setting("locked"):
+            error = {
+                "type": "invalid_api_usage",
+                "code": 401,
+                "message": "The access token is revoked",
+                "errors": [],
+            }
+            self._answer(401, {"error": error})
+            return True
         if self.dice.random() >= self.books.share() / 2:
             return False
         way = self.dice.choice(ways)

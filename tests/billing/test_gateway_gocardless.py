@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import sqlalchemy as sa
 from billing import debts
 from billing.billrun import run_billing
 from billing.gateways import autopay, recording
-from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, MethodEnded
 from billing.gateways.gocardless_gateway import GoCardless
 from billing.gateways.models import attempt
 from billing.gateways.models import autopay as autopay_table
 from billing.gateways.protocol import Giveback, Order
 from billing.gateways.state import DEBIT, DISPUTE, FAILED, LOST, PENDING, REFUND, SUCCEEDED, Fact, fold
+from core import clock
 from core.db import Database
 from tests.billing.fake_gateway import Books
 from tests.billing.stage import START, Stage
@@ -206,7 +208,8 @@ class _Paying(Stage):
         super().__init__(database)
         self.add()
         run_billing(database, self.reader, START)
-        terms = autopay.Method(gateway="gocardless", customer="CU1", method=f"MD{self.number}", label="x")
+        self.gateway = f"gocardless{self.number}"  # for events are told apart by it
+        terms = autopay.Method(gateway=self.gateway, customer="CU1", method=f"MD{self.number}", label="x")
         with database.write() as conn:
             autopay.switch_on(conn, self.account, terms, actor="ada")
         autopay.plan(database, DUE)
@@ -217,8 +220,8 @@ class _Paying(Stage):
     def hear(self, *events: dict[str, Any]) -> None:
         """A webhook, as the HTTP route hears it."""
         for told in PLUGIN.read_events(*_webhook(*events)):
-            with self.database.write() as conn:
-                recording.hear(conn, f"gocardless{self.number}", told)
+            with clock.frozen(datetime(2026, 1, 15, 4, tzinfo=UTC)), self.database.write() as conn:
+                recording.hear(conn, self.gateway, told)
 
     def payment(self, number: int, action: str) -> dict[str, Any]:
         """An event about its debit."""
@@ -278,3 +281,83 @@ def test_a_mandate_that_is_replaced_or_ends_takes_autopay_with_it(database: Data
     assert stage.method() == "MD-new"
     stage.hear(_event(3, "mandates", "expired", {"mandate": "MD-new"}))
     assert (stage.method(), other.method()) == (None, f"MD{other.number}")
+
+
+def _mandate(number: int, action: str, name: str, at: int, instead: str = "") -> dict[str, Any]:
+    links = {"mandate": name} | ({"new_mandate": instead} if instead else {})
+    return _event(number, "mandates", action, links) | {"created_at": f"2026-01-15T10:00:{at:02d}Z"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_last_word_on_a_mandate_counts_whichever_comes_first(
+    database: Database, order: tuple[int, ...]
+) -> None:
+    """Cancelled, there again, cancelled: off. One word less: on."""
+    stage, other = _Paying(database), _Paying(database)
+    for one, words in ((stage, 3), (other, 2)):
+        name = f"MD{one.number}"
+        said = [
+            _mandate(1, "cancelled", name, 1),
+            _mandate(2, "reinstated", name, 2),
+            _mandate(3, "cancelled", name, 3),
+        ]
+        one.hear(*(said[number] for number in order if number < words))
+    assert (stage.method(), other.method()) == (None, f"MD{other.number}")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_replaced_mandate_is_paid_by_its_successor_whatever_is_told_first(
+    database: Database, order: tuple[int, ...]
+) -> None:
+    """Cancelled because it was replaced, twice in a row."""
+    stage = _Paying(database)
+    name = f"MD{stage.number}"
+    said = [
+        _mandate(1, "cancelled", name, 2),
+        _mandate(2, "replaced", name, 1, f"{name}b"),
+        _mandate(3, "replaced", f"{name}b", 3, f"{name}c"),
+    ]
+    stage.hear(*(said[number] for number in order))
+    assert stage.method() == f"{name}c"
+
+
+def test_who_chose_another_way_to_pay_is_not_brought_back(database: Database) -> None:
+    """Nor who wants none; and a mandate that has ended is taken by nobody."""
+    stage, off = _Paying(database), _Paying(database)
+    for one in (stage, off):
+        one.hear(_mandate(1, "expired", f"MD{one.number}", 1))
+    old, other = (
+        autopay.Method(gateway=stage.gateway, customer="CU1", method=name, label="x")
+        for name in (f"MD{stage.number}", "MD-other")
+    )
+    with database.write() as conn, pytest.raises(MethodEnded, match=r"has ended at .* \(mandates\.expired\)"):
+        autopay.switch_on(conn, stage.account, old, actor="ada")
+    with database.write() as conn:
+        autopay.switch_on(conn, stage.account, other, actor="ada")
+        autopay.switch_off(conn, off.account, actor="ada")
+    for one in (stage, off):
+        one.hear(_mandate(2, "reinstated", f"MD{one.number}", 2))
+    assert (stage.method(), off.method()) == ("MD-other", None)
+
+
+def test_a_debit_that_came_back_for_lack_of_funds_is_tried_again(database: Database) -> None:
+    """Days after it had come in; one that its customer disputes is not."""
+    stage, disputed, resubmitted = (_Paying(database) for _ in range(3))
+    back = {"details": {"cause": "insufficient_funds"}}
+    for one in (stage, disputed, resubmitted):
+        one.hear(one.payment(1, "confirmed"), one.payment(2, "failed") | back)
+        assert one.open() == 8690
+    disputed.hear(disputed.payment(3, "charged_back"))
+    resubmitted.hear(resubmitted.payment(3, "resubmission_requested"))
+    assert autopay.plan(database, date(2026, 1, 16)) == 0
+    assert autopay.plan(database, date(2026, 1, 17)) == 1
+    with database.read() as conn:
+        query = sa.select(attempt.c.number).where(attempt.c.account_id == stage.account)
+        assert list(conn.execute(query.order_by(attempt.c.number)).scalars()) == [1, 2]
+
+
+def test_what_was_asked_for_does_not_hide_the_cause_that_an_event_named() -> None:
+    """A payment that failed says no more than that, and later."""
+    told = Fact(DEBIT, FAILED, 5, code="account_closed")
+    assert fold([told, Fact(DEBIT, FAILED, 9)]).code == "account_closed"
+    assert fold([Fact(DEBIT, FAILED, 9)]).code == ""
