@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts, debts, holds, overrides, subscriptions
 from billing.collecting import notices
 from billing.collecting.cases import Case
+from billing.collecting.coming import coming
 from billing.holds import Wanted
 from billing.messages import queueing
 from billing.models import dunning_run, dunning_stage
@@ -50,8 +51,8 @@ def run_dunning(
     return run
 
 
-def open_cases(conn: Connection, account_ids: Sequence[str]) -> list[Case]:
-    """The cases of these accounts, which are locked first and then looked at."""
+def open_cases(conn: Connection, account_ids: Sequence[str], on: date) -> list[Case]:
+    """The cases of these accounts as of a day; they are locked first and then looked at."""
     found: list[Case] = []
     policies = debts.policies(conn)
     for start in range(0, len(account_ids), _CHUNK):
@@ -59,14 +60,14 @@ def open_cases(conn: Connection, account_ids: Sequence[str]) -> list[Case]:
         owners = accounts.by_ids(conn, chunk)
         owed, promised = debts.debts(conn, chunk), debts.promises(conn, chunk)
         services, lifted = subscriptions.services_of(conn, chunk), overrides.in_force(conn, chunk)
-        held, known = holds.held(conn, chunk), _entered(conn, chunk)
+        held, known, on_way = holds.held(conn, chunk), _entered(conn, chunk), coming(conn, chunk, on)
         for owner in owners:
             mine = {name: row for name, row in held.items() if row["account_id"] == owner.id}
             policy = policies.get(owner.dunning_policy, policies["default"])
             found.append(
                 Case(
                     owner, policy, tuple(owed[owner.id]), tuple(promised[owner.id]),
-                    tuple(services[owner.id]), lifted, mine, known[owner.id],
+                    tuple(services[owner.id]), lifted, mine, known[owner.id], on_way.get(owner.id, {}),
                 )
             )  # fmt: skip
     return found
@@ -75,7 +76,7 @@ def open_cases(conn: Connection, account_ids: Sequence[str]) -> list[Case]:
 def _run(conn: Connection, reader: Reader, on: date, actor: str, expect: int | None) -> DunningRun:
     run_id = ids.new_id("dun")
     affected = {*debts.with_debts_due_before(conn, on), *holds.accounts_with_holds(conn)}
-    cases = open_cases(conn, sorted(affected))
+    cases = open_cases(conn, sorted(affected), on)
     new, manual = _new_holds(reader, cases, on)
     freed = sorted(service for case in cases if not case.late(on) for service in case.held)
     _enter_stages(conn, cases, on, run_id)
@@ -96,9 +97,11 @@ def _new_holds(reader: Reader, cases: Sequence[Case], on: date) -> tuple[list[Wa
     """Holds that are wanted and not there yet, and the services that are left to a person."""
     new, manual = [], []
     for case in cases:
-        for one in case.wanted(on, lambda service: holds.type_of(reader, service)):
+        for one in case.pressed().wanted(on, lambda service: holds.type_of(reader, service)):
             allowed = holds.allowed_effect(reader, one.service, one.effect)
             stands = case.held.get(one.service)
+            if stands is not None and case.coming:
+                continue  # with a debit on its way a hold stays as it is
             if allowed == holds.MANUAL:
                 manual.append(one.service)
             elif allowed and not _stands(stands, allowed) and _may(case, stands, allowed, on):
@@ -137,7 +140,7 @@ def _enter_stages(conn: Connection, cases: Sequence[Case], on: date, run_id: str
     """Record every stage that a case has reached and not entered yet, in order: none is skipped."""
     rows: list[dict[str, Any]] = []
     entries: list[notices.Entry] = []
-    for case in cases:
+    for case in (one.pressed() for one in cases):
         late = case.late(on)
         if not late:
             continue

@@ -63,8 +63,8 @@ def invoices(
 def standing(conn: Connection, account: str, today: date | None = None) -> Standing:
     """How an account stands on a day (default: today where it lives). Raises AccountUnknown."""
     owner = accounts.get(conn, account)
-    (case,) = dunning.open_cases(conn, [account])
     day = today or owner.today
+    (case,) = dunning.open_cases(conn, [account], day)
     late = case.late(day)
     return Standing(
         account=account,

@@ -1,6 +1,6 @@
 """A case: everything about one account that dunning decides from. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,9 @@ from billing.stages import Debt, Policy, Promise, dunned, effect, permitted, sta
 
 
 class Case(msgspec.Struct, frozen=True):
-    """Everything about one account that dunning decides from."""
+    """Everything about one account that dunning decides from. `coming`: invoices whose debit is on its way, and until
+    when that is waited for.
+    """
 
     owner: Account
     policy: Policy
@@ -22,6 +24,12 @@ class Case(msgspec.Struct, frozen=True):
     overridden: dict[str, date]
     held: dict[str, Any]
     known: dict[tuple[date, int], date] = {}
+    coming: Mapping[str, date] = {}
+
+    def pressed(self) -> "Case":
+        """The case without the debts whose debit is on its way: what a further step may be taken for."""
+        debts = tuple(debt for debt in self.debts if debt.invoice not in self.coming)
+        return msgspec.structs.replace(self, debts=debts, coming={})
 
     def late(self, today: date) -> list[Debt]:
         """Overdue debts that the policy duns for, oldest first."""

@@ -36,9 +36,9 @@ def status(conn: Connection, reader: Reader, account: str, today: date) -> Statu
     from billing import accounts
 
     owner = accounts.get(conn, account)
-    (case,) = dunning.open_cases(conn, [account])
+    (case,) = dunning.open_cases(conn, [account], today)
     entered = case.entered(today)
-    following = next_step(case.policy, case.debts, case.promises, entered, today)
+    following = next_step(case.policy, case.pressed().debts, case.promises, entered, today)
     reached = case.stage(today)
     return Status(
         account=account, policy=owner.dunning_policy, stage=reached,
@@ -83,6 +83,15 @@ def _why(conn: Connection, case: Case, today: date) -> Iterator[str]:
             yield f"exempt until {row['until']} {granted}: nothing happens until then"
     for one in pledges.of_accounts(conn, [case.owner.id]):
         yield _promised(one, today)
+    yield from _debts(case, today)
+    late = overdue(case.debts, case.promises, today)
+    if late and not case.late(today):
+        yield f"{_sum(case, late)} is less than the {case.policy.minimum[case.owner.currency]} that the policy duns for"
+    for step, on in sorted(case.entered(today).items()):
+        yield f"step {step} ({case.policy.steps[step - 1].name}) was entered on {on}"
+
+
+def _debts(case: Case, today: date) -> Iterator[str]:
     if not case.debts:
         yield "nothing is open"
     for debt in case.debts:
@@ -92,11 +101,8 @@ def _why(conn: Connection, case: Case, today: date) -> Iterator[str]:
             yield f"{debt.invoice}: {debt.balance} was due on {debt.due} and is held up"
         else:
             yield f"{debt.invoice}: {debt.balance} is overdue since {debt.due}, {(today - debt.due).days} days"
-    late = overdue(case.debts, case.promises, today)
-    if late and not case.late(today):
-        yield f"{_sum(case, late)} is less than the {case.policy.minimum[case.owner.currency]} that the policy duns for"
-    for step, on in sorted(case.entered(today).items()):
-        yield f"step {step} ({case.policy.steps[step - 1].name}) was entered on {on}"
+    for number, until in case.coming.items():
+        yield f"{number}: a debit is on its way; no further step for it before it is decided, or after {until}"
 
 
 def _promised(one: pledges.Pledge, today: date) -> str:

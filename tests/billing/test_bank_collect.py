@@ -21,7 +21,9 @@ from billing.bank.errors import (
 )
 from billing.bank.models import batch as batch_table
 from billing.bank.models import collection, mandate
-from billing.models import invoice
+from billing.collecting.coming import STATED
+from billing.dunning import run_dunning
+from billing.models import dunning_stage, invoice
 from core.db import Database
 from core.money import Money
 from core.settings import Settings
@@ -363,3 +365,17 @@ def test_a_mandate_and_its_collection_as_they_are_typed(home: Path, tmp_path: Pa
     assert ask(home, "billing", "bank", "reject", str(name.text), "AC04")["account"] == stage.account
     (shown,) = ask(home, "billing", "bank", "mandate", stage.account)["mandates"]
     assert (shown["state"], shown["why"]) == ("blocked", "AC04")
+
+
+@pytest.mark.parametrize(("after", "stages"), [(STATED.days, []), (STATED.days + 1, [1])])
+def test_dunning_waits_for_the_statement_that_tells_of_a_collection(
+    database: Database, after: int, stages: list[int]
+):
+    """No reminder for what the bank has in its hands; there is an end to it."""
+    stage = owing(database, 5_000)
+    signed(stage)
+    assert collect(stage) is not None
+    run_dunning(database, stage.reader, ON + timedelta(days=after))
+    query = sa.select(dunning_stage.c.stage).where(dunning_stage.c.account_id == stage.account)
+    with database.read() as conn:
+        assert list(conn.execute(query.order_by(dunning_stage.c.stage)).scalars())[:1] == stages

@@ -92,7 +92,7 @@ def pay(stage_: Stage, minor: int, on: date, key: str = "k"):
 def case_of(stage_: Stage):
     """Its case."""
     with stage_.database.write() as conn:
-        return open_cases(conn, [stage_.account])[0]
+        return open_cases(conn, [stage_.account], DUE)[0]
 
 
 def held(stage_: Stage) -> dict[str, str]:
