@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, holds, overrides, subscriptions
+from billing.agenda.trial import trial
 from billing.collecting import notices
 from billing.collecting.cases import Case
 from billing.collecting.coming import coming
@@ -38,16 +39,24 @@ class DunningRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_dunning(
-    database: Database, reader: Reader, on: date, *, actor: str = "billing", expect: int | None = None
+    database: Database,
+    reader: Reader,
+    on: date,
+    *,
+    actor: str = "billing",
+    expect: int | None = None,
+    dry: bool = False,
 ) -> DunningRun:
     """Hold what is overdue and release what is not, as of local date `on`; doing it again asks for nothing.
 
     All holds are one change set. `expect`: the number of restrictions by which a person lets a run pass its guard.
+    `dry`: all of it happens, and nothing is kept.
     """
-    with database.write() as conn:
+    with trial(database, dry) as conn:
         run = _run(conn, reader, on, actor, expect)
         faults.point(P_RUN)
-    queueing.follow(database, reader, on)
+    if not dry:
+        queueing.follow(database, reader, on)
     return run
 
 

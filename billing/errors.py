@@ -166,6 +166,8 @@ class NotCreditable(Terminal):
 class RunUnknown(Terminal):
     """No such bill run or dunning run."""
 
+    status = 404
+
     def __init__(self, run: str) -> None:
         super().__init__(
             f"there is no run '{run}'; a run says its id (bill_… or dun_…) with --json when it is made"

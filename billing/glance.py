@@ -81,7 +81,7 @@ def runs(conn: Connection, limit: int = 12) -> list[RunDone]:
     """The last bill runs and dunning runs together, the newest first."""
     billed = conn.execute(sa.select(bill_run).order_by(bill_run.c.started_at.desc()).limit(limit))
     dunned = conn.execute(sa.select(dunning_run).order_by(dunning_run.c.recorded_at.desc()).limit(limit))
-    found = [*map(_bill_run, billed), *map(_dunning_run, dunned)]
+    found = [*map(of_bill_run, billed), *map(of_dunning_run, dunned)]
     return sorted(found, key=lambda one: one.started, reverse=True)[:limit]
 
 
@@ -110,7 +110,8 @@ def _sums(conn: Connection, query: "sa.Select[Any]") -> dict[str, list[int]]:
     return {row[0]: [int(value) for value in row[1:]] for row in conn.execute(query)}
 
 
-def _bill_run(row: Any) -> RunDone:
+def of_bill_run(row: Any) -> RunDone:
+    """A row of `bill_run`."""
     outcome = row.outcome or {}
     said = {
         "bills": outcome.get("drafts", 0),
@@ -126,7 +127,8 @@ def _bill_run(row: Any) -> RunDone:
     )  # fmt: skip
 
 
-def _dunning_run(row: Any) -> RunDone:
+def of_dunning_run(row: Any) -> RunDone:
+    """A row of `dunning_run`."""
     return RunDone(
         id=row.id, kind="dunning", on=row.run_on, started=row.recorded_at, ended=row.recorded_at,
         said={"held": row.held, "released": row.released},

@@ -82,8 +82,13 @@ def submit(
         conn, actor=ACTOR, reason=REASON, changes=changes, correlation=cause, expect=expect,
         urgent=purpose == "release",
     )  # fmt: skip
-    conn.execute(sa.insert(billing_change_set).values(set_id=set_id, purpose=purpose, cause=cause))
+    own(conn, set_id, purpose, cause)
     return set_id
+
+
+def own(conn: Connection, set_id: str, purpose: str, cause: str) -> None:
+    """Remember that a change set is ours: what comes of it is known here before it is heard."""
+    conn.execute(sa.insert(billing_change_set).values(set_id=set_id, purpose=purpose, cause=cause))
 
 
 def is_ours(conn: Connection, set_id: str | None) -> bool:

@@ -1,7 +1,7 @@
 """Undoing a run. Nothing is deleted: a person's commit lifts holds, invoices get credit notes, drafts are voided.
 
-Whoever undoes a dunning run does what `git revert` of its commit does: billing hears that somebody else lifted the
-holds, and holds those debts again only after a newer due date or `trunkline billing resume` (pin 5). What a bill run
+Whoever undoes a dunning run does what `git revert` of its commit does: the holds are lifted as by somebody else, and
+those debts held again only after a newer due date or `trunkline billing resume` (pin 5). What a bill run
 billed stays billed: the next run does not bill those days again, unless it is undone with `rebill` (`rebilling`).
 """
 
@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, crediting, holds, invoices, rebilling
+from billing import accounts, crediting, holds, invoices, overrides, rebilling
 from billing.errors import DraftBuiltOn, NotCreditable, RunUnknown
 from billing.models import bill_run, dunning_run, invoice, nonpayment_hold
 from core import events, faults
@@ -69,6 +69,8 @@ def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone
     if dry:
         return Undone(run=run, freed=services)
     with database.write() as conn:
+        whose = sa.select(nonpayment_hold.c.account_id).where(nonpayment_hold.c.run_id == run).distinct()
+        accounts.by_ids(conn, list(conn.execute(whose).scalars()))  # locked
         correlation = f"undo:{run}"
         query = sa.select(change_set.c.set_id).where(change_set.c.correlation == correlation)
         set_id = conn.execute(query).scalar()
@@ -78,8 +80,18 @@ def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone
                 conn, actor=actor, actor_kind="staff", reason="undo", correlation=correlation, urgent=True,
                 changes=holds.release_changes(conn, services),
             )  # fmt: skip
+            _override(conn, services, set_id, actor)
             events.emit(conn, "dunning.undone", run, {"services": list(services), "set": set_id}, actor=actor)
     return Undone(run=run, freed=services, set_id=set_id)
+
+
+def _override(conn: Connection, services: Sequence[str], set_id: str, actor: str) -> None:
+    """Written down at once: of a hold that never came to trunk, trunk will never say that it went."""
+    rows = conn.execute(sa.select(nonpayment_hold).where(nonpayment_hold.c.service.in_(services))).all()
+    for row in rows:
+        overrides.record(conn, row.account_id, row.service, row.debt_through, actor=actor, commit="")
+    holds.own(conn, set_id, "release", f"undo by {actor}")
+    holds.forget(conn, services, set_id)
 
 
 def _held_by(conn: Connection, run: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from billing.gateways import asking as charging
 from billing.gateways import autopay, givebacks, polling, protocol, recording
 from billing.gateways.protocol import Gateway
 from billing.mailing import sending
@@ -40,7 +41,7 @@ def register(here: "Installation") -> None:
         place, lambda sealed, profile: here.open_secret(sealed, asking.place_of(profile), asking.TOKEN)
     )
 
-    @jobs.handles(autopay.CHARGE)
+    @jobs.handles(charging.CHARGE)
     def charge(database: Database, job: Job) -> None:
         with here.reader() as reader:
             autopay.perform(database, job, lambda name: gateway_of(here, reader, name))

@@ -15,6 +15,8 @@ from api.here import Here
 from api.invoices.view import as_pdf
 from api.login.session import Form, Session, posts, visits
 from billing import accounts, crediting, invoices, parked, payments, promises
+from billing.gateways import autopay, givebacks
+from billing.refunding import refunds
 from core.money import Money
 
 ROUTER = APIRouter(include_in_schema=False)
@@ -63,6 +65,27 @@ def pay(here: Here, who: Serving, account: str, form: Sent) -> Response:
         method = form.get("method", "cash")[:32]
         payments.pay(conn, account, money, method, _key(form, "the payment"), actor=who.identity.actor)
     return back(f"/accounts/{quote(account)}")
+
+
+@ROUTER.post("/accounts/{account}/refund")
+def refund(here: Here, who: Billing, account: str, form: Sent) -> Response:
+    """Give back what is unapplied of a payment, the way it came: through its gateway, or by the bank."""
+    reason, payment = form.get("reason", "").strip()[:80], form.get("payment", "")[:64]
+    if not reason:
+        raise NotUsable("a refund without a reason", "write why, such as overpaid")
+    with here.context.db.write() as conn:
+        money = Money.parse(form.get("amount", ""), accounts.get(conn, account).currency)
+        way, key = givebacks.way_back(conn, payment, "bank"), _key(form, "the refund")
+        refunds.refund(conn, payment, money, key=key, method=way, actor=who.identity.actor, reason=reason)
+    return back(f"/accounts/{quote(account)}#payments")
+
+
+@ROUTER.post("/accounts/{account}/autopay/off")
+def autopay_off(here: Here, who: Serving, account: str) -> Response:
+    """Charge nothing any more by itself."""
+    with here.context.db.write() as conn:
+        autopay.switch_off(conn, account, actor=who.identity.actor)
+    return back(f"/accounts/{quote(account)}#autopay")
 
 
 @ROUTER.post("/accounts/{account}/promise")

@@ -15,9 +15,14 @@ from api.here import Installed
 from api.invoices import view as invoices
 from billing import accounts, billables, explain, glance, history
 from billing import invoices as documents
+from billing.bank import mandates
 from billing.books import reports
+from billing.gateways import autopay
+from billing.gateways import listing as tries
 from billing.models import invoice, invoice_line, payment
 from billing.refunding import listing
+from billing.refunding.found import RECEIPT
+from billing.wallet import balance, records
 from core.ids import new_id
 from core.money import Money
 
@@ -52,6 +57,9 @@ def account(here: Installed, name: str) -> dict[str, Any]:
             "strips": pictures.strips(stories, along), "curve": pictures.curve(steps, owner.currency, along),
             "invoices": invoices.newest(conn, name, owner.today, _MOST), "payments": _payments(conn, name),
             "case": history.case(conn, name)[:_MOST], "waiting": waiting, "payment_key": new_id("console"),
+            "autopay": autopay.of_account(conn, name), "tries": tries.of_account(conn, name, 12),
+            "wallet": balance.balance(conn, owner), "prepaid": records.of_account(conn, name),
+            "mandates": mandates.of_account(conn, name),
         }  # fmt: skip
 
 
@@ -104,9 +112,15 @@ def _payments(conn: Connection, account_id: str) -> list[dict[str, Any]]:
             "shares": list(one.pays.items()),
             "state": one.state,
             "events": one.events,
+            "free": _free(one),
         }
         for name, one in listed.items()
     ]
+
+
+def _free(one: listing.Listed) -> str:
+    """What of a payment can go back at once, as a form has it; empty where nothing can."""
+    return str(one.unapplied).split()[1] if one.kind == RECEIPT and one.unapplied.minor > 0 else ""
 
 
 def _notes(conn: Connection, invoice_id: str) -> list[dict[str, Any]]:

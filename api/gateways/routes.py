@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, Request
 
 from api.answers import Answer, answer
 from api.errors import NotUsable
+from api.gateways.pages import PAGES, RESOURCE
 from api.here import Here
 from billing.gateways import protocol, recording
 from core import crypto
 
-ROUTER = APIRouter(prefix="/webhooks", tags=["webhooks"])
+_WEBHOOKS = APIRouter(prefix="/webhooks", tags=["webhooks"])
 _MOST = 1 << 20
 
 
@@ -29,7 +30,7 @@ async def _body(request: Request) -> bytes:
     return bytes(found)
 
 
-@ROUTER.post("/gateways/{gateway}", response_model=Heard)
+@_WEBHOOKS.post("/gateways/{gateway}", response_model=Heard)
 def hear(here: Here, request: Request, gateway: str, body: Annotated[bytes, Depends(_body)]) -> Any:
     """Hear of a charge, a refund or a dispute, signed as the gateway does it."""
 
@@ -44,3 +45,6 @@ def hear(here: Here, request: Request, gateway: str, body: Annotated[bytes, Depe
         with here.context.db.write() as conn:
             new = recording.hear(conn, gateway, one) or new
     return answer("gateway-event", new=new)
+
+
+ROUTER = APIRouter(routes=[*_WEBHOOKS.routes, *PAGES.routes, *RESOURCE.routes])

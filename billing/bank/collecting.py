@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing.bank import calendar, collections, due, mandates, pain
-from billing.bank.errors import CreditorNotUsable, DataKeyNeeded, TooLate
+from billing.bank.errors import BatchUnknown, CreditorNotUsable, DataKeyNeeded, TooLate
 from billing.bank.models import batch as batch_table
 from billing.bank.models import collection, creditor, mandate
 from core import clock, db, events, faults, ids
@@ -64,6 +64,16 @@ def collect(
     if not chosen:
         return None
     return _write(conn, who, day, len(made) + 1, chosen, left, key, actor, version)
+
+
+def fetch(conn: Connection, batch: str, key: DataKey | None) -> Batch:
+    """A batch that was written before. Raises DataKeyNeeded, BatchUnknown."""
+    if key is None:
+        raise DataKeyNeeded
+    row = conn.execute(sa.select(batch_table).where(batch_table.c.id == batch)).mappings().first()
+    if row is None:
+        raise BatchUnknown(batch)
+    return _fetched(row, key)
 
 
 def _write(

@@ -8,6 +8,8 @@ from core.errors import Terminal
 class StatementNotReadable(Terminal):
     """A file is no statement that we read; nothing of it was kept."""
 
+    status = 422
+
     def __init__(self, path: str, line: int, why: str) -> None:
         super().__init__(f"{path}:{line}: {why}")
 
@@ -55,6 +57,15 @@ class EntryUnknown(Terminal):
 
     def __init__(self, entry: str) -> None:
         super().__init__(f"there is no bank entry '{entry}'; 'trunkline billing bank unmatched' lists them")
+
+
+class BatchUnknown(Terminal):
+    """No batch of direct debits of that id."""
+
+    status = 404
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(f"no batch of direct debits is called '{batch[:40]}'")
 
 
 class NotAssignable(Terminal):

@@ -13,6 +13,8 @@ from billing.runs.choosing import Choice
 from core import events
 from core.money import Money
 
+_DRAFT = sa.literal_column("invoice.state") == sa.literal_column("'draft'")
+
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A draft. `final_from`: the local date of the run that makes it final."""
@@ -27,10 +29,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def waiting(
-    conn: Connection, grace: Mapping[str, int], account: str | None = None, run: str | None = None
+    conn: Connection,
+    grace: Mapping[str, int],
+    account: str | None = None,
+    run: str | None = None,
+    limit: int | None = None,
 ) -> list[Waiting]:
     """The drafts, or an account's or a run's, in the order in which they will be numbered. `grace`: days by entity."""
-    query = sa.select(invoice).where(invoice.c.state == "draft")
+    query = sa.select(invoice).where(_DRAFT).limit(limit)
     if account is not None:
         accounts.get(conn, account)
         query = query.where(invoice.c.account_id == account)
@@ -46,6 +52,13 @@ def waiting(
         )
         for row in conn.execute(query.order_by(*order))
     ]  # fmt: skip
+
+
+def sums(conn: Connection) -> list[tuple[int, Money]]:
+    """How many drafts wait, and what they come to together, by currency."""
+    query = sa.select(invoice.c.currency, sa.func.count(), sa.func.sum(invoice.c.total)).where(_DRAFT)
+    rows = conn.execute(query.group_by(invoice.c.currency).order_by(invoice.c.currency))
+    return [(int(row[1]), Money(int(row[2]), row[0])) for row in rows]
 
 
 def void(conn: Connection, draft: str, *, actor: str, reason: str) -> bool:

@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
 from billing.accounts import Account
-from billing.gateways import givebacks, mandates, polling, recording, retrying
+from billing.gateways import asking, mandates, polling, recording, retrying
+from billing.gateways.asking import CHARGE
 from billing.gateways.errors import AutopayMissing, GatewayRefused, GatewaySilent, KeyRefused, MethodEnded
-from billing.gateways.models import UNDECIDED, attempt, autopay, ended
+from billing.gateways.models import attempt, autopay, ended
 from billing.gateways.protocol import KEY_LIVES, Answer, Gateway, Order
 from billing.gateways.state import FAILED, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
@@ -23,7 +24,6 @@ from core.db import Database
 from core.jobs import Job
 from core.money import Money
 
-CHARGE = "billing.charge"
 DROPPED = "dropped"
 _CHUNK = 500
 _ON_ITS_WAY = timedelta(hours=1)
@@ -56,6 +56,12 @@ def switch_on(conn: Connection, account: str, terms: Method, *, actor: str) -> N
     events.emit(conn, "autopay.on", account, said, actor=actor)
 
 
+def of_account(conn: Connection, account: str) -> Method | None:
+    """How an account pays by itself; None: it does not."""
+    row = conn.execute(sa.select(autopay).where(autopay.c.account_id == account)).mappings().first()
+    return None if row is None else Method(**{name: row[name] for name in Method.__struct_fields__})
+
+
 def switch_off(conn: Connection, account: str, *, actor: str) -> None:
     """Charge nothing any more, nor by a method that comes back. What is asked already goes on.
 
@@ -77,10 +83,7 @@ def plan(database: Database, on: date) -> int:
     """
     after, made = "", 0
     with database.write() as conn:
-        recording.catch_up(conn)
-        givebacks.queue_open(conn)
-        polling.queue(conn)
-        _ask_again(conn)
+        asking.ask_again(conn)
     while True:
         with database.write() as conn:
             found = _with_something_due(conn, on, after)
@@ -173,13 +176,6 @@ def _order(row: dict[str, Any]) -> Order:
         key=row["id"], customer=row["customer"], method=row["method"], amount=row["amount"],
         currency=row["currency"], description=f"{row['account_id']} {row['invoice_id']}",
     )  # fmt: skip
-
-
-def _ask_again(conn: Connection) -> None:
-    """Whatever became of an attempt is found out, if its job gave up and no event came."""
-    query = sa.select(attempt.c.id).where(sa.literal_column(UNDECIDED)).order_by(attempt.c.id)
-    for attempt_id in conn.execute(query).scalars().all():
-        jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")
 
 
 def _with_something_due(conn: Connection, on: date, after: str) -> list[str]:

@@ -9,6 +9,8 @@ from core.db import Json, Sequenced, UtcDateTime
 
 UNDECIDED = "gateway_attempt.state IN ('unknown', 'pending')"
 """Attempts whose fate is not known; written out, so that both databases see that an index has just these."""
+FAILURES = "gateway_attempt.code <> ''"
+"""Attempts that failed, came back or were dropped: all that have a reason."""
 WAITING = "gateway_event.state = 'waiting'"
 
 
@@ -91,6 +93,7 @@ attempt = sa.Table(
     sa.CheckConstraint("amount > 0", name="amount"),
     sa.UniqueConstraint("invoice_id", "number"),
     _where("ix_gateway_attempt_undecided", UNDECIDED, "id"),
+    _where("ix_gateway_attempt_failed", FAILURES, "told_on"),
 )
 
 fact = sa.Table(

@@ -35,6 +35,10 @@ outflow = sa.Table(
     comment="append only: a payment has left its amount less these",
 )
 
+_UNSETTLED = "state <> 'settled'"
+UNSETTLED = f"refund.{_UNSETTLED}"
+"""Refunds that are on their way or failed; written out, so that both databases see that an index has just these."""
+
 refund = sa.Table(
     "refund",
     META,
@@ -52,6 +56,12 @@ refund = sa.Table(
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.Column("actor", sa.String(80), nullable=False),
     sa.CheckConstraint("amount > 0", name="amount"),
+    sa.Index(
+        "ix_refund_unsettled",
+        "requested_on",
+        sqlite_where=sa.text(_UNSETTLED),
+        postgresql_where=sa.text(_UNSETTLED),
+    ),
 )
 
 chargeback = sa.Table(

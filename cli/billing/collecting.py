@@ -32,6 +32,7 @@ def run(
     expect: Annotated[
         int | None, typer.Option(help="The number of holds that lets a large run pass its guard.")
     ] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Say what it would do and keep nothing.")] = False,
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
@@ -42,12 +43,16 @@ def run(
     from cli.commands.billing import _day, _opened, _plain
 
     with _opened() as here, here.reader() as reader:
-        done = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect)
+        done = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect, dry=dry)
     lines = [f"{done.run_on}: {len(done.held)} holds asked for, {len(done.released)} releases"]
-    lines += [f"hold set {done.hold_set}"] if done.hold_set else []
-    lines += [f"release set {done.release_set}"] if done.release_set else []
+    if dry:
+        lines[0] += " (dry: nothing was kept)"
+        lines += [f"  hold {one}" for one in done.held] + [f"  release {one}" for one in done.released]
+    else:
+        lines += [f"hold set {done.hold_set}"] if done.hold_set else []
+        lines += [f"release set {done.release_set}"] if done.release_set else []
     lines += [f"left to a person (on-hold: manual): {', '.join(done.manual)}"] if done.manual else []
-    answer("dunning-run", text="\n".join(lines), as_json=as_json, run=_plain(done))
+    answer("dunning-run", text="\n".join(lines), as_json=as_json, dry=dry, run=_plain(done))
 
 
 @dunning.command()

@@ -17,6 +17,7 @@ def add(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(_APP, name="autopay")
     app.command()(attempts)
+    app.command()(gateways)
 
 
 @_APP.command("on")
@@ -129,4 +130,45 @@ def attempts(account: Account, as_json: Json = False) -> None:
     answer(
         "billing-attempts", text="\n".join(map(line, rows)) or "nothing was tried yet", as_json=as_json,
         attempts=[shown(row) for row in rows],
+    )  # fmt: skip
+
+
+def gateways(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Failures of so many days.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many of each.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Show what a person looks at, over all accounts: charges and refunds that are undecided or failed, and why."""
+    from datetime import timedelta
+
+    from billing.gateways import listing
+    from cli.commands.billing import _day, _opened, _plain
+
+    with _opened() as here, here.reader() as reader, here.db.read() as conn:
+        since = _day(reader, None) - timedelta(days=days)
+        known, undecided = listing.gateways(conn), listing.undecided(conn, limit)
+        failed, back, stuck = (
+            listing.failed(conn, since, limit),
+            listing.refunds(conn, since, limit),
+            listing.stuck(conn, limit),
+        )
+    lines = [f"{one.name}: {one.undecided} charges undecided, {one.waiting} events about charges that we do not know, "
+             f"fetched up to {one.until:%Y-%m-%d %H:%M} UTC" for one in known]  # fmt: skip
+    for title, tries in (("undecided", undecided), (f"failed or sent back since {since}", failed)):
+        lines += [f"{title}:"] if tries else []
+        lines += [f"  {one.account:<10} {one.invoice:<16} try {one.number}  {one.amount!s:>14}  {one.gateway:<10} "
+                  f"{one.state} {one.code}".rstrip() for one in tries]  # fmt: skip
+    lines += [f"refunds on their way, or failed since {since}:"] if back else []
+    lines += [f"  {one.account:<10} {one.id}  {one.amount!s:>14}  {one.method:<10} {one.state} {one.why}".rstrip()
+              for one in back]  # fmt: skip
+    lines += ["taken back beyond what our books have:"] if stuck else []
+    lines += [f"  {one.account:<10} {one.amount!s:>14}  {one.why}" for one in stuck]
+
+    def shown(found: Any) -> list[dict[str, Any]]:
+        return [{**_plain(one), "amount": str(one.amount)} for one in found]
+
+    answer(
+        "billing-gateways", text="\n".join(lines) or "nobody pays through a gateway", as_json=as_json,
+        gateways=[_plain(one) for one in known], undecided=shown(undecided), failed=shown(failed),
+        refunds=shown(back), stuck=shown(stuck),
     )  # fmt: skip

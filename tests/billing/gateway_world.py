@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from billing.billrun import run_billing
 from billing.gateways import (
+    asking,
     autopay,
     givebacks,
     gocardless_gateway,
@@ -43,7 +44,7 @@ from tests.support import eventually, kept_port
 
 DUE = date(2026, 1, 15)
 SECRET = "whsec_testing"
-KINDS = {autopay.CHARGE, givebacks.REFUND, recording.LOOK, polling.POLL}
+KINDS = {asking.CHARGE, givebacks.REFUND, recording.LOOK, polling.POLL}
 HOURS = 6 * 3600
 LIVE = ("succeeded", "pending_submission", "submitted", "confirmed", "paid_out", "charged_back")
 
@@ -323,7 +324,7 @@ def _signed(gateway: str, body: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 PERFORM: dict[str, Callable[[Database, Job, Callable[[str], Gateway]], object]] = {
-    autopay.CHARGE: autopay.perform,
+    asking.CHARGE: autopay.perform,
     givebacks.REFUND: givebacks.perform,
     recording.LOOK: givebacks.look,
     polling.POLL: polling.perform,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from billing import debts
 from billing.billrun import run_billing
-from billing.gateways import autopay, recording
+from billing.gateways import asking, autopay, recording
 from billing.gateways.errors import GatewaySilent
 from billing.gateways.models import attempt
 from billing.gateways.protocol import Answer, Giveback, Order, Told
@@ -118,7 +118,7 @@ class Paying(Stage):
 
     def perform(self, gateway: Fake) -> None:
         """Perform the newest attempt's job."""
-        work = Job(1, autopay.CHARGE, {"attempt": self.tries()[-1].id}, 1)
+        work = Job(1, asking.CHARGE, {"attempt": self.tries()[-1].id}, 1)
         with clock.frozen(self.now()):
             autopay.perform(self.database, work, lambda _name: gateway)
 

@@ -48,6 +48,7 @@ def test_a_month_from_adoption_to_payment(home: Path):
     assert {one["total"] for one in listed} == {"AUD 79.00"}
     told = ask(home, "billing", "explain", listed[0]["number"])["invoice"]
     assert "price version a of plan fibre" in told["lines"][0]["why"]
+    assert len(ask(home, "billing", "dunning", "--on", "2026-02-01", "--dry")["run"]["held"]) == 3
     assert len(ask(home, "billing", "dunning", "--on", "2026-02-01")["run"]["held"]) == 3
     account = listed[0]["account"]
     paid = ask(home, "billing", "pay", account, "79.00", "--key", "r-1", "--on", "2026-02-01")
@@ -57,6 +58,24 @@ def test_a_month_from_adoption_to_payment(home: Path):
     other = listed[1]["account"]
     assert ask(home, "billing", "resume", other)["ended"] == 0
     assert ask(home, "billing", "promise", other, "2199-01-01")["set_ids"]
+    ask(
+        home,
+        "billing",
+        "autopay",
+        "on",
+        other,
+        "--gateway",
+        "stripe",
+        "--customer",
+        "c",
+        "--method",
+        "m",
+        status=3,
+    )
+    paid_back = ask(home, "billing", "pay", other, "100.00", "--key", "r-2")["payment"]
+    ask(home, "billing", "refund", paid_back, "21.00", "--reason", "overpaid", "--key", "b-1")
+    (waits,) = ask(home, "billing", "gateways")["refunds"]
+    assert (waits["account"], waits["amount"], waits["state"]) == (other, "AUD 21.00", "requested")
 
 
 def test_a_customer_orders_and_leaves(home: Path):

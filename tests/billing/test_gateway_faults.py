@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from billing import debts, ledger
 from billing.gateways import (
+    asking,
     autopay,
     givebacks,
 )
@@ -100,7 +101,7 @@ def test_the_fake_does_stumble(world: World) -> None:
     autopay.plan(world.database, DUE)
     world.work()
     with world.database.read() as conn:
-        left = conn.execute(sa.select(sa.func.count()).where(job_table.c.kind == autopay.CHARGE)).scalar()
+        left = conn.execute(sa.select(sa.func.count()).where(job_table.c.kind == asking.CHARGE)).scalar()
     assert left
     assert world.books.all("pi_") or world.books.all("PM")
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing import ledger, payments, promises
-from billing.gateways import autopay, retrying
+from billing.gateways import asking, autopay, retrying
 from billing.gateways.errors import AutopayMissing, GatewaySilent
 from billing.gateways.models import attempt, heard
 from billing.gateways.state import (
@@ -80,7 +80,7 @@ def test_an_invoice_is_charged_on_its_day_once(database: Database) -> None:
     assert stage.plan(DUE - timedelta(1)) == []
     assert len(stage.plan(DUE)) == 1
     assert len(stage.plan(DUE)) == 1
-    queued = stage._rows(sa.select(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+    queued = stage._rows(sa.select(job).where(job.c.unique_key == f"{asking.CHARGE}:{stage.tries()[0].id}"))
     assert len(queued) == 1
     stage.perform(fake)
     stage.perform(fake)
@@ -112,9 +112,9 @@ def test_an_answer_that_is_lost_for_days_is_found_by_our_key(database: Database)
         stage.perform(fake)
     asked = fake.asked
     with database.write() as conn:
-        conn.execute(sa.delete(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+        conn.execute(sa.delete(job).where(job.c.unique_key == f"{asking.CHARGE}:{stage.tries()[0].id}"))
     stage.plan(DUE + timedelta(2))
-    assert stage._rows(sa.select(job).where(job.c.unique_key == f"{autopay.CHARGE}:{stage.tries()[0].id}"))
+    assert stage._rows(sa.select(job).where(job.c.unique_key == f"{asking.CHARGE}:{stage.tries()[0].id}"))
     stage.perform(fake)  # two days later
     assert (fake.asked, stage.paid()) == (asked, [8690])
     other, never = Paying(database), Fake()
@@ -169,7 +169,7 @@ def test_a_charge_on_its_way_is_asked_for_though_its_invoice_was_paid_otherwise(
         payments.pay(conn, stage.account, stage.money("86.90"), "cash", f"k{stage.number}")
         conn.execute(sa.delete(job))
     assert len(stage.plan(DUE + timedelta(1))) == 1
-    assert len(stage._rows(sa.select(job).where(job.c.kind == autopay.CHARGE))) == 1
+    assert len(stage._rows(sa.select(job).where(job.c.kind == asking.CHARGE))) == 1
     fake.says[1] = Fact(CHARGE, SUCCEEDED)
     stage.perform(fake)
     with database.read() as conn:

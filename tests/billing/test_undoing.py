@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from billing import crediting, payments, undoing
+from billing import crediting, holds, payments, undoing
 from billing.billrun import run_billing
 from billing.dunning import run_dunning
 from billing.errors import RunUnknown
@@ -74,7 +74,7 @@ def test_drafts_of_a_run_are_voided(database: Database):
 
 
 def test_a_dunning_run_is_undone_by_one_change_set_of_a_person(database: Database):
-    """All its holds go in one set with the person as actor, which is not billing's own; again adds nothing."""
+    """All its holds go in one set with the person as actor; again adds nothing, and they are not held again."""
     stage = Stage(database)
     services = [stage.add(), stage.add()]
     run_billing(database, stage.reader, START)
@@ -86,6 +86,9 @@ def test_a_dunning_run_is_undone_by_one_change_set_of_a_person(database: Databas
     (mine,) = [row for row in all_sets(database) if row.set_id == done.set_id]
     assert (mine.actor, mine.actor_kind, mine.urgent) == ("anna", "staff", True)
     assert [change.op for change in changes_of(database, mine.set_id)] == ["delete", "delete"]
+    with database.read() as conn:
+        assert holds.held(conn, [stage.account]) == {}
+    assert run_dunning(database, stage.reader, LATE).held == ()
 
 
 @pytest.mark.parametrize("point", POINTS)

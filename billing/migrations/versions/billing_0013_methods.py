@@ -53,6 +53,9 @@ def upgrade() -> None:
         sa.Column("gateway", sa.String(32), primary_key=True),
         sa.Column("until", UtcDateTime, nullable=False, comment="its events before this were fetched"),
     )
+    _where("gateway_attempt", "ix_gateway_attempt_failed", "code <> ''", "told_on")
+    _where("refund", "ix_refund_unsettled", "state <> 'settled'", "requested_on")
+    op.execute("UPDATE gateway_attempt SET told_on = planned_on WHERE code <> ''")
     conn = op.get_bind()
     asked = conn.execute(
         sa.text("SELECT gateway FROM gateway_attempt UNION SELECT gateway FROM autopay")
@@ -60,3 +63,8 @@ def upgrade() -> None:
     since = datetime.now(UTC) - _OLDEST
     for gateway in asked.all():
         conn.execute(sa.insert(cursor).values(gateway=gateway, until=since))
+
+
+def _where(table: str, name: str, condition: str, column: str) -> None:
+    told = sa.text(condition)
+    op.create_index(name, table, [column], postgresql_where=told, sqlite_where=told)
