@@ -13,10 +13,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import invoices
 from billing.closing import checks
 from billing.closing.schedule import schedule
-from billing.models import invoice
+from billing.models import invoice, invoice_line, invoice_tax
+from billing.runs import seals
 from core.money import half_up
 
 Check = Callable[[Connection, date], Iterator[str]]
@@ -150,9 +150,19 @@ def _tax(conn: Connection, _day: date) -> Iterator[str]:
 
 def _seals(conn: Connection, _day: date) -> Iterator[str]:
     """27: what is final still says what was sealed."""
+    lines = _by_invoice(conn, sa.select(invoice_line).order_by(invoice_line.c.position))
+    order = (invoice_tax.c.category, invoice_tax.c.millionths, invoice_tax.c.inclusive)
+    taxes = _by_invoice(conn, sa.select(invoice_tax).order_by(*order))
     for row in conn.execute(sa.select(invoice).where(invoice.c.state == "final")).mappings():
-        if invoices.seal_of(conn, dict(row)) != row["seal"]:
+        if seals.seal(row["seal_version"], dict(row), lines[row["id"]], taxes[row["id"]]) != row["seal"]:
             yield f"{row['number']} was changed"
+
+
+def _by_invoice(conn: Connection, query: "sa.Select[Any]") -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in conn.execute(query).mappings():
+        found[row["invoice_id"]].append(row)
+    return found
 
 
 def _series(conn: Connection, _day: date) -> Iterator[str]:
@@ -216,12 +226,12 @@ CHECKS: dict[str, Check] = {
         "{transaction_id} is off by {off} {currency}",
     ),
     "21 receivable": _nothing(
-        "SELECT id, open, booked FROM (SELECT a.id, "
-        f"COALESCE((SELECT sum({_OPEN}) FROM invoice i WHERE i.account_id = a.id AND i.kind = 'invoice' "
-        "AND i.state = 'final' AND i.issued_on <= :day), 0) AS open, "
-        "COALESCE((SELECT sum(e.amount) FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id "
-        "WHERE t.account_id = a.id AND t.booked_on <= :day AND e.ledger = 'receivable'), 0) AS booked "
-        "FROM account a) AS stand WHERE open <> booked",
+        "SELECT id, open, booked FROM (SELECT a.id, COALESCE(o.open, 0) AS open, COALESCE(b.booked, 0) AS booked "
+        f"FROM account a LEFT JOIN (SELECT i.account_id, sum({_OPEN}) AS open FROM invoice i WHERE i.kind = 'invoice' "
+        "AND i.state = 'final' AND i.issued_on <= :day GROUP BY 1) AS o ON o.account_id = a.id "
+        "LEFT JOIN (SELECT t.account_id, sum(e.amount) AS booked FROM ledger_entry e JOIN ledger_transaction t "
+        "ON t.id = e.transaction_id WHERE t.booked_on <= :day AND e.ledger = 'receivable' GROUP BY 1) AS b "
+        "ON b.account_id = a.id) AS stand WHERE open <> booked",
         "{id} owes {open}, the books say {booked}",
     ),
     "21 settled": _nothing(
@@ -259,6 +269,19 @@ CHECKS: dict[str, Check] = {
     "33 stages": _nothing(
         "SELECT account_id, debt_due FROM dunning_stage GROUP BY 1, 2 HAVING count(*) <> max(stage)",
         "{account_id} skipped a stage of the debt of {debt_due}",
+    ),
+    "wallet": _nothing(
+        "SELECT account_id, together FROM (SELECT m.account_id, sum(m.amount) AS together FROM wallet_movement m "
+        "GROUP BY 1) AS wallet WHERE together < 0 OR together <> -COALESCE((SELECT sum(e.amount) FROM ledger_entry e "
+        "JOIN ledger_transaction t ON t.id = e.transaction_id WHERE t.account_id = wallet.account_id "
+        "AND e.ledger = 'wallet'), 0)",
+        "{account_id} has {together} in its wallet, which is not what the books say",
+    ),
+    "25 charges": _nothing(
+        "SELECT invoice_id, count(*) AS alive FROM gateway_attempt WHERE state IN ('unknown', 'pending') "
+        "OR (state = 'succeeded' AND code = '') GROUP BY 1 HAVING count(*) > 1 UNION ALL SELECT a.id, 0 FROM "
+        "gateway_attempt a WHERE (a.state = 'succeeded') <> (a.payment_id IS NOT NULL)",
+        "{invoice_id} has {alive} charges that came in or may come in, or one without its payment",
     ),
     "deferred": _deferred,
     "closed": _closed,

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bench import year_money
 from bench.year_events import FIRST, Step, Who, by_day, people, willing
 from billing import (
     accounts,
@@ -58,8 +59,14 @@ class Year:
         self.database, self.seed, self.days = database, seed, days
         self.people = people(seed, count)
         self.steps = by_day(seed, self.people, days)
+        for who in self.people:
+            for step in year_money.story(seed, who, days):
+                if step.day < FIRST + timedelta(days=days):
+                    self.steps[step.day].append(step)
         services = {(step.service, step.said["plan"]) for step in self._all() if step.what == "activate"}
-        self.reader = MemoryReader.of([*_plans(), *(_service(name, plan) for name, plan in sorted(services))])
+        services |= {(step.service, "pre") for step in self._all() if step.what == "prepaid"}
+        named = [_service(name, plan) for name, plan in sorted(services)]
+        self.reader = MemoryReader.of([*_plans(), *year_money.offers(), *named])
 
     def open(self) -> None:
         """Make accounts and tax rates; once."""
@@ -76,11 +83,12 @@ class Year:
                     conn, "gst", "12.5%", profile=profile, valid_from=date(2026, 7, 1), inclusive=inside
                 )
             for who in self.people:
-                accounts.open_account(
+                account = accounts.open_account(
                     conn, f"C-{who.number}", currency=who.currency, timezone=who.zone, anchor=who.anchor,
                     legal_entity=who.entity, tax_profile=who.profile, payment_days=who.payment_days,
                     change_day=who.change_day,
                 )  # fmt: skip
+                year_money.open_autopay(conn, account, year_money.ways(self.seed, who))
 
     def live(self, day: date) -> None:
         """One day: what befalls people, the runs, payments, revenue recognised; on the 10th a month is closed."""
@@ -91,7 +99,9 @@ class Year:
             billrun.run_billing(self.database, self.reader, day)
             dunning.run_dunning(self.database, self.reader, day)
             for who in self.people:
-                self._pay(who, day)
+                if year_money.ways(self.seed, who) == "hand":
+                    self._pay(who, day)
+            year_money.evening(self, day)
             recognise(self.database, day)
             if day.day == _CLOSING_DAY and day.month > 1:
                 close(self.database, day.replace(day=1) - timedelta(days=1), actor="year")
@@ -131,7 +141,7 @@ class Year:
         about_service = step.what != "activate" and step.service.startswith("S-")
         if about_service and not subscriptions.is_billed(conn, step.service):
             return
-        _DO[step.what](self, conn, owner, step)
+        (_DO | year_money.DO)[step.what](self, conn, owner, step)
 
     def terms(self, plan: str, currency: str, on: date) -> Any:
         """What a plan costs in a currency."""

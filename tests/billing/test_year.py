@@ -61,6 +61,8 @@ TAMPERED = {
     "28, 29 numbers": "UPDATE invoice SET sequence = sequence + 10000",
     "30 holds": "UPDATE invoice SET due_on = '2027-01-01'",
     "33 stages": "UPDATE dunning_stage SET stage = stage + 10",
+    "wallet": "UPDATE wallet_movement SET amount = amount + 1",
+    "25 charges": "UPDATE gateway_attempt SET payment_id = NULL",
     "deferred": "UPDATE deferral SET net = net + 1",
     "closed": "UPDATE ledger_transaction SET booked_on = '2026-01-02' WHERE kind = 'receipt'",
     "36 once": "UPDATE invoice_line SET billable_id = (SELECT max(billable_id) FROM invoice_line)",
