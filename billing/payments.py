@@ -56,7 +56,7 @@ def pay(
     payment_id = store(conn, owner, amount, "receipt", method, key, actor, named)
     posting.book_receipt(conn, owner, payment_id, amount, method, day)
     settle(conn, owner, day)
-    set_ids = releases.release_if_clear(conn, owner, day, cause=payment_id)
+    set_ids = releases.release_if_clear(conn, owner, max(day, owner.today), cause=payment_id)
     conn.execute(sa.update(payment).where(payment.c.id == payment_id).values(sets=list(set_ids)))
     events.emit(
         conn, "payment.received", account,

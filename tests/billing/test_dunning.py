@@ -1,6 +1,6 @@
 """Dunning on both databases: holds in one change set, releases with the payment, overrides by others."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import yaml
@@ -347,3 +347,16 @@ def test_a_policy_of_an_account_decides_the_days(database: Database):
 def _both(one: Stage, two: Stage):
     one.services.update(two.services)
     return one.reader
+
+
+def test_a_payment_that_is_told_late_releases_by_what_is_overdue_today(database: Database):
+    """It came in before the second invoice was due; by now that one is overdue, too."""
+    stage = owing(database)
+    run_billing(database, stage.reader, date(2026, 2, 1))
+    with clock.frozen(datetime(2026, 3, 20, 4, tzinfo=UTC)):
+        dun(stage, date(2026, 3, 20))
+        assert held(stage)
+        assert pay(stage, 8_690, date(2026, 2, 10)).set_ids == ()
+        assert held(stage)
+        assert len(pay(stage, 8_690, date(2026, 3, 19), "k2").set_ids) == 1
+        assert held(stage) == set()
