@@ -14,6 +14,7 @@ from billing.allocating import BY_A_PERSON, NAMED_FIRST, Share, spread
 from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.models import allocation, payment
+from billing.models import invoice as invoice_table
 from billing.refunding.models import allocation_policy
 from core import clock, events, faults, ids
 from core.money import Money
@@ -100,10 +101,12 @@ def settle(conn: Connection, owner: Account, on: date) -> list[Share]:
 def place(conn: Connection, owner: Account, payment_id: str, invoice: str, minor: int, on: date) -> None:
     """Allocate minor units of a payment to an invoice (below zero: take back) and book it. The account is locked.
 
-    What is of a closed day is allocated on the first open one. Whoever calls it has looked at what is there, and calls
-    `note_spent` after it.
+    What is of a closed day is allocated on the first open one, and nothing before the day on which its invoice was
+    issued (a series of numbers never goes back, so that may be tomorrow where the account lives). Whoever calls it has
+    looked at what is there, and calls `note_spent` after it.
     """
-    on = lock.open_day(conn, owner.legal_entity, on)
+    issued = conn.execute(sa.select(invoice_table.c.issued_on).where(invoice_table.c.id == invoice)).scalar()
+    on = lock.open_day(conn, owner.legal_entity, max(on, issued or on))
     values = {"payment_id": payment_id, "invoice_id": invoice, "amount": minor, "allocated_on": on}
     conn.execute(sa.insert(allocation).values(**values))
     settling.note(conn, invoice)

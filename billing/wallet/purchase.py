@@ -120,7 +120,10 @@ def _pay(conn: Connection, owner: Account, document: str, service: str, day: dat
         "received_at": clock.now(), "actor": actor, "sets": [], "spent": True,
     }  # fmt: skip
     conn.execute(sa.insert(payment).values(**values))
-    said = {"payment_id": payment_id, "invoice_id": document, "amount": left, "allocated_on": day}
+    # Its number came after one of tomorrow, where another account lives: then it was issued tomorrow, too.
+    issued = conn.execute(sa.select(invoice.c.issued_on).where(invoice.c.id == document)).scalar()
+    on = max(day, issued or day)
+    said = {"payment_id": payment_id, "invoice_id": document, "amount": left, "allocated_on": on}
     conn.execute(sa.insert(allocation).values(**said))
     settling.note(conn, document)
-    posting.book_allocation(conn, owner, payment_id, document, amount, day)
+    posting.book_allocation(conn, owner, payment_id, document, amount, on)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aaa.limits import quota
-from billing import accounts, hearing, ledger
+from billing import accounts, hearing, ledger, payments
 from billing.billables import Billable
 from billing.billables import add as add_billable
 from billing.billrun import run_billing
@@ -416,3 +416,26 @@ def test_a_movement_of_nothing_cannot_be_written(database: Database):
     for change in ({"id": "x", "amount": 0, "source": "z"}, {"id": "x"}):
         with pytest.raises(sa.exc.IntegrityError), database.write() as conn:
             conn.execute(sa.insert(wallet_movement).values(**{**row, **change}))
+
+
+def test_an_invoice_that_is_issued_tomorrow_is_paid_tomorrow(database: Database):
+    """A series of numbers never goes back, and it is tomorrow already where another customer lives."""
+    shop = Shop(database)
+    other = Stage(database, legal_entity=shop.entity, tax_profile=shop.entity)
+    other.add(date(2026, 2, 1))
+    run_billing(database, other.reader, date(2026, 2, 1))
+    shop.top("70")
+    shop.open()
+    (document,) = shop.invoices()
+    query = sa.select(allocation.c.allocated_on).where(allocation.c.invoice_id == document.id)
+    assert (document.issued_on, [row[0] for row in shop._rows(query)]) == (
+        date(2026, 2, 1),
+        [date(2026, 2, 1)],
+    )
+    with database.write() as conn:
+        day = date(2026, 1, 31)
+        payments.pay(conn, other.account, Money(8_690, "AUD"), "cash", f"{shop.entity}:early", on=day)
+    (paid,) = other.invoices()
+    query = sa.select(allocation.c.allocated_on).where(allocation.c.invoice_id == paid.id)
+    assert [row[0] for row in other._rows(query)] == [date(2026, 2, 1)]
+    assert list(breaches(database)) == []
