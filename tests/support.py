@@ -31,6 +31,11 @@ _KEPT, _WORKERS = range(20_000, 32_000), 4
 _T = TypeVar("_T")
 
 
+def examples(few: int) -> int:
+    """How many examples a slow property tries: `few`, or so many times more as EXAMPLES in the environment says."""
+    return max(1, round(few * float(os.environ.get("EXAMPLES", "1"))))
+
+
 def eventually(
     predicate: Callable[[], _T], cap: float, *, every: float = 0.02, says: Callable[[], object] | None = None
 ) -> _T:

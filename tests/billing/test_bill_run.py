@@ -19,8 +19,11 @@ from core.faults import FaultInjected
 from intents.plan.schema import Plan
 from tests.billing.stage import PLANS, START, Stage, price, reader_of
 from tests.billing.threads import together
+from tests.support import examples
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 FEB, MAR = date(2026, 2, 1), date(2026, 3, 1)
 happenings = st.lists(
     st.tuples(

@@ -28,8 +28,9 @@ from core.db import Database
 from core.models import job as job_table
 from core.money import Money
 from tests.billing.gateway_world import DUE, World, owner_of
+from tests.support import examples
 
-SEEDS = range(1, 1 + int(os.environ.get("GATEWAY_SEEDS", "4")))
+SEEDS = range(1, 1 + examples(2))
 
 
 @pytest.fixture(autouse=True)

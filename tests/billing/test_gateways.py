@@ -34,6 +34,7 @@ from core import faults
 from core.db import Database
 from core.models import job
 from tests.billing.paying import DUE, Fake, Paying
+from tests.support import examples
 
 _charges = st.builds(
     Fact, st.just(CHARGE), st.sampled_from(RANK), st.integers(0, 9), code=st.sampled_from(["", "x"])
@@ -222,7 +223,9 @@ _SOME = [
 ]  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.sampled_from(range(len(_SOME))), min_size=5, max_size=9).filter(
         lambda found: set(found) == set(range(5))

@@ -22,8 +22,11 @@ from core.db import Database
 from core.errors import Terminal
 from core.money import Money
 from tests.billing.selling import APR, FEB, MAR, START, Shop
+from tests.support import examples
 
-FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 A, B = (Terms(name, "1", Money(minor, "AUD"), 1, name) for name, minor in (("a", 7900), ("b", 4905)))
 Q = Terms("q", "1", Money(23333, "AUD"), 3)
 

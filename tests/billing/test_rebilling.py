@@ -18,10 +18,11 @@ from core.db import Database
 from core.money import Money
 from tests.billing.stage import START, Stage
 from tests.billing.world import MONTHS, World, worlds
+from tests.support import examples
 
 FEB = date(2026, 2, 1)
 FEW = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )  # fmt: skip
 

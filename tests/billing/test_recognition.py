@@ -24,11 +24,12 @@ from core.money import Money
 from tests.billing.stage import START, Stage
 from tests.billing.world import MONTHS, World, worlds
 from tests.faults_matrix import KILLED, run_child
+from tests.support import examples
 
 DAYS = 75
 POINTS = [recognition.P_TAKEN, recognition.P_STRETCH]
 FEW = settings(
-    max_examples=10,
+    max_examples=examples(6),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -38,10 +38,11 @@ from core.errors import Terminal
 from core.money import Money
 from tests.billing.stage import START, Stage, changes_of
 from tests.faults_matrix import KILLED, run_child
+from tests.support import examples
 
 POINTS = [refunds.P_REFUND, chargebacks.P_CHARGEBACK, moving.P_MOVED]
 FEW = settings(
-    max_examples=20,
+    max_examples=examples(10),
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -13,8 +13,11 @@ from billing.runs.rehearsal import rehearse
 from core.db import Database
 from tests.billing.stage import START, Stage
 from tests.billing.world import MONTHS, World, worlds
+from tests.support import examples
 
-FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @FEW

@@ -21,8 +21,11 @@ from core.db import Database
 from core.money import Money
 from tests.billing.stage import START, Stage
 from tests.billing.world import MONTHS, PLANS, World, worlds
+from tests.support import examples
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=examples(7), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 FEB = date(2026, 2, 1)
 
 

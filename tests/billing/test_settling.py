@@ -15,6 +15,7 @@ from core.db import Database
 from core.errors import Terminal
 from core.money import Money
 from tests.billing.test_refunding import owing
+from tests.support import examples
 
 FIRST = date(2026, 1, 6)
 _steps = st.lists(
@@ -25,7 +26,9 @@ _steps = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(7), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(_steps)
 @example([("pay", 0, 2), ("pay", 0, 3), ("back", 1, 3), ("again", 1, 1), ("pay", 0, 9)])
 @example([("pay", 0, 9), ("off", 0, 1), ("on", 0, 1), ("write", 2, 1), ("pay", 0, 4)])
