@@ -1,7 +1,7 @@
 """A message is handed in by a job of its own, and what the other side says is kept.
 
 Between the other side's word and ours in the database the process may die: then the same message goes once more, with
-the same key. What is not owed any more, or whose day has passed, is dropped.
+the same key. What is not owed any more, whose day has passed, or whose run was undone, is dropped.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
+from billing.collecting.models import dunning_notice
 from billing.mailing import sending as mailing
 from billing.mailing import smtp
 from billing.mailing.errors import NotNow, Refused
 from billing.messages import mails, queueing, sms, texts
 from billing.messages.errors import MessageNotResent, MessageUnknown
-from billing.messages.facts import E_MAIL, LETTER, REMINDER, Facts
+from billing.messages.facts import E_MAIL, LETTER, NOTICE, REMINDER, Facts
 from billing.messages.models import message
 from billing.messages.queueing import QUEUED, SEND
 from billing.messages.reminding import WAITING
@@ -29,6 +30,7 @@ from billing.papers.parties import Party, Seller
 from core import clock, events, faults, jobs
 from core.db import Database
 from core.jobs import Job
+from core.models import event
 from intents.config.schema import Config, Mail, Sms
 from intents.reader import Reader
 
@@ -129,8 +131,18 @@ def stale(conn: Connection, row: Any, today: date) -> str:
         return f"{facts.due} has come before it was sent"
     if facts.day is not None and today > facts.day:
         return f"{facts.day} has passed before it was sent"
+    if row["purpose"] == NOTICE and _is_undone(conn, row["source"]):
+        return "its dunning run was undone"
     query = sa.select(invoice.c.id).where(debts.OPEN, invoice.c.number.in_(facts.invoices)).limit(1)
     return "" if conn.execute(query).first() else "nothing of it is owed any more"
+
+
+def _is_undone(conn: Connection, source: str) -> bool:
+    """Whether somebody took back the run that made a notice."""
+    made = sa.select(dunning_notice.c.run_id).where(dunning_notice.c.seq == int(source.partition(":")[2]))
+    run = conn.execute(made).scalar()
+    query = sa.select(event.c.seq).where(event.c.subject == run, event.c.type == "dunning.undone")
+    return run is not None and conn.execute(query.limit(1)).first() is not None
 
 
 def resend(conn: Connection, reference: str, *, actor: str) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from billing import payments, policies
+from billing import payments, policies, undoing
 from billing.billrun import run_billing
+from billing.collecting.models import dunning_notice
 from billing.dunning import run_dunning
 from billing.mailing.errors import NotNow, Refused
 from billing.mailing.sending import Hands as MailHands
@@ -242,6 +243,21 @@ def test_what_is_paid_before_it_was_sent_is_dropped(stage: Stage, gateway):
         payments.pay(conn, stage.account, Money(8690, "AUD"), "cash", stage.entity, on=date(2026, 1, 10))
     live(stage, a_reader(stage, url), date(2026, 1, 11))
     assert [(one.state, one.reply) for one in rows(stage)] == [("dropped", "nothing of it is owed any more")]
+    assert phones.asked == []
+
+
+def test_what_an_undone_run_had_to_say_is_dropped(stage: Stage, gateway):
+    """It waited for the gateway when somebody took the run back."""
+    phones, url = gateway
+    live(stage, a_reader(stage), date(2026, 1, 18))
+    with stage.database.read() as conn:
+        (run,) = set(conn.execute(
+            sa.select(dunning_notice.c.run_id).where(dunning_notice.c.account_id == stage.account)
+        ).scalars())  # fmt: skip
+    undoing.undo(stage.database, run, actor="anna")
+    live(stage, a_reader(stage, url), date(2026, 1, 18))
+    told = [(one.state, one.reply) for one in rows(stage) if one.purpose == "notice"]
+    assert told == [("dropped", "its dunning run was undone")]
     assert phones.asked == []
 
 
