@@ -81,7 +81,10 @@ def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone
                 changes=holds.release_changes(conn, services),
             )  # fmt: skip
             _override(conn, services, set_id, actor)
-        said = {"services": list(services), "set": set_id}  # also where nobody is held: its notices wait, perhaps
+        said = {
+            "services": list(services),
+            "set": set_id,
+        }  # also where nobody is held: its notices wait, perhaps
         events.emit(conn, "dunning.undone", run, said, actor=actor, unique=f"undone:{run}")
     return Undone(run=run, freed=services, set_id=set_id)
 

@@ -19,7 +19,7 @@ from billing.rating.told import amount_of
 from billing.runs.ranges import among
 from billing.subscriptions import Item
 from billing.timeline import Terms, segments
-from core.money import Money, half_up
+from core.money import Money, digits, half_up
 from intents.plan.usage import quantity
 
 METER = "calls"
@@ -182,7 +182,7 @@ def _found(
 
 def total(every: Sequence[Priced], currency: str) -> Money:
     """The sum, rounded half-up once."""
-    scale = 10 ** len(str(Money(0, currency)).partition(".")[2])
+    scale = 10 ** digits(currency)
     return Money(half_up(sum((one.cost for one in every), Fraction(0)) * scale), currency)
 
 

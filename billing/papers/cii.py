@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Tree
 from billing.papers.errors import CurrencyTooFine, FactMissing
 from billing.papers.paper import STANDARD, Paper, PaperLine, PaperTax
 from billing.papers.parties import Party, Seller
-from core.money import Money
+from core.money import Money, digits
 
 GUIDELINE = "urn:cen.eu:en16931:2017"
 _SPACES = {
@@ -57,7 +57,7 @@ def e_invoice(paper: Paper) -> bytes:
 
 
 def _require(paper: Paper) -> None:
-    if len(str(paper.total).partition(".")[2]) > 2:
+    if digits(paper.currency) > 2:
         raise CurrencyTooFine(paper.number, paper.currency)
     where = f"write it in trunkline.yaml under entities for {paper.seller.name}"
     if not paper.seller.country:

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from billing.bank.checks import reference_of
 from billing.papers.parties import Party, Seller
-from billing.papers.reference import creditor_reference
 from billing.tax import rate_text
 from core.money import Money
 
@@ -76,8 +76,8 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reference(self) -> str:
-        """What a transfer is to name (ISO 11649)."""
-        return creditor_reference(self.number)
+        """What a transfer is to name (ISO 11649); the number itself where it is too long for that."""
+        return reference_of(self.number) or self.number
 
     @property
     def period(self) -> tuple[date, date] | None:

@@ -1,7 +1,6 @@
 """What is included, and what is left of it in the months after: lots, the oldest used first. Pure."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import msgspec
 
@@ -36,4 +35,4 @@ def use(month: int, quantity: int, included: int, rolls: int, lots: Sequence[Lot
 
 def share(included: int, days: int, of: int) -> int:
     """The allowance of a part of a month, rounded up: whoever is there for a day has a day's worth."""
-    return -(-Fraction(included * days, of).numerator // Fraction(included * days, of).denominator)
+    return -(-included * days // of)

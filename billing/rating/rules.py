@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from core.money import Money, half_up
+from core.money import Money, digits, half_up
 from intents.plan.usage import DEFAULT_PER, quantity
 
 
@@ -48,7 +48,7 @@ class Step(msgspec.Struct, frozen=True):
 
 def rule_of(usage: Any, currency: str) -> Rule:
     """The rule of a plan's usage price (`intents.plan.schema.Usage`), which was checked when it was written."""
-    scale = 10 ** _decimals(currency)
+    scale = 10 ** digits(currency)
     tiers = [Tier(_quantity(usage, tier.upto), Fraction(str(tier.price)) * scale) for tier in usage.tiers]
     if not tiers:
         tiers = [Tier(None, Fraction(str(usage.price)) * scale)]
@@ -93,7 +93,3 @@ def _graduated(rule: Rule, over: int) -> Iterator[Step]:
 
 def _quantity(usage: Any, text: str | None) -> int | None:
     return None if text is None else quantity(usage.meter, str(text))
-
-
-def _decimals(currency: str) -> int:
-    return len(str(Money(0, currency)).partition(".")[2])

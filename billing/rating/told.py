@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from billing.rating.rules import Rule, Step, steps
-from core.money import Money
+from core.money import Money, digits
 
 _WHAT = {
     "bytes": "data",
@@ -51,7 +51,7 @@ def why(rule: Rule, used: int, free: int, over: int, currency: str) -> dict[str,
 
 
 def _step(step: Step, per: str, currency: str) -> str:
-    scale = 10 ** len(str(Money(0, currency)).partition(".")[2])
+    scale = 10 ** digits(currency)
     return f"{_decimal(step.units, 4)} x {currency} {_decimal(step.price / scale, 6)} per {per}"
 
 

@@ -20,7 +20,6 @@ from billing.papers.cii import e_invoice
 from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal, TemplateFailed
 from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, Seller
-from billing.papers.reference import creditor_reference, is_creditor_reference
 from billing.periods import Period
 from billing.tax import Rate
 from core import clock, crypto
@@ -115,18 +114,6 @@ def test_what_the_standard_wants_and_nobody_said_is_named(seller, buyer, currenc
     )
     with pytest.raises((FactMissing, CurrencyTooFine), match=told):
         e_invoice(paper)
-
-
-def test_creditor_references_have_their_check_digits() -> None:
-    """ISO 11649; the example of the standard's own description is RF18 5390 0754 7034."""
-    assert creditor_reference("539007547034") == "RF18539007547034"
-    assert is_creditor_reference("RF18 5390 0754 7034")
-    assert not is_creditor_reference("RF18 5390 0754 7043")
-    assert creditor_reference("INV-main-000001") == creditor_reference("inv main 000001")
-    for number in range(0, 5000, 7):
-        assert is_creditor_reference(creditor_reference(f"INV-{number:06}"))
-    with pytest.raises(ValueError, match="neither letter nor digit"):
-        creditor_reference("---")
 
 
 @pytest.fixture
