@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, subscriptions
 from billing.accounts import Account
+from billing.agenda.trial import trial
 from billing.calls import rating as calls
 from billing.calls.rating import CallPrice
 from billing.errors import PriceVersionUnknown
@@ -43,10 +44,6 @@ class Rated(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-class _TakenBack(Exception):
-    """Ends a dry run's transaction."""
-
-
 def rate(
     database: Database,
     reader: Reader,
@@ -69,16 +66,11 @@ def rate(
         total, every = ranges.cut(conn, candidates(conn, rules.plans), chunk)
     done, changes = 0, list[Change]()
     for within in every if total else []:
-        try:
-            with database.write() as conn:
-                mine = ranges.lock(
-                    conn, list(conn.execute(candidates(conn, rules.plans, within)).scalars()), wait=True
-                )
-                changes += _chunk(conn, rules, mine, on, again, actor)
-                if dry:
-                    raise _TakenBack
-        except _TakenBack:
-            pass
+        with trial(database, dry) as conn:
+            mine = ranges.lock(
+                conn, list(conn.execute(candidates(conn, rules.plans, within)).scalars()), wait=True
+            )
+            changes += _chunk(conn, rules, mine, on, again, actor)
         done += len(mine)
         watch(done, total)
         faults.point(P_CHUNK)

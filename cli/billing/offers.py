@@ -1,7 +1,6 @@
 """`trunkline billing addon|promotion|bundle|fee`: what goes beside a service."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from billing.offers.view import Sold
-    from cli.installation import Installation
     from intents.reader import Reader
 
 Service = Annotated[str, typer.Argument(help="A service that is billed, say S-10001.")]
@@ -157,10 +155,11 @@ def fee(
     as_json: Json = False,
 ) -> None:
     """Bill a one-off fee with the next run; the same plan, day and key again adds nothing."""
+    from billing.agenda.trial import trial
     from billing.offers import addons as selling
     from cli.commands.billing import _opened
 
-    with _opened() as here, here.reader() as reader, _kept(here, dry=dry) as conn:
+    with _opened() as here, here.reader() as reader, trial(here.db, dry) as conn:
         given = selling.charge_fee(conn, reader, service, plan, actor=actor, on=_date(on), key=key)
     answer(
         "billing-fee", text=f"{given.description}: {given.amount}{_dry(dry)}", as_json=as_json, service=service,
@@ -171,32 +170,17 @@ def fee(
 def _change(
     what: str, service: str, do: "Callable[[Connection, Reader], Any]", *, dry: bool, as_json: bool
 ) -> None:
+    from billing.agenda.trial import trial
     from billing.offers import view
     from cli.commands.billing import _opened
 
-    with _opened() as here, here.reader() as reader, _kept(here, dry=dry) as conn:
+    with _opened() as here, here.reader() as reader, trial(here.db, dry) as conn:
         do(conn, reader)
         found = view.of_service(conn, service)
     answer(
         f"billing-{what}", text=text_of(service, found) + _dry(dry), as_json=as_json, service=service,
         items=told_of(found), dry=dry,
     )  # fmt: skip
-
-
-class _TakenBack(Exception):
-    """Ends a transaction without a commit."""
-
-
-@contextmanager
-def _kept(here: "Installation", *, dry: bool) -> "Iterator[Connection]":
-    """A transaction; a dry one is taken back at its end."""
-    try:
-        with here.db.write() as conn:
-            yield conn
-            if dry:
-                raise _TakenBack
-    except _TakenBack:
-        pass
 
 
 def text_of(service: str, found: "list[Sold]") -> str:

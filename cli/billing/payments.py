@@ -234,22 +234,13 @@ def drawer(
     answer("drawer", text="\n".join(lines) or "no cash was taken", as_json=as_json, drawers=shown)
 
 
-class _Rolled(Exception):
-    """Nothing is to be kept."""
-
-
 @contextmanager
 def _change(dry: bool) -> "Iterator[Connection]":
+    from billing.agenda.trial import trial
     from cli.commands.billing import _opened
 
-    with _opened() as here:
-        try:
-            with here.db.write() as conn:
-                yield conn
-                if dry:
-                    raise _Rolled
-        except _Rolled:
-            return
+    with _opened() as here, trial(here.db, dry) as conn:
+        yield conn
 
 
 def _money(conn: "Connection", payment: str, text: str) -> "Money":

@@ -1,16 +1,11 @@
 """`trunkline billing write-off`: give up a debt, with or without its tax, or all residues below one unit."""
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from cli.answer import answer
-
-
-class _TakenBack(Exception):
-    """Ends a dry run's transaction without a commit."""
 
 
 def add(app: typer.Typer) -> None:
@@ -42,6 +37,7 @@ def write_off(
 ) -> None:
     """Write off what will not be paid; a later payment brings it back and pays it."""
     from billing import invoices
+    from billing.agenda.trial import trial
     from billing.writeoffs import writing
     from cli.commands.billing import _day, _opened
     from core.money import Money
@@ -51,7 +47,7 @@ def write_off(
     if invoice is not None and not reason.strip():
         raise typer.BadParameter("say why with --reason")
     done: list[writing.Written] = []
-    with _opened() as here, here.reader() as reader, suppress(_TakenBack), here.db.write() as conn:
+    with _opened() as here, here.reader() as reader, trial(here.db, dry) as conn:
         if invoice is None:
             done = writing.write_residues(conn, actor=actor, on=_day(reader, on), older_than=older_than)
         else:
@@ -62,8 +58,6 @@ def write_off(
                     on=on.date() if on else None,
                 )
             ]  # fmt: skip
-        if dry:
-            raise _TakenBack
     lines = [
         f"{one.invoice}: {one.amount} {'would be ' if dry else ''}written off, {one.left} left open"
         + "".join(f", tax {name} {Money(minor, one.amount.currency)} back" for name, minor in one.tax.items())
