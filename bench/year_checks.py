@@ -5,9 +5,10 @@ Each check yields a sentence for each breach; nothing means that all is well.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime, time
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import sqlalchemy as sa
@@ -197,6 +198,21 @@ _OPEN = (
     "AND w.written_on <= :day), 0))"
 )
 _OPEN_NOW = _OPEN.replace(" AND a.allocated_on <= :day", "").replace(" AND w.written_on <= :day", "")
+_OLDEST = (
+    f"SELECT h.service, a.timezone, (SELECT min(i.due_on) FROM invoice i WHERE i.account_id = h.account_id "
+    f"AND i.state = 'final' AND i.kind = 'invoice' AND {_OPEN_NOW} > 0) AS due "
+    "FROM nonpayment_hold h JOIN account a ON a.id = h.account_id WHERE h.held"
+)
+
+
+def _holds(conn: Connection, day: date) -> Iterator[str]:
+    """30: who is held has something that is overdue where they live, at noon UTC of the day."""
+    for row in _rows(conn, _OLDEST):
+        there = datetime.combine(day, time(12), UTC).astimezone(ZoneInfo(row["timezone"])).date()
+        if row["due"] is None or str(row["due"]) >= str(there):
+            yield f"{row['service']} is held and nothing is overdue"
+
+
 CHECKS: dict[str, Check] = {
     "4, 5 intervals": _intervals,
     "6, 7 proration": _proration,
@@ -260,12 +276,7 @@ CHECKS: dict[str, Check] = {
     ),
     "27 seals": _seals,
     "28, 29 numbers": _series,
-    "30 holds": _nothing(
-        "SELECT h.service FROM nonpayment_hold h WHERE h.held AND NOT EXISTS (SELECT 1 FROM invoice i "
-        f"WHERE i.account_id = h.account_id AND i.state = 'final' AND i.kind = 'invoice' AND i.due_on < :day "
-        f"AND {_OPEN} > 0)",
-        "{service} is held and nothing is overdue",
-    ),
+    "30 holds": _holds,
     "33 stages": _nothing(
         "SELECT account_id, debt_due FROM dunning_stage GROUP BY 1, 2 HAVING count(*) <> max(stage)",
         "{account_id} skipped a stage of the debt of {debt_due}",
