@@ -23,6 +23,8 @@ from core import events
 
 _PAGES = APIRouter(include_in_schema=False, prefix="/billing/bank")
 _RESOURCE = resource("bank")
+_AT_ONCE = 3_000
+"""Lines; more take longer than a browser waits, and the command shows each."""
 Viewing = Annotated[Session, visits("billing")]
 Billing = Annotated[Session, posts("billing")]
 Sending = Annotated[Upload, Depends(Uploads("billing"))]
@@ -58,6 +60,10 @@ def page(here: Here, who: Viewing) -> Response:
 def take(here: Here, sent: Sending) -> Response:
     """Import a camt.053 file. The same one again adds nothing."""
     found, who = camt.read(sent.content, sent.name), sent.session
+    if (lines := sum(len(one.lines) for one in found)) > _AT_ONCE:
+        raise NotUsable(
+            f"a file of {lines} lines", f"it takes a while: trunkline billing bank import {sent.name}"
+        )
     done = importing.import_statements(
         here.context.db, found, sent.name, here.context.key, actor=who.identity.actor
     )

@@ -11,6 +11,7 @@ from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.console import pages
 from api.customers.view import today as today_of
+from api.errors import NotUsable
 from api.here import Here
 from api.login.session import Session, visits
 from api.resource import Limit, resource
@@ -21,6 +22,8 @@ from billing.dunning import run_dunning
 
 _PAGES = APIRouter(include_in_schema=False, prefix="/billing/dunning")
 _RESOURCE = resource("dunning")
+_AT_ONCE = 2_000
+"""Accounts; they are locked while a run is tried, and nobody is to wait for a look."""
 Staff = Annotated[Session, visits("support", "billing")]
 Reader = Annotated[Identity, needs("support", "billing")]
 
@@ -51,9 +54,13 @@ def page(here: Here, who: Staff, next: bool = False) -> Response:
     """The overdue accounts; with `next`, what a run would do now."""
     with here.context.reader() as reader:
         today = today_of(reader)
+        with here.context.db.read() as conn:
+            steps, found = caseload.steps(conn, today), caseload.overdue(conn, today, 100)
+        if next and sum(one.accounts for one in steps) > _AT_ONCE:
+            raise NotUsable(
+                f"more than {_AT_ONCE} overdue accounts", "it takes a while: trunkline billing dunning --dry"
+            )
         run = run_dunning(here.context.db, reader, today, dry=True) if next else None
-    with here.context.db.read() as conn:
-        steps, found = caseload.steps(conn, today), caseload.overdue(conn, today, 100)
     most = max((one.accounts for one in steps), default=1)
     return pages.page("dunning.html", who, today=today, steps=steps, most=most, cases=found, run=run)
 
