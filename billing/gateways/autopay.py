@@ -12,7 +12,14 @@ from billing import accounts, debts
 from billing.accounts import Account
 from billing.gateways import asking, mandates, polling, recording, retrying
 from billing.gateways.asking import CHARGE
-from billing.gateways.errors import AutopayMissing, GatewayRefused, GatewaySilent, KeyRefused, MethodEnded
+from billing.gateways.errors import (
+    AutopayMissing,
+    GatewayRefused,
+    GatewaySilent,
+    KeyRefused,
+    MethodEnded,
+    MethodNotUsable,
+)
 from billing.gateways.models import attempt, autopay, ended
 from billing.gateways.protocol import KEY_LIVES, Answer, Gateway, Order
 from billing.gateways.state import FAILED, SUCCEEDED, UNKNOWN, State
@@ -41,6 +48,21 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     label: str
     days_before: int = 0
+
+
+def checked(gateway: Gateway, terms: Method, currency: str) -> Method:
+    """Terms that a gateway says can be used, with its label where there was none.
+
+    Raises MethodNotUsable, GatewayRefused, GatewaySilent, KeyRefused.
+    """
+    found = gateway.describe(terms.customer, terms.method)
+    pays = ", ".join(found.currencies)
+    wrong = found.wrong or (
+        f"it pays in {pays}, the account is in {currency}" if pays and currency not in pays else ""
+    )
+    if wrong:
+        raise MethodNotUsable(terms.gateway, terms.method, wrong)
+    return msgspec.structs.replace(terms, label=terms.label or found.label[:80])
 
 
 def switch_on(conn: Connection, account: str, terms: Method, *, actor: str) -> None:

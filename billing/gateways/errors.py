@@ -45,6 +45,15 @@ class AutopayMissing(Terminal):
         super().__init__(f"{account} has no autopay: trunkline billing autopay on {account} …")
 
 
+class MethodNotUsable(Terminal):
+    """A stored method by which an account cannot pay."""
+
+    status = 409
+
+    def __init__(self, gateway: str, method: str, why: str) -> None:
+        super().__init__(f"{method[:40]} of {gateway} cannot be used: {why}")
+
+
 class MethodEnded(Terminal):
     """A stored method that has ended at the gateway."""
 

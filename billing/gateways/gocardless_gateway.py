@@ -13,7 +13,7 @@ import requests
 from gocardless_pro import errors as refusals
 
 from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, KeyRefused
-from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Told
+from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Stored, Told
 from billing.gateways.state import DEBIT, DISPUTE, FAILED, LOST, PENDING, REFUND, SUCCEEDED, WON, Fact
 from core import clock
 
@@ -37,6 +37,13 @@ _REFUNDS = {
 }
 _NEVER = (refusals.ValidationFailedError, refusals.InvalidApiUsageError)
 _LOCKED = (refusals.AuthenticationError, refusals.PermissionsError)
+_USABLE = ("pending_customer_approval", "pending_submission", "submitted", "active")
+_CURRENCIES = {
+    "ach": ("USD",), "autogiro": ("SEK",), "bacs": ("GBP",), "becs": ("AUD",), "becs_nz": ("NZD",),
+    "betalingsservice": ("DKK",), "faster_payments": ("GBP",), "pad": ("CAD",), "pay_to": ("AUD",),
+    "sepa_core": ("EUR",),
+}  # fmt: skip
+"""What the schemes of mandates pay in."""
 _ENDED = ("cancelled", "failed", "expired", "blocked", "consumed")
 _CODES = {
     "insufficient_funds": "insufficient_funds", "refer_to_payer": "refer_to_payer",
@@ -63,6 +70,15 @@ class GoCardless:
         self._api = gocardless_pro.Client(
             access_token=key or "none", timeout=_SECONDS, **({"base_url": address} if address else where)
         )
+
+    def describe(self, _customer: str, method: str) -> Stored:
+        """The mandate's scheme, which pays in one currency, and its reference."""
+        with self._asking():
+            found = self._api.mandates.get(method).attributes
+        scheme, status = str(found["scheme"]), str(found["status"])
+        wrong = "" if status in _USABLE else f"the mandate is {status}"
+        label = " ".join(one for one in (scheme, str(found.get("reference") or "")) if one)
+        return Stored(label=label, currencies=_CURRENCIES.get(scheme, ()), wrong=wrong)
 
     def charge(self, order: Order) -> Answer:
         """Order the debit for the earliest day that the scheme allows. An idempotency key that is known is the payment

@@ -38,6 +38,14 @@ class Answer(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...]
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored method. `label`: for people; `currencies` it pays in (none: any); `wrong`: why it cannot be used."""
+
+    label: str
+    currencies: tuple[str, ...] = ()
+    wrong: str = ""
+
+
 class Giveback(msgspec.Struct, frozen=True, kw_only=True):
     """A refund that is asked for. `total`: what goes back of the charge in all, with this one; a gateway that knows of
     another sum refuses.
@@ -71,6 +79,9 @@ class Gateway(Protocol):
     """A payment gateway. Network trouble is GatewaySilent: nobody knows what became of it; a key that it does not take
     is KeyRefused; what it will never do as it was asked is GatewayRefused.
     """
+
+    def describe(self, customer: str, method: str) -> Stored:
+        """What a customer's stored method is. One that the gateway does not know is GatewayRefused."""
 
     def charge(self, order: Order) -> Answer:
         """Take money off a customer's stored method, who is not there. A decline is a fact, no error."""

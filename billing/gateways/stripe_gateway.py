@@ -9,7 +9,7 @@ from typing import Any
 import stripe
 
 from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, KeyRefused
-from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Told
+from billing.gateways.protocol import Answer, Gateway, Giveback, Order, Stored, Told
 from billing.gateways.state import CHARGE, DISPUTE, FAILED, LOST, OPEN, PENDING, REFUND, SUCCEEDED, WON, Fact
 
 TOLERANCE = 300
@@ -21,6 +21,13 @@ _CHARGES = {
 }  # fmt: skip
 _VERDICTS = {"won": WON, "lost": LOST}
 _REFUNDS = {"succeeded": SUCCEEDED, "failed": FAILED, "canceled": FAILED}
+_CURRENCIES = {
+    "sepa_debit": ("EUR",),
+    "bacs_debit": ("GBP",),
+    "au_becs_debit": ("AUD",),
+    "us_bank_account": ("USD",),
+}
+"""What debits pay in; a card pays in any currency."""
 _REFUND_EVENTS = ("refund.", "charge.refund.")
 
 
@@ -36,6 +43,17 @@ class Stripe:
         self._name, self._webhook = name, webhook
         elsewhere: Any = {"api": address} if address else None
         self._api = stripe.StripeClient(key, base_addresses=elsewhere, max_network_retries=0).v1
+
+    def describe(self, customer: str, method: str) -> Stored:
+        """The card's brand and last four; it has to be attached to the customer."""
+        with self._asking():
+            found = self._api.payment_methods.retrieve(method).to_dict()
+        kind = str(found["type"])
+        told = found.get(kind) or {}
+        owner = str(found.get("customer") or "")
+        wrong = "" if owner == customer else f"it belongs to {owner or 'nobody'}, not to {customer}"
+        label = " ".join(str(told[name]) for name in ("brand", "last4") if told.get(name)) or kind
+        return Stored(label=label, currencies=_CURRENCIES.get(kind, ()), wrong=wrong)
 
     def charge(self, order: Order) -> Answer:
         """Take the money; a decline is a fact."""

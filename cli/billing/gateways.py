@@ -24,16 +24,32 @@ def add(app: typer.Typer) -> None:
 def switch_on(
     account: Account,
     gateway: Annotated[str, typer.Option(help="As trunkline.yaml names it under gateways.")],
-    customer: Annotated[str, typer.Option(help="What the gateway calls the customer: cus_…")],
-    method: Annotated[str, typer.Option(help="The token of the stored method: pm_… Never a card number.")],
-    label: Annotated[str, typer.Option(help="For people, such as 'visa 4242'.")] = "",
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", "--mandate", help="The stored method's token, pm_… or MD…. Never a card number."
+        ),
+    ],
+    customer: Annotated[
+        str, typer.Option(help="What the gateway calls the customer, cus_…; no need for a mandate.")
+    ] = "",
+    label: Annotated[
+        str, typer.Option(help="For people, such as 'visa 4242'; default: as the gateway says.")
+    ] = "",
     days_before: Annotated[int, typer.Option(min=0, max=60, help="Days before the due date.")] = 0,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Do not ask the gateway whether the method can be used.")
+    ] = False,
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
-    """Charge the account's invoices by a stored method from now on."""
+    """Charge the account's invoices by a stored method from now on; the gateway is asked whether it can be used."""
+    import msgspec
+
+    from billing import accounts
     from billing.gateways import autopay, protocol
     from cli.commands.billing import _opened
+    from cli.outside import gateway_of
 
     if method.replace(" ", "").isdigit():
         raise typer.BadParameter(
@@ -45,12 +61,17 @@ def switch_on(
             gateway=gateway,
             customer=customer,
             method=method,
-            label=label or method[-4:],
+            label=label,
             days_before=days_before,
         )
+        if not unchecked:
+            with here.db.read() as conn:
+                currency = accounts.get(conn, account).currency
+            terms = autopay.checked(gateway_of(here, reader, gateway), terms, currency)
+        terms = msgspec.structs.replace(terms, label=terms.label or method[-4:])
         with here.db.write() as conn:
             autopay.switch_on(conn, account, terms, actor=actor)
-    text = f"{account} pays by {gateway} {label or method[-4:]}, {days_before} days before the due date"
+    text = f"{account} pays by {gateway} {terms.label}, {days_before} days before the due date"
     answer("billing-autopay", text=text, as_json=as_json, account=account, gateway=gateway, on=True)
 
 

@@ -115,6 +115,9 @@ class Handler(BaseHTTPRequestHandler):
         if name == "events":
             self._events(stripe, asked)
             return
+        if name == "mandates":
+            self._mandate(identifier[0])
+            return
         kind = {"payment_intents": "pi_", "payments": "PM", "refunds": "re_" if stripe else "RF"}[name]
         if identifier:
             found = self.books.get(identifier[0])
@@ -134,6 +137,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(
                 200, {name: all_, "meta": {"cursors": {"before": None, "after": None}, "limit": 100}}
             )
+
+    def _mandate(self, identifier: str) -> None:
+        """`MD-<scheme>-<status>`; any other is not there."""
+        parts = identifier.split("-")
+        if len(parts) == 3:
+            scheme, status = parts[1:]
+            found = {"id": identifier, "scheme": scheme, "status": status, "reference": "TRUNK-1"}
+            self._answer(200, {"mandates": found})
+        else:
+            error = {"type": "invalid_api_usage", "code": 404, "message": "Resource not found", "errors": []}
+            self._answer(404, {"error": error})
 
     def _events(self, stripe: bool, asked: dict[str, str]) -> None:
         """In pages of two at most."""

@@ -11,7 +11,7 @@ from billing.billrun import run_billing
 from billing.gateways import asking, autopay, recording
 from billing.gateways.errors import GatewaySilent
 from billing.gateways.models import attempt
-from billing.gateways.protocol import Answer, Giveback, Order, Told
+from billing.gateways.protocol import Answer, Giveback, Order, Stored, Told
 from billing.gateways.state import CHARGE, REFUND, SUCCEEDED, Fact
 from billing.models import payment
 from core import clock
@@ -31,6 +31,10 @@ class Fake:
         self.refunded: dict[str, Giveback] = {}
         self.refuses: Exception | None = None
         self.asked = 0
+
+    def describe(self, customer: str, method: str) -> Stored:
+        """Any method can be used."""
+        return Stored(label=f"{customer} {method}")
 
     def charge(self, order: Order) -> Answer:
         """Once for a key, whatever the answer's fate."""

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from billing import debts
 from billing.billrun import run_billing
 from billing.gateways import autopay, recording
-from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, MethodEnded
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, MethodEnded, MethodNotUsable
 from billing.gateways.gocardless_gateway import GoCardless
 from billing.gateways.models import attempt
 from billing.gateways.models import autopay as autopay_table
@@ -361,3 +362,16 @@ def test_what_was_asked_for_does_not_hide_the_cause_that_an_event_named() -> Non
     told = Fact(DEBIT, FAILED, 5, code="account_closed")
     assert fold([told, Fact(DEBIT, FAILED, 9)]).code == "account_closed"
     assert fold([Fact(DEBIT, FAILED, 9)]).code == ""
+
+
+def test_a_mandate_says_what_it_pays_in_and_whether_it_can(fake: Fake) -> None:
+    """Before anybody relies on it: another currency, one that was cancelled, one that is nobody's."""
+    terms = autopay.Method(gateway="gocardless", customer="", method="MD-becs-active", label="")
+    assert autopay.checked(fake.plugin, terms, "AUD").label == "becs TRUNK-1"
+    with pytest.raises(MethodNotUsable, match=r"MD-becs-active .*: it pays in AUD, the account is in EUR"):
+        autopay.checked(fake.plugin, terms, "EUR")
+    ended = msgspec.structs.replace(terms, method="MD-becs-cancelled")
+    with pytest.raises(MethodNotUsable, match="the mandate is cancelled"):
+        autopay.checked(fake.plugin, ended, "AUD")
+    with pytest.raises(GatewayRefused, match="Resource not found"):
+        autopay.checked(fake.plugin, msgspec.structs.replace(terms, method="MD1"), "AUD")

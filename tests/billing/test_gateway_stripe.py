@@ -16,7 +16,8 @@ import msgspec
 import pytest
 import stripe
 
-from billing.gateways.errors import EventRefused, GatewaySilent
+from billing.gateways import autopay
+from billing.gateways.errors import EventRefused, GatewayRefused, GatewaySilent, MethodNotUsable
 from billing.gateways.protocol import Giveback, Order
 from billing.gateways.state import CHARGE, DISPUTE, FAILED, OPEN, PENDING, REFUND, SUCCEEDED, Fact
 from billing.gateways.stripe_gateway import Stripe
@@ -243,3 +244,16 @@ def test_without_a_secret_nothing_is_believed() -> None:
     """Not even what is signed with nothing."""
     with pytest.raises(EventRefused, match="no `webhook` secret"):
         Stripe("stripe", "sk", "").read_events(_signed(b"{}", int(time.time()), ""), b"{}")
+
+
+def test_a_stored_card_says_what_it_is_and_whose(address: str, api: Any) -> None:
+    """Another customer's card is not taken; nor one that is not there."""
+    gateway = Stripe("stripe", "sk_test_1", SECRET, address)
+    customer, method = _stored(api, "4242424242424242")
+    other, _ = _stored(api, "4242424242424242")
+    terms = autopay.Method(gateway="stripe", customer=customer, method=method, label="")
+    assert autopay.checked(gateway, terms, "AUD").label == "visa 4242"
+    with pytest.raises(MethodNotUsable, match=f"it belongs to {customer}, not to {other}"):
+        autopay.checked(gateway, msgspec.structs.replace(terms, customer=other), "AUD")
+    with pytest.raises(GatewayRefused):
+        autopay.checked(gateway, msgspec.structs.replace(terms, method="pm_none"), "AUD")
