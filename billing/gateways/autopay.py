@@ -169,14 +169,20 @@ def _found_out(database: Database, gateway: Gateway, row: dict[str, Any], wrong:
     if said is None and clock.now() - row["asked_at"] < _ON_ITS_WAY:
         raise GatewaySilent(row["gateway"], "what was asked may be on its way still")
     if said is None:
-        with database.write() as conn:
-            _set(conn, row["id"], state=DROPPED, code=wrong)
+        _settle_unknown(database, row, state=DROPPED, code=wrong)
     return said
 
 
 def _forget(database: Database, row: dict[str, Any]) -> None:
+    _settle_unknown(database, row, asked_at=None)
+
+
+def _settle_unknown(database: Database, row: dict[str, Any], **values: Any) -> None:
+    """Write it down, unless an event told of the charge meanwhile."""
+    still = sa.and_(attempt.c.id == row["id"], attempt.c.state == UNKNOWN, attempt.c.reference.is_(None))
     with database.write() as conn:
-        _set(conn, row["id"], asked_at=None)
+        accounts.lock(conn, row["account_id"])
+        conn.execute(sa.update(attempt).where(still).values(**values))
 
 
 def _set(conn: Connection, attempt_id: str, **values: Any) -> None:
@@ -210,7 +216,9 @@ def _with_something_due(conn: Connection, on: date, after: str) -> list[str]:
 
 
 def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:
-    row = conn.execute(sa.select(autopay).where(autopay.c.account_id == owner.id)).mappings().one()
+    row = conn.execute(sa.select(autopay).where(autopay.c.account_id == owner.id)).mappings().first()
+    if row is None:  # switched off before the account was locked
+        return
     promises = debts.promises(conn, [owner.id]).get(owner.id, [])
     for one in debts.open_balances(conn, owner.id):
         owed = Money(one.balance, owner.currency)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from billing import ledger, payments
 from billing.gateways import autopay, givebacks, recording
 from billing.gateways.errors import GatewayRefused, GatewaySilent, KeyRefused
-from billing.gateways.protocol import Answer, Told
+from billing.gateways.protocol import Answer, Order, Told
 from billing.gateways.state import CHARGE, DEBIT, FAILED, PENDING, REFUND, SUCCEEDED, Fact
 from billing.refunding import byhand, refunds
 from core.db import Database
@@ -231,3 +231,28 @@ def test_an_event_that_comes_twice_at_once_is_heard_once(database: Database) -> 
     with ThreadPoolExecutor(8) as pool:
         news = list(pool.map(lambda _n: stage.hear(1, fact), range(16)))
     assert (sum(news), stage.paid()) == (1, [8690])
+
+
+class _Overtaken(Fake):
+    """The event comes while it is asked what became of the charge."""
+
+    stage: Paying
+
+    def find(self, order: Order) -> Answer | None:
+        """Nothing yet: and then it is told."""
+        self.stage.hear(1, Fact(CHARGE, SUCCEEDED, 9), f"pi_{order.key}")
+        return None
+
+
+def test_an_event_that_overtakes_the_question_is_not_overwritten(database: Database) -> None:
+    """The charge came in though nobody wanted it any more: its money is credit, not forgotten."""
+    stage, fake = Paying(database), _Overtaken(loses=1)
+    fake.stage = stage
+    stage.plan(DUE)
+    with pytest.raises(GatewaySilent):
+        stage.perform(fake)
+    with database.write() as conn:
+        payments.pay(conn, stage.account, stage.money("86.90"), "cash", f"k{stage.number}")
+    stage.later = timedelta(hours=2)
+    stage.perform(fake)
+    assert (stage.tries()[0].state, stage.paid()) == (SUCCEEDED, [8690, 8690])
