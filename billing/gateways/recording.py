@@ -63,12 +63,9 @@ def looked(conn: Connection, gateway: str, refund: str, said: Answer) -> None:
 
 def catch_up(conn: Connection) -> int:
     """Take in what waits for a charge that is known by now: an event and our answer may miss each other."""
-    waiting = sa.select(heard.c.id).where(
-        sa.literal_column(WAITING),
-        heard.c.reference == attempt.c.reference,
-        heard.c.gateway == attempt.c.gateway,
-    )
-    query = sa.select(attempt.c.id).where(waiting.exists()).order_by(attempt.c.id)
+    same = sa.and_(attempt.c.reference == heard.c.reference, attempt.c.gateway == heard.c.gateway)
+    query = sa.select(attempt.c.id).select_from(heard).join(attempt, same)
+    query = query.where(sa.literal_column(WAITING)).distinct().order_by(attempt.c.id)
     found = conn.execute(query).scalars().all()
     for attempt_id in found:
         row = _lock(conn, attempt_id)
