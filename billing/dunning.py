@@ -109,8 +109,8 @@ def _new_holds(reader: Reader, cases: Sequence[Case], on: date) -> tuple[list[Wa
         for one in case.pressed().wanted(on, lambda service: holds.type_of(reader, service)):
             allowed = holds.allowed_effect(reader, one.service, one.effect)
             stands = case.held.get(one.service)
-            if stands is not None and case.coming:
-                continue  # with a debit on its way a hold stays as it is
+            if case.coming and _is_milder(stands, allowed):
+                continue  # a debit on its way softens no hold
             if allowed == holds.MANUAL:
                 manual.append(one.service)
             elif allowed and not _stands(stands, allowed) and _may(case, stands, allowed, on):
@@ -120,8 +120,11 @@ def _new_holds(reader: Reader, cases: Sequence[Case], on: date) -> tuple[list[Wa
 
 def _may(case: Case, stands: Any, effect_: str, on: date) -> bool:
     """On days off nothing is restricted, and no restriction gets harder; one may get milder on any day."""
-    milder = stands is not None and EFFECTS.index(effect_) < EFFECTS.index(stands["effect"])
-    return milder or case.policy.calendar.permits(on)
+    return _is_milder(stands, effect_) or case.policy.calendar.permits(on)
+
+
+def _is_milder(stands: Any, effect_: str) -> bool:
+    return stands is not None and EFFECTS.index(effect_) < EFFECTS.index(stands["effect"])
 
 
 def _stands(held: Any, effect_: str) -> bool:

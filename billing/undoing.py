@@ -19,6 +19,7 @@ from core import events, faults
 from core.db import Database
 from intents import queue
 from intents.models import change_set
+from intents.states import State
 
 P_UNDONE = faults.declare("billing.after_undone")
 
@@ -72,7 +73,10 @@ def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone
         whose = sa.select(nonpayment_hold.c.account_id).where(nonpayment_hold.c.run_id == run).distinct()
         accounts.by_ids(conn, list(conn.execute(whose).scalars()))  # locked
         correlation = f"undo:{run}"
-        query = sa.select(change_set.c.set_id).where(change_set.c.correlation == correlation)
+        lost = (State.REJECTED.value, State.CONFLICTED.value)  # then it is done anew
+        query = sa.select(change_set.c.set_id).where(
+            change_set.c.correlation == correlation, change_set.c.state.not_in(lost)
+        )
         set_id = conn.execute(query).scalar()
         services = _held_by(conn, run)
         if set_id is None and services:

@@ -11,8 +11,8 @@ from api.here import Here
 from api.login.session import COOKIE, Form, Session, Visits, require_ours
 from api.tokens import Role
 
-MOST = 64 << 20
-"""Octets: a statement of a hundred thousand lines."""
+MOST = 16 << 20
+"""Octets: more than the lines that are imported at once."""
 
 
 class Upload(NamedTuple):
@@ -36,11 +36,14 @@ class Uploads:
         """The form."""
         session = await run_in_threadpool(Visits(self.roles), here, request)
         kind = request.headers.get("content-type", "")
+        told = f"it is larger than {MOST >> 20} MiB; trunkline billing bank import takes it"
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MOST:
+            raise NotUsable("the file", told)
         found = bytearray()
         async for part in request.stream():
             found += part
             if len(found) > MOST:
-                told = f"it is larger than {MOST >> 20} MiB; trunkline billing bank import takes it"
                 raise NotUsable("the file", told)
         fields, name, content = await run_in_threadpool(parse, kind, bytes(found))
         require_ours(here, fields, request.cookies.get(COOKIE, ""))

@@ -12,6 +12,7 @@ from api.answers import Answer, answer
 from api.console import pages
 from api.console.routes import back
 from api.customers.view import today as today_of
+from api.errors import NotUsable
 from api.here import Here
 from api.login.session import Session, posts, visits
 from api.resource import After, Limit, resource
@@ -23,6 +24,7 @@ from billing.gateways.listing import Giving, Try
 
 PAGES = APIRouter(include_in_schema=False, prefix="/billing/gateways")
 RESOURCE = resource("gateways")
+_AT_ONCE = 2_000
 _RECENT = timedelta(days=30)
 Staff = Annotated[Session, visits("support", "billing")]
 Billing = Annotated[Session, posts("billing")]
@@ -87,6 +89,10 @@ def page(here: Here, who: Staff) -> Response:
 @PAGES.post("/ask")
 def ask(here: Here, _who: Billing) -> Response:
     """Ask the gateways what became of all that is undecided, and fetch their events; no new charge is planned."""
+    with here.context.db.read() as conn:
+        waits = sum(one.undecided for one in listing.gateways(conn))
+    if waits > _AT_ONCE:
+        raise NotUsable(f"{waits} undecided charges", "asking takes a while: trunkline billing autopay run")
     with here.context.db.write() as conn:
         asking.ask_again(conn)
     return back("/billing/gateways")

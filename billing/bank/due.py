@@ -10,6 +10,7 @@ from billing import debts
 from billing.bank import collections, mandates
 from billing.bank.models import batch as batch_table
 from billing.bank.models import collection, mandate
+from billing.gateways.models import UNDECIDED, attempt, autopay
 from billing.messages import announced
 from billing.models import account, invoice
 from core import db
@@ -28,6 +29,8 @@ def due(conn: Connection, legal_entity: str, on: date, day: date) -> tuple[list[
         debts.OPEN, invoice.c.legal_entity == legal_entity, invoice.c.due_on <= on, invoice.c.currency == "EUR",
         invoice.c.account_id.in_(signed), invoice.c.id.not_in(waiting),
     )  # fmt: skip
+    charged = sa.select(attempt.c.invoice_id).where(sa.literal_column(UNDECIDED))
+    query = query.where(invoice.c.id.not_in(charged))  # two debits would collect twice
     query = query.order_by(invoice.c.account_id, invoice.c.due_on, invoice.c.number)
     owners = sorted({row.account_id for row in conn.execute(query)})
     conn.execute(
@@ -38,7 +41,13 @@ def due(conn: Connection, legal_entity: str, on: date, day: date) -> tuple[list[
     ended: set[str] = set()
     rows = conn.execute(query).mappings().all()
     early = announced.too_early(conn, rows, day)
+    by_gateway = set(
+        conn.execute(sa.select(autopay.c.account_id).where(autopay.c.account_id.in_(owners))).scalars()
+    )
     for row in rows:
+        if row["account_id"] in by_gateway:
+            left.append(f"{row['number']}: {row['account_id']} pays by autopay through a gateway")
+            continue
         if row["number"] in early:
             left.append(f"{row['number']}: {early[row['number']]}")
             continue

@@ -37,8 +37,8 @@ def status(conn: Connection, reader: Reader, account: str, today: date) -> Statu
 
     owner = accounts.get(conn, account)
     (case,) = dunning.open_cases(conn, [account], today)
-    entered = case.entered(today)
-    following = next_step(case.policy, case.pressed().debts, case.promises, entered, today)
+    pressed = case.pressed()
+    following = next_step(case.policy, pressed.debts, case.promises, pressed.entered(today), today)
     reached = case.stage(today)
     return Status(
         account=account, policy=owner.dunning_policy, stage=reached,
@@ -63,7 +63,7 @@ def _service(conn: Connection, reader: Reader, case: Case, service: str, today: 
     lifted = overrides.in_force(conn, [case.owner.id]).get(service)
     if lifted is not None:
         return f"not held: somebody lifted the hold for debts due until {lifted}; 'trunkline billing resume' goes on"
-    wanted = effect(case.policy, case.stage(today), holds.type_of(reader, service))
+    wanted = effect(case.policy, case.pressed().stage(today), holds.type_of(reader, service))
     if not wanted:
         return "not held: no step that restricts it is reached"
     allowed = holds.allowed_effect(reader, service, wanted)

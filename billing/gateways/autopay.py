@@ -1,7 +1,7 @@
 """Autopay: which invoices are charged when, and the charge itself, asked with one key until its fate is known."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +10,8 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
 from billing.accounts import Account
+from billing.bank.collections import PENDING
+from billing.bank.models import collection
 from billing.gateways import asking, mandates, polling, recording, retrying
 from billing.gateways.asking import CHARGE
 from billing.gateways.errors import (
@@ -132,10 +134,10 @@ def perform(database: Database, job: Job, connect: Connect) -> State | None:
         if wrong and row["asked_at"] is None:
             _set(conn, attempt_id, state=DROPPED, code=wrong)
             return None
-        if row["asked_at"] is None:
-            _set(conn, attempt_id, asked_at=clock.now())
+        asked = row["asked_at"] or clock.now()
+        _set(conn, attempt_id, asked_at=asked)
     faults.point(P_ASKED)
-    said = _found_out(database, gateway, row, wrong) if wrong else _asked(database, gateway, row)
+    said = _found_out(database, gateway, row, wrong) if wrong else _asked(database, gateway, row, asked)
     if said is None:
         return None
     faults.point(P_CHARGED)
@@ -146,21 +148,27 @@ def perform(database: Database, job: Job, connect: Connect) -> State | None:
     return state  # one that is on its way is told by an event, and asked for again with each day's plan
 
 
-def _asked(database: Database, gateway: Gateway, row: dict[str, Any]) -> Answer:
-    """Ask; where that is refused and nobody can have been charged, it is as if nobody had asked."""
+def _asked(database: Database, gateway: Gateway, row: dict[str, Any], asked: datetime) -> Answer:
+    """Ask; where that is refused and nobody can have been charged, it is as if nobody had asked.
+
+    What was asked before is looked for when the answer is no: the money may have gone with the first question.
+    """
+    first = row["asked_at"] is None
     try:
-        return _ask(gateway, row)
+        said = _ask(gateway, row)
     except KeyRefused:
-        if row["asked_at"] is None:
-            _forget(database, row)
+        if first:
+            _forget(database, row, asked)
         raise
     except GatewayRefused:
-        before = gateway.find(_order(row)) if row["asked_at"] and not row["reference"] else None
+        before = None if first or row["reference"] else gateway.find(_order(row))
         if before is not None:
             return before
-        if not row["reference"]:
-            _forget(database, row)
+        if first or clock.now() - asked > _ON_ITS_WAY:
+            _forget(database, row, asked)
         raise
+    lost = not first and not said.reference
+    return (gateway.find(_order(row)) or said) if lost else said
 
 
 def _found_out(database: Database, gateway: Gateway, row: dict[str, Any], wrong: str) -> Answer | None:
@@ -173,13 +181,18 @@ def _found_out(database: Database, gateway: Gateway, row: dict[str, Any], wrong:
     return said
 
 
-def _forget(database: Database, row: dict[str, Any]) -> None:
-    _settle_unknown(database, row, asked_at=None)
+def _forget(database: Database, row: dict[str, Any], asked: datetime) -> None:
+    """Nobody can have been charged by the question of that moment; another worker may have asked since."""
+    _settle_unknown(database, row, attempt.c.asked_at == asked, asked_at=None)
 
 
-def _settle_unknown(database: Database, row: dict[str, Any], **values: Any) -> None:
+def _settle_unknown(
+    database: Database, row: dict[str, Any], *also: "sa.ColumnElement[bool]", **values: Any
+) -> None:
     """Write it down, unless an event told of the charge meanwhile."""
-    still = sa.and_(attempt.c.id == row["id"], attempt.c.state == UNKNOWN, attempt.c.reference.is_(None))
+    still = sa.and_(
+        attempt.c.id == row["id"], attempt.c.state == UNKNOWN, attempt.c.reference.is_(None), *also
+    )
     with database.write() as conn:
         accounts.lock(conn, row["account_id"])
         conn.execute(sa.update(attempt).where(still).values(**values))
@@ -220,7 +233,10 @@ def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:
     if row is None:  # switched off before the account was locked
         return
     promises = debts.promises(conn, [owner.id]).get(owner.id, [])
+    with_the_bank = _with_the_bank(conn, owner.id)
     for one in debts.open_balances(conn, owner.id):
+        if one.invoice in with_the_bank:
+            continue
         owed = Money(one.balance, owner.currency)
         if not is_owed(owed):
             continue
@@ -233,6 +249,12 @@ def _plan(conn: Connection, owner: Account, on: date) -> Iterator[str]:
         day = _day([dict(found) for found in tries], dict(row), first)
         if day is not None and day <= on:
             yield _make(conn, owner, dict(row), one.invoice, len(tries) + 1, owed, on)
+
+
+def _with_the_bank(conn: Connection, account: str) -> set[str]:
+    """Invoices of which a direct debit is in a file for the bank: two debits would collect twice."""
+    mine = sa.and_(collection.c.account_id == account, collection.c.state == PENDING)
+    return set(conn.execute(sa.select(collection.c.invoice_id).where(mine)).scalars())
 
 
 def _day(tries: list[dict[str, Any]], terms: dict[str, Any], first: date) -> date | None:
@@ -288,6 +310,12 @@ def _wrong(conn: Connection, row: dict[str, Any]) -> str:
     open_ = sa.select(debts.BALANCE).where(invoice.c.id == row["invoice_id"], debts.OPEN)
     if int(conn.execute(open_).scalar() or 0) != row["amount"]:
         return "paid otherwise"
+    if row["invoice_id"] in _with_the_bank(conn, row["account_id"]):
+        return "the bank collects it"
+    promises = debts.promises(conn, [row["account_id"]]).get(row["account_id"], [])
+    due = conn.execute(sa.select(invoice.c.due_on).where(invoice.c.id == row["invoice_id"])).scalar_one()
+    if is_paused(due, promises, accounts.get(conn, row["account_id"]).today):
+        return "promised"
     terms = (
         conn.execute(sa.select(autopay).where(autopay.c.account_id == row["account_id"])).mappings().first()
     )

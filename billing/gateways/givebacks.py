@@ -64,7 +64,10 @@ def way_back(conn: Connection, payment_id: str, otherwise: str) -> str:
 
 
 def perform(database: Database, job: Job, connect: Connect) -> None:
-    """Ask for a refund. Raises GatewaySilent and KeyRefused: the job comes again with the same key."""
+    """Ask for a refund. Raises GatewaySilent and KeyRefused: the job comes again with the same key.
+
+    Raises GatewayRefused where it will not tell of one that it has.
+    """
     refund = job.payload["refund"]
     with database.read() as conn:
         row = refunds.get(conn, refund)
@@ -83,8 +86,10 @@ def perform(database: Database, job: Job, connect: Connect) -> None:
             fact = (gateway.find_refund(wanted) if old else None) or gateway.refund(wanted)
             said = Answer(found["reference"], (fact,))
     except GatewayRefused as error:
+        if row["reference"]:
+            raise  # it has it: that it is not shown to us says nothing of it
         # An earlier question may have been answered with the money, and the answer was lost.
-        done = None if row["reference"] else gateway.find_refund(wanted)
+        done = gateway.find_refund(wanted)
         if done is None:
             _refused(database, refund, found["id"], str(error))
             return

@@ -94,5 +94,5 @@ def _accounts(conn: Connection, table: sa.Table, gateway: str, method: str) -> l
 
 def _known(conn: Connection, gateway: str, method: str) -> dict[str, Any] | None:
     query = sa.select(stored).where(stored.c.gateway == gateway, stored.c.method == method)
-    row = conn.execute(query).mappings().first()
+    row = conn.execute(db.lock_row(conn, query)).mappings().first()
     return None if row is None else dict(row)

@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from billing.gateways import recording
 from billing.gateways.models import cursor, heard
 from billing.gateways.protocol import Gateway, Told
-from core import clock, db, jobs
+from core import clock, db, events, jobs
 from core.db import Database
+from core.errors import Terminal
 from core.jobs import Job
 
 POLL = "billing.gateway-poll"
@@ -60,8 +61,14 @@ def _hear(database: Database, gateway: str, told: Sequence[Told]) -> int:
     """Each in its own transaction, as a webhook's: they are about different accounts."""
     new = 0
     for one in _unheard(database, gateway, told):
-        with database.write() as conn:
-            new += recording.hear(conn, gateway, one)
+        try:
+            with database.write() as conn:
+                new += recording.hear(conn, gateway, one)
+        except Terminal as error:  # one that cannot be taken in keeps no other away; a person is told
+            said = {"event": one.id, "kind": one.kind, "reference": one.reference, "why": str(error)}
+            key = f"unheard:{gateway}:{one.id}"
+            with database.write() as conn:
+                events.emit(conn, "gateway.unheard", gateway, said, actor=recording.ACTOR, unique=key)
     return new
 
 

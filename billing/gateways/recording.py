@@ -65,8 +65,9 @@ def catch_up(conn: Connection) -> int:
     """Take in what waits for a charge that is known by now: an event and our answer may miss each other."""
     same = sa.and_(attempt.c.reference == heard.c.reference, attempt.c.gateway == heard.c.gateway)
     query = sa.select(attempt.c.id).select_from(heard).join(attempt, same)
-    query = query.where(sa.literal_column(WAITING)).distinct().order_by(attempt.c.id)
-    found = conn.execute(query).scalars().all()
+    query = query.where(sa.literal_column(WAITING)).distinct().add_columns(attempt.c.account_id)
+    # In the order in which everybody locks accounts.
+    found = [row.id for row in conn.execute(query.order_by(attempt.c.account_id, attempt.c.id))]
     for attempt_id in found:
         row = _lock(conn, attempt_id)
         _take_in(conn, row, row["reference"])

@@ -29,6 +29,12 @@ _CURRENCIES = {
 }
 """What debits pay in; a card pays in any currency."""
 _REFUND_EVENTS = ("refund.", "charge.refund.")
+_TYPES = [
+    *_CHARGES, "refund.created", "refund.updated", "refund.failed", "charge.refund.updated", "charge.dispute.created",
+    "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+]  # fmt: skip
+"""What is asked for when events are fetched."""
 
 
 def connect(name: str, key: str, webhook: str, address: str) -> Gateway:
@@ -126,7 +132,11 @@ class Stripe:
 
     def events(self, since: datetime, until: datetime) -> Iterator[Told]:
         """Of charges, refunds and disputes; Stripe keeps them for 30 days."""
-        asked: Any = {"created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())}, "limit": 100}
+        asked: Any = {
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "limit": 100,
+            "types": _TYPES,
+        }
         with self._asking():
             for one in self._api.events.list(asked).auto_paging_iter():
                 told = _told(one.to_dict())

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing.errors import PaymentKeyReused
 from billing.gateways.state import FAILED, SUCCEEDED, WON, Fact, State
 from billing.refunding import chargebacks, refunds
 from billing.refunding.errors import ChargebackUnknown, NotChargeable
@@ -89,7 +90,10 @@ def _charged_back(
     """
     try:
         chargebacks.chargeback(conn, payment, amount, key=key, actor=actor, reason=why)
-    except NotChargeable as error:
+    except (
+        NotChargeable,
+        PaymentKeyReused,
+    ) as error:  # the latter: another amount than before, or it was moved
         said = {"attempt": row["id"], "amount": amount.minor, "why": str(error)}
         events.emit(conn, "gateway.waits", row["account_id"], said, actor=actor, unique=f"waits:{key}")
         return False

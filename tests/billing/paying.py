@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from billing import debts
 from billing.billrun import run_billing
 from billing.gateways import asking, autopay, recording
-from billing.gateways.errors import GatewaySilent
+from billing.gateways.errors import GatewayRefused, GatewaySilent
 from billing.gateways.models import attempt
 from billing.gateways.protocol import Answer, Giveback, Order, Stored, Told
 from billing.gateways.state import CHARGE, REFUND, SUCCEEDED, Fact
@@ -64,8 +64,8 @@ class Fake:
         return self._given(wanted) if wanted.key in self.refunded else None
 
     def fetch_refund(self, reference: str) -> Answer:
-        """Never asked here."""
-        raise NotImplementedError
+        """Of another account's key: it does not know it."""
+        raise GatewayRefused("fake", "No such refund")
 
     def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Told]:
         """Never asked here."""
@@ -98,8 +98,8 @@ class Paying(Stage):
     today = DUE
     later = timedelta(0)
 
-    def __init__(self, database: Database, days_before: int = 0) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, days_before: int = 0, **given: Any) -> None:
+        super().__init__(database, **given)
         self.add()
         run_billing(database, self.reader, START)
         with database.write() as conn:

@@ -23,6 +23,8 @@ from billing.bank.models import batch as batch_table
 from billing.bank.models import collection, mandate
 from billing.collecting.coming import STATED
 from billing.dunning import run_dunning
+from billing.gateways import autopay
+from billing.gateways.models import attempt
 from billing.models import dunning_stage, invoice
 from core.db import Database
 from core.money import Money
@@ -379,3 +381,23 @@ def test_dunning_waits_for_the_statement_that_tells_of_a_collection(
     query = sa.select(dunning_stage.c.stage).where(dunning_stage.c.account_id == stage.account)
     with database.read() as conn:
         assert list(conn.execute(query.order_by(dunning_stage.c.stage)).scalars())[:1] == stages
+
+
+def test_no_invoice_is_with_the_bank_and_with_a_gateway_at_once(database: Database):
+    """Whoever has autopay is not collected from; what the bank has is not charged, also where it was planned before."""
+    stage, other = owing(database, 5_000), owing(database, 5_000)
+    for one in (stage, other):
+        signed(one)
+        if one is stage:
+            assert collect(one) is not None
+        with database.write() as conn:
+            terms = autopay.Method(gateway="fake", customer="c", method=f"m{one.number}", label="x")
+            autopay.switch_on(conn, one.account, terms, actor="ada")
+    autopay.plan(database, ON)
+    query = sa.select(attempt.c.account_id).where(attempt.c.account_id.in_((stage.account, other.account)))
+    with database.read() as conn:
+        assert list(conn.execute(query).scalars()) == [other.account]
+    assert collect(other) is None
+    with database.write() as conn:
+        autopay.switch_off(conn, other.account, actor="ada")
+    assert collect(other) is None  # its charge is undecided yet

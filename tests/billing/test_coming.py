@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from billing import holds
+from billing import holds, policies
 from billing.billrun import run_billing
 from billing.collecting.coming import LONGEST, UNKNOWN
 from billing.collecting.status import status
@@ -13,6 +13,7 @@ from billing.dunning import DunningRun, run_dunning
 from billing.gateways.errors import GatewaySilent
 from billing.gateways.state import CHARGE, DEBIT, FAILED, PENDING, SUCCEEDED, Fact
 from billing.models import dunning_stage
+from billing.stages import Policy, Step
 from core.db import Database
 from tests.billing.paying import DUE, Fake, Paying
 
@@ -112,3 +113,21 @@ def test_another_invoice_is_dunned_by_its_own_due_date(database: Database) -> No
     stage.hear(1, Fact(CHARGE, PENDING, 1))
     _dun(stage, DUE + 20 * DAY)
     assert _stages(stage) == []
+
+
+def test_an_older_debt_is_pressed_on_though_a_newer_one_is_coming(database: Database) -> None:
+    """The hold gets harder for January, whose debit failed; February's is on its way."""
+    steps = (Step("slow", 5, "throttle", rate=("1M", "1M")), Step("stop", 20, "block"))
+    with database.write() as conn:
+        policies.store(conn, "two", Policy(steps))
+    stage = Paying(database, dunning_policy="two")
+    fake = Fake({1: Fact(CHARGE, FAILED, code="stolen_card"), 2: Fact(DEBIT, PENDING, 1)})
+    stage.plan(DUE)
+    stage.perform(fake)
+    _dun(stage, DUE + 7 * DAY)
+    assert list(_held(stage).values()) == ["throttle"]
+    run_billing(database, stage.reader, date(2026, 2, 1))
+    stage.plan(date(2026, 2, 15))
+    stage.perform(fake)
+    _dun(stage, date(2026, 2, 16))
+    assert list(_held(stage).values()) == ["block"]

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from billing import ledger, payments
-from billing.gateways import autopay, givebacks, recording
+from billing import ledger, payments, promises
+from billing.gateways import autopay, givebacks, polling, recording
 from billing.gateways.errors import GatewayRefused, GatewaySilent, KeyRefused
 from billing.gateways.protocol import Answer, Order, Told
 from billing.gateways.state import CHARGE, DEBIT, FAILED, PENDING, REFUND, SUCCEEDED, Fact
 from billing.refunding import byhand, refunds
 from core.db import Database
 from core.jobs import Job
+from core.models import event
 from core.money import Money
 from tests.billing.paying import DUE, Fake, Paying
 
@@ -256,3 +257,49 @@ def test_an_event_that_overtakes_the_question_is_not_overwritten(database: Datab
     stage.later = timedelta(hours=2)
     stage.perform(fake)
     assert (stage.tries()[0].state, stage.paid()) == (SUCCEEDED, [8690, 8690])
+
+
+def test_a_refund_that_is_not_shown_to_us_has_not_failed(database: Database) -> None:
+    """The key of another account was set up by mistake: what it does not know of is on its way all the same."""
+    stage = _Refunding(database, Fake())
+    with database.write() as conn:
+        refunds.sent(conn, stage.refund, actor="gateway", reference=f"re_{stage.number}")
+    with pytest.raises(GatewayRefused, match="No such refund"):
+        stage.give_back()
+    assert (stage.fate(), stage.held()) == ("sent", 8690)
+
+
+def test_who_promises_after_it_was_planned_is_not_charged(database: Database) -> None:
+    """The key was refused for days, and they said when they would pay by themselves."""
+    stage, fake = Paying(database), Fake()
+    stage.plan(DUE)
+    with database.write() as conn:
+        promises.make(conn, stage.account, DUE + timedelta(9), actor="sue", on=DUE)
+    stage.perform(fake)
+    assert (fake.charged, stage.tries()[0].code) == ({}, "promised")
+    assert len(stage.plan(DUE + timedelta(10))) == 2
+
+
+def test_an_event_that_cannot_be_taken_in_keeps_no_other_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person is told of it once, and the rest is heard; the next time goes on from there."""
+    stage, fake = Paying(database), Fake()
+    (one,) = stage.plan(DUE)
+    good = Told(id=f"good{stage.number}", kind="x", attempt=one.id, fact=Fact(CHARGE, SUCCEEDED, 1))
+    bad = Told(id=f"bad{stage.number}", kind="x", attempt=one.id, fact=Fact(CHARGE, SUCCEEDED, 1))
+    monkeypatch.setattr(fake, "events", lambda _since, _until: iter([bad, good]))
+    real = recording.hear
+
+    def hear(conn: Any, gateway: str, told: Told) -> bool:
+        if told == bad:
+            raise GatewayRefused("fake", "nonsense")
+        return real(conn, gateway, told)
+
+    monkeypatch.setattr(recording, "hear", hear)
+    for new in (1, 0):
+        work = Job(1, polling.POLL, {"gateway": "fake"}, 1)
+        assert polling.perform(database, work, lambda _name: fake) == new
+    assert stage.paid() == [8690]
+    told = stage._rows(sa.select(event).where(event.c.unique_key == f"unheard:fake:bad{stage.number}"))
+    assert [row.data["why"] for row in told] == [str(GatewayRefused("fake", "nonsense"))]

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 
 from billing import crediting, holds, payments, undoing
 from billing.billrun import run_billing
@@ -11,6 +12,7 @@ from billing.errors import RunUnknown
 from billing.ledger import RECEIVABLE, balance, trial_balance
 from core.db import Database
 from core.money import Money
+from intents.models import change_set
 from tests.billing.stage import START, Stage, all_sets, changes_of
 from tests.faults_matrix import KILLED, run_child
 
@@ -111,3 +113,22 @@ def test_an_unknown_run_is_one_sentence(database: Database):
     """What to look for."""
     with pytest.raises(RunUnknown, match="there is no run 'bill_x'"):
         undoing.undo(database, "bill_x", actor="anna")
+
+
+def test_an_undo_whose_change_set_was_rejected_is_done_anew(database: Database):
+    """Until then the services are held, and billing knows it."""
+    stage = Stage(database)
+    service = stage.add()
+    run_billing(database, stage.reader, START)
+    run = run_dunning(database, stage.reader, LATE)
+    first = undoing.undo(database, run.id, actor="anna")
+    with database.write() as conn:
+        conn.execute(
+            sa.update(change_set).where(change_set.c.set_id == first.set_id).values(state="rejected")
+        )
+        holds.refused(conn, first.set_id or "")
+        assert set(holds.held(conn, [stage.account])) == {service}
+    second = undoing.undo(database, run.id, actor="anna")
+    assert second.set_id not in (None, first.set_id)
+    with database.read() as conn:
+        assert holds.held(conn, [stage.account]) == {}
