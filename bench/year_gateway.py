@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
@@ -93,4 +93,4 @@ class YearGateway:
 
 
 def _at(day: date) -> int:
-    return int(datetime.combine(day, time(12)).timestamp())
+    return int(datetime.combine(day, time(12), UTC).timestamp())

@@ -85,10 +85,8 @@ def _undo_dunning(database: Database, run: str, actor: str, dry: bool) -> Undone
                 changes=holds.release_changes(conn, services),
             )  # fmt: skip
             _override(conn, services, set_id, actor)
-        said = {
-            "services": list(services),
-            "set": set_id,
-        }  # also where nobody is held: its notices wait, perhaps
+        # Also where nobody is held: notices of the run may still wait.
+        said = {"services": list(services), "set": set_id}
         events.emit(conn, "dunning.undone", run, said, actor=actor, unique=f"undone:{run}")
     return Undone(run=run, freed=services, set_id=set_id)
 

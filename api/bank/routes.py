@@ -11,7 +11,7 @@ from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.bank.upload import Upload, Uploads
 from api.console import pages
-from api.console.routes import Sent, back
+from api.console.routes import Sent, back, required
 from api.errors import NotUsable
 from api.here import Here
 from api.login.session import Session, posts, visits
@@ -73,9 +73,8 @@ def take(here: Here, sent: Sending) -> Response:
 @_PAGES.post("/lines/{line}/assign")
 def assign(here: Here, who: Billing, line: str, form: Sent) -> Response:
     """Say whose payment a line is."""
-    to = form.get("to", "").strip()[:64]
-    if not to:
-        raise NotUsable("a line without an owner", "write an account, or an invoice that it pays first")
+    hint = "write an account, or an invoice that it pays first"
+    to = required(form, "to", 64, "a line without an owner", hint)
     with here.context.db.write() as conn:
         assigning.assign(conn, line, to, actor=who.identity.actor)
     return back("/billing/bank#lines")
@@ -84,9 +83,7 @@ def assign(here: Here, who: Billing, line: str, form: Sent) -> Response:
 @_PAGES.post("/lines/{line}/ignore")
 def ignore(here: Here, who: Billing, line: str, form: Sent) -> Response:
     """Say that a line is no customer's."""
-    why = form.get("why", "").strip()[:120]
-    if not why:
-        raise NotUsable("ignoring without a reason", "write what it is, such as interest")
+    why = required(form, "why", 120, "ignoring without a reason", "write what it is, such as interest")
     with here.context.db.write() as conn:
         assigning.ignore(conn, line, why, actor=who.identity.actor)
     return back("/billing/bank#lines")

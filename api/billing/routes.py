@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from api.billing import view
 from api.console import pages
-from api.console.routes import Sent, back
+from api.console.routes import Sent, back, required
 from api.errors import NotUsable
 from api.here import Here
 from api.invoices.view import as_pdf
@@ -70,9 +70,8 @@ def pay(here: Here, who: Serving, account: str, form: Sent) -> Response:
 @ROUTER.post("/accounts/{account}/refund")
 def refund(here: Here, who: Billing, account: str, form: Sent) -> Response:
     """Give back what is unapplied of a payment, the way it came: through its gateway, or by the bank."""
-    reason, payment = form.get("reason", "").strip()[:80], form.get("payment", "")[:64]
-    if not reason:
-        raise NotUsable("a refund without a reason", "write why, such as overpaid")
+    reason = required(form, "reason", 80, "a refund without a reason", "write why, such as overpaid")
+    payment = form.get("payment", "")[:64]
     with here.context.db.write() as conn:
         money = Money.parse(form.get("amount", ""), accounts.get(conn, account).currency)
         way, key = givebacks.way_back(conn, payment, "bank"), _key(form, "the refund")
@@ -111,9 +110,7 @@ def credit(here: Here, who: Billing, invoice: str, form: Sent) -> Response:
             raise NotUsable(f"line '{position[:40]}'", "it is a line's number, such as 2")
         if amount and not position:
             raise NotUsable("an amount without a line", "say of which line it is a part")
-        reason = form.get("reason", "").strip()[:64]
-        if not reason:
-            raise NotUsable("a credit without a reason", "write why, such as outage")
+        reason = required(form, "reason", 64, "a credit without a reason", "write why, such as outage")
         part = Money.parse(amount, owner.currency) if amount else None
         parts = {int(position): part} if position else None
         key = _key(form, "the credit")

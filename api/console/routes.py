@@ -147,6 +147,14 @@ def _number(form: Form, name: str) -> int:
     return int(text)
 
 
+def required(form: Form, name: str, most: int, lacking: str, hint: str) -> str:
+    """A field that says something, cut to `most` characters. Raises NotUsable: what is lacking, and what to write."""
+    text = form.get(name, "").strip()[:most]
+    if not text:
+        raise NotUsable(lacking, hint)
+    return text
+
+
 def back(place: str) -> Response:
     """After a form: to its page."""
     return RedirectResponse(place, 303)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.console import pages
-from api.console.routes import Sent, back
+from api.console.routes import Sent, back, required
 from api.customers.view import today as today_of
 from api.errors import NotUsable
 from api.here import Here, Installed
@@ -66,9 +66,7 @@ def page(here: Here, who: Staff, account: Of = "", run: Of = "") -> Response:
 @_PAGES.post("/{draft}/void")
 def void(here: Here, who: Billing, draft: str, form: Sent) -> Response:
     """Void a draft: what it billed waits again."""
-    reason = form.get("reason", "").strip()[:120]
-    if not reason:
-        raise NotUsable("voiding without a reason", "write why, such as wrong plan")
+    reason = required(form, "reason", 120, "voiding without a reason", "write why, such as wrong plan")
     with here.context.db.write() as conn:
         waiting.void(conn, draft, actor=who.identity.actor, reason=reason)
     return back(_place(form))

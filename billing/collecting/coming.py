@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing.bank.models import batch, collection
-from billing.gateways.models import attempt
+from billing.gateways.models import UNDECIDED, attempt
 from billing.models import invoice
 
 LONGEST = timedelta(days=21)
@@ -37,7 +37,7 @@ def _asked(conn: Connection, accounts: Sequence[str]) -> list[tuple[str, str, da
         .join(invoice, invoice.c.id == attempt.c.invoice_id)
         .where(
             attempt.c.account_id.in_(accounts),
-            attempt.c.state.in_(("unknown", "pending")),
+            sa.literal_column(UNDECIDED),
             attempt.c.asked_at.is_not(None),
         )
     )

@@ -21,4 +21,9 @@ def ask_again(conn: Connection) -> None:
     polling.queue(conn)
     query = sa.select(attempt.c.id).where(sa.literal_column(UNDECIDED)).order_by(attempt.c.id)
     for attempt_id in conn.execute(query).scalars().all():
-        jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")
+        queue(conn, attempt_id)
+
+
+def queue(conn: Connection, attempt_id: str) -> None:
+    """Queue the question about one attempt. Again: no more, while it waits."""
+    jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")

@@ -13,7 +13,6 @@ from billing.accounts import Account
 from billing.bank.collections import PENDING
 from billing.bank.models import collection
 from billing.gateways import asking, mandates, polling, recording, retrying
-from billing.gateways.asking import CHARGE
 from billing.gateways.errors import (
     AutopayMissing,
     GatewayRefused,
@@ -28,7 +27,7 @@ from billing.gateways.state import FAILED, SUCCEEDED, UNKNOWN, State
 from billing.models import invoice
 from billing.rounding import is_owed
 from billing.stages import is_paused
-from core import clock, db, events, faults, ids, jobs
+from core import clock, db, events, faults, ids
 from core.db import Database
 from core.jobs import Job
 from core.money import Money
@@ -58,10 +57,9 @@ def checked(gateway: Gateway, terms: Method, currency: str) -> Method:
     Raises MethodNotUsable, GatewayRefused, GatewaySilent, KeyRefused.
     """
     found = gateway.describe(terms.customer, terms.method)
-    pays = ", ".join(found.currencies)
-    wrong = found.wrong or (
-        f"it pays in {pays}, the account is in {currency}" if pays and currency not in pays else ""
-    )
+    wrong = found.wrong
+    if not wrong and found.currencies and currency not in found.currencies:
+        wrong = f"it pays in {', '.join(found.currencies)}, the account is in {currency}"
     if wrong:
         raise MethodNotUsable(terms.gateway, terms.method, wrong)
     return msgspec.structs.replace(terms, label=terms.label or found.label[:80])
@@ -301,7 +299,7 @@ def _make(
         "planned_on": on, "created_at": clock.now(),
     }  # fmt: skip
     conn.execute(sa.insert(attempt).values(**values))
-    jobs.enqueue(conn, CHARGE, {"attempt": attempt_id}, unique=f"{CHARGE}:{attempt_id}")
+    asking.queue(conn, attempt_id)
     return attempt_id
 
 

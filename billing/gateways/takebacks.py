@@ -93,7 +93,7 @@ def _charged_back(
     except (
         NotChargeable,
         PaymentKeyReused,
-    ) as error:  # the latter: another amount than before, or it was moved
+    ) as error:  # PaymentKeyReused: another amount now, or it was moved
         said = {"attempt": row["id"], "amount": amount.minor, "why": str(error)}
         events.emit(conn, "gateway.waits", row["account_id"], said, actor=actor, unique=f"waits:{key}")
         return False

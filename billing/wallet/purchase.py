@@ -12,11 +12,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import bill, billables, debts, invoices, posting, settling, taxes
+from billing import bill, billables, debts, invoices, payments, taxes
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.ledger import CREDIT
-from billing.models import allocation, invoice, payment
+from billing.models import invoice, payment
 from billing.periods import Cadence, Period, month_index
 from billing.runs import numbering
 from billing.runs.ranges import Range
@@ -120,10 +120,4 @@ def _pay(conn: Connection, owner: Account, document: str, service: str, day: dat
         "received_at": clock.now(), "actor": actor, "sets": [], "spent": True,
     }  # fmt: skip
     conn.execute(sa.insert(payment).values(**values))
-    # Its number came after one of tomorrow, where another account lives: then it was issued tomorrow, too.
-    issued = conn.execute(sa.select(invoice.c.issued_on).where(invoice.c.id == document)).scalar()
-    on = max(day, issued or day)
-    said = {"payment_id": payment_id, "invoice_id": document, "amount": left, "allocated_on": on}
-    conn.execute(sa.insert(allocation).values(**said))
-    settling.note(conn, document)
-    posting.book_allocation(conn, owner, payment_id, document, amount, on)
+    payments.place(conn, owner, payment_id, document, left, day)
