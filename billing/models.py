@@ -343,7 +343,7 @@ dunning_stage = sa.Table(
     sa.Column("debt_due", sa.Date, nullable=False, comment="the oldest due date of this case"),
     sa.Column("stage", sa.Integer, nullable=False),
     sa.Column("name", sa.String(32), nullable=False),
-    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
     sa.Column("entered_on", sa.Date, nullable=False),
     sa.UniqueConstraint("account_id", "debt_due", "stage"),
     comment="append only: each stage of a case is entered once, none is skipped",
@@ -359,7 +359,7 @@ nonpayment_hold = sa.Table(
     sa.Column("debt_through", sa.Date, nullable=False, comment="latest due date that the hold is for"),
     sa.Column("actor", sa.String(80), nullable=False),
     sa.Column("set_id", sa.String(64), comment="the change set that asked; none: somebody else did"),
-    sa.Column("run_id", sa.String(64)),
+    sa.Column("run_id", sa.String(64), index=True),
     sa.Column("event_seq", sa.BigInteger, nullable=False, comment="newest event about it that was heard"),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )

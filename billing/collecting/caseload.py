@@ -64,24 +64,16 @@ def overdue(conn: Connection, today: date, limit: int = 100) -> list[Overdue]:
 def steps(conn: Connection, today: date) -> list[Step]:
     """The overdue accounts by the step that they have reached, the earliest first; 0 is none yet."""
     late = _late(today).subquery()
-    entered = (
-        sa.select(
-            dunning_stage.c.account_id,
-            dunning_stage.c.debt_due,
-            sa.func.max(dunning_stage.c.stage).label("stage"),
-        )
-        .group_by(dunning_stage.c.account_id, dunning_stage.c.debt_due)
-        .subquery()
-    )
-    reached = sa.func.coalesce(entered.c.stage, 0)
-    same = sa.and_(entered.c.account_id == late.c.account_id, entered.c.debt_due == late.c.since)
-    query = sa.select(reached, late.c.currency, sa.func.count(), sa.func.sum(late.c.amount))
-    query = query.select_from(late).outerjoin(entered, same).group_by(reached, late.c.currency)
+    mine = sa.and_(dunning_stage.c.account_id == late.c.account_id, dunning_stage.c.debt_due == late.c.since)
+    entered = sa.select(sa.func.max(dunning_stage.c.stage)).where(mine).correlate(late).scalar_subquery()
+    cases = sa.select(late, sa.func.coalesce(entered, 0).label("stage")).subquery()
+    query = sa.select(cases.c.stage, cases.c.currency, sa.func.count(), sa.func.sum(cases.c.amount))
+    query = query.group_by(cases.c.stage, cases.c.currency).order_by(cases.c.stage, cases.c.currency)
     names = _names(conn)
     return [
         Step(stage=int(row[0]), name=names.get(int(row[0]), "nothing yet"), accounts=int(row[2]),
              amount=Money(int(row[3]), row[1]))
-        for row in conn.execute(query.order_by(reached, late.c.currency))
+        for row in conn.execute(query)
     ]  # fmt: skip
 
 
