@@ -92,6 +92,16 @@ refusal = sa.Table(
 )
 sa.Index("ix_refusal_login_at", refusal.c.login, refusal.c.at)
 
+accepted_login = sa.Table(
+    "accepted_login",
+    METADATA,
+    sa.Column("seq", Sequenced, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("login", sa.String(253), nullable=False),
+    sa.Column("nas", sa.String(63), nullable=False),
+)
+sa.Index("ix_accepted_login_login_at", accepted_login.c.login, accepted_login.c.at)
+
 access_minute = sa.Table(
     "access_minute",
     METADATA,

@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address of a node's own metrics, which have no login: a management address, never a public one."""
     radius_metrics_port: int | None = None
     """Port of a node's own Prometheus metrics, for nodes without the API; absent: none."""
+    radius_log_logins: bool = False
+    """Write down each accepted login (when, who, at which NAS), as some laws ask; refused ones always are."""
     radius_eap_methods: tuple[str, ...] = ("peap", "ttls", "tls")
     """EAP methods by preference: `peap`, `ttls`, `tls`; without a tunnel, `mschapv2` and `md5`."""
     webhook_secret: str = ""
@@ -74,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ever."""
     retention_refusals: int = 30
     """Days that refused logins are kept; 0: for ever."""
+    retention_logins: int = 30
+    """Days that accepted logins are kept where `radius_log_logins` has them written down; 0: for ever."""
     retention_usage_days: int = 400
     """Days that usage is kept by day; then it is added up by month. 0: for ever."""
     retention_usage_months: int = 3650

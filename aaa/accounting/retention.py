@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aaa.models import (
+    accepted_login,
     enforcement,
     refusal,
     retention_place,
@@ -41,6 +42,7 @@ class Kept(msgspec.Struct, frozen=True):
     sessions: int
     addresses: int
     refusals: int
+    logins: int
     usage_days: int
     usage_months: int
 
@@ -51,6 +53,7 @@ class Kept(msgspec.Struct, frozen=True):
             sessions=settings.retention_sessions,
             addresses=settings.retention_addresses,
             refusals=settings.retention_refusals,
+            logins=settings.retention_logins,
             usage_days=settings.retention_usage_days,
             usage_months=settings.retention_usage_months,
         )
@@ -73,6 +76,9 @@ def _steps(db: Database, kept: Kept, now: datetime) -> Iterator[Iterator[int]]:
     if kept.refusals:
         limit = now - timedelta(days=kept.refusals)
         yield _chunks(db, lambda conn: _forget_sequence(conn, refusal, limit))
+    if kept.logins:
+        oldest_login = now - timedelta(days=kept.logins)
+        yield _chunks(db, lambda conn: _forget_sequence(conn, accepted_login, oldest_login))
     if kept.usage_days:
         month = (now - timedelta(days=kept.usage_days)).date().replace(day=1)
         yield _chunks(db, lambda conn: _roll_usage(conn, month))

@@ -19,6 +19,7 @@ _GAUGES = {
     "journal_segments": "Segments of accounting that wait on this node for the database.",
     "accounting_waiting": "Accounting records that wait for their commit.",
     "deferred_waiting": "Requests that wait for a handler (EAP, MS-CHAP, another server).",
+    "logins_unwritten": "Accepted logins that were to be written down and found no room while the database was away.",
     "radsec_connections": "NASes that are connected by TLS.",
     "proxy_forwarded": "Requests that were passed on to another server, since the start.",
     "proxy_answered": "Those that one answered.",

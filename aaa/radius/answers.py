@@ -7,8 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from aaa.accounting.layout import Layouts
 from aaa.accounting.light import Light, light_of
 from aaa.accounting.quick import read_quickly as read_account
@@ -23,6 +21,7 @@ from aaa.radius.credentials import hider
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
+from aaa.radius.noting import GONE, hash_of, is_usual, noting
 from aaa.radius.packet import Packet
 from aaa.radius.plain import LOGIN, read_plainly
 from aaa.radius.request import Asked, read_request
@@ -42,6 +41,8 @@ from aaa.view.records import (
 )
 
 Refused = Callable[[str, NasEntry, Verdict], None]
+Accepted = Callable[[bytes | str, str], None]
+"""Is told of each accepted login: whose, and the NAS's device."""
 Observer = Callable[[NasEntry, str, Asked | None, Verdict, int], None]
 """Is told of every decision: the NAS, whom it was about, how they asked (None: by a tunnelled method), the verdict, and
 the nanoseconds that it took (0 where nobody measured).
@@ -49,13 +50,14 @@ the nanoseconds that it took (0 where nobody measured).
 _Read = tuple[AccountingRecord | None, Answer]
 _PROXY = wire.PROXY_STATE
 _WANTS = 10_000
-_GONE = "gone"
 _VOUCHER = VOUCHER_ID.encode()
 _BODY = wire.MAX_LENGTH - 38
 
 
 class Answers:
-    """One worker's answers. `dropped` counts by reason; `refused` is told of every refusal."""
+    """One worker's answers. `dropped` counts by reason; `refused` is told of every refusal, `accepted` of every
+    login that we let in ourselves.
+    """
 
     def __init__(
         self,
@@ -64,9 +66,10 @@ class Answers:
         authenticator: Authenticator,
         refused: Refused,
         elsewhere: Elsewhere | None = None,
+        accepted: Accepted | None = None,
     ) -> None:
         self._view, self._nases, self._authenticator = view, nases, authenticator
-        self._refused = refused
+        self._refused, self._accepted = refused, accepted
         self.methods: Mapping[str, Handler] = {}
         """Who answers EAP, MS-CHAP and State; they tell `refuse` whom they refuse."""
         self._elsewhere = elsewhere
@@ -126,6 +129,8 @@ class Answers:
         if block is None or len(block) > _BODY:
             return None
         self.outcomes[nas.device, "accepted"] += 1
+        if self._accepted is not None:
+            self._accepted(login, nas.device)
         return wire.sealed(wire.ACCESS_ACCEPT, datagram[1], authenticator, secret, block)
 
     def carefully(self, datagram: bytes, source: str) -> Answer | Deferred | None:
@@ -158,12 +163,12 @@ class Answers:
             return None
         service, policy = owner
         wanted = self._wants_of(b"s:" + service)
-        if not _is_usual(wanted) or service.startswith(_VOUCHER):
+        if not is_usual(wanted) or service.startswith(_VOUCHER):
             return None
         secret = signer(datagram, layout.ma_at, nas.secrets)
         if secret is None:
             return None
-        whose = (service, policy, wanted.policy_hash if wanted is not None else _GONE)
+        whose = (service, policy, wanted.policy_hash if wanted is not None else GONE)
         light = light_of(datagram, layout, told, status, nas, received, whose)
         if light is None:
             return None
@@ -201,6 +206,8 @@ class Answers:
         self.outcomes[nas.device, verdict.reason or "accepted"] += 1
         if verdict.reason:
             self._refused(login, nas, verdict)
+        elif self._accepted is not None:
+            self._accepted(verdict.service if verdict.service.startswith(VOUCHER_ID) else login, nas.device)
         for observer in self.observers:
             observer(nas, login, asked, verdict, nanoseconds)
 
@@ -282,14 +289,14 @@ class Answers:
             return None
         service, policy = owner
         wanted = self._wanted(service)
-        whose = (service, policy, _hash_of(service, wanted))
+        whose = (service, policy, hash_of(service, wanted))
         record = record_of(found, nas.device, nas.source, received, whose, nas.interim)
         if record is None or (self._elsewhere is not None and self._elsewhere.concerns(record.login, nas)):
             return None
         self._layouts.learn(datagram)
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
         reply = wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], datagram[4:20], secret, b"", ma_at > 0)
-        return _noting(record, b"", service, wanted), Answer(reply)
+        return noting(record, b"", service, wanted), Answer(reply)
 
     def _account(self, packet: Packet, nas: NasEntry, received: float) -> tuple[AccountingRecord, Answer]:
         for secret in nas.secrets:
@@ -301,7 +308,7 @@ class Answers:
             raise Dropped("wrong-message-authenticator")
         service, policy = self._classes(packet)
         wanted = self._wanted(service)
-        whose = (service, policy, _hash_of(service, wanted))
+        whose = (service, policy, hash_of(service, wanted))
         record = read_record(packet, nas.device, nas.source, received, whose, nas.interim)
         if record is None:
             raise Dropped("no-status-type")
@@ -310,7 +317,7 @@ class Answers:
             service = self._service_of(packet, record)
             wanted = self._wanted(service)
         circuit = next(iter(read_request(packet).circuits), b"")[:253] if record.kind == START else b""
-        record, through = _noting(record, circuit, service, wanted), None
+        record, through = noting(record, circuit, service, wanted), None
         if self._elsewhere is not None:
             record, through = self._elsewhere.account(packet, nas, record)
         reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
@@ -362,35 +369,3 @@ class Answers:
             if wire.message_authenticator_is_right(packet, secret):
                 return Answer(wire.reply(code, packet, secret))
         raise Dropped("wrong-message-authenticator")
-
-
-def _is_usual(wanted: Wanted | None) -> bool:
-    """Whether limits have nothing to know of its sessions but their number of one."""
-    return wanted is None or (
-        wanted.limit == 1 and wanted.over == "replace" and not (wanted.metered or wanted.door)
-    )
-
-
-def _hash_of(service: str, wanted: Wanted | None) -> str:
-    """The policy that the view wants; "gone" for a service that it does not have, "" for none."""
-    return wanted.policy_hash if wanted is not None else _GONE if service else ""
-
-
-def _noting(
-    record: AccountingRecord, circuit: bytes, service: str, wanted: Wanted | None
-) -> AccountingRecord:
-    """The record with what only some need: the service of a NAS that loses Class, where a session begins, limits."""
-    if service == record.service and not circuit and _is_usual(wanted) and not service.startswith(VOUCHER_ID):
-        return record
-    return msgspec.structs.replace(
-        record,
-        service=service,
-        wanted_hash=_hash_of(service, wanted),
-        # A voucher's code is kept nowhere: its sessions are named by its id.
-        login=service if service.startswith(VOUCHER_ID) else record.login,
-        circuit=circuit,
-        most=wanted.limit if wanted else 1,
-        reject=wanted is not None and wanted.over == "reject",
-        metered=wanted is not None and wanted.metered,
-        door=wanted.door if wanted else "",
-    )

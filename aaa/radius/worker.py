@@ -25,6 +25,7 @@ from aaa.limits.codes import Codes
 from aaa.limits.overrides import Overrides
 from aaa.observe.worker import Watched
 from aaa.pools.start import Addresses
+from aaa.radius.accepted import Accepted
 from aaa.radius.accounts import Accounts
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator
@@ -73,6 +74,7 @@ class Worker:
         seal = Seal.of(settings.home)
         self.view = load_view(settings, seal.fingerprint)
         self.refusals = Refusals()
+        self._accepted = Accepted() if settings.radius_log_logins else None
         self._db = accounting_database(settings)
         self._journal = Journal(settings.home / "radius" / "journal")
         self.addresses = Addresses(
@@ -89,7 +91,8 @@ class Worker:
         )
         self.elsewhere = elsewhere(settings, self.view, seal, self.name)
         nases = NasTable(self.view, seal)
-        self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere)
+        note = self._accepted.note if self._accepted is not None else None
+        self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere, note)
         self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
         self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
         self._duplicates = Duplicates(self._limits)
@@ -286,7 +289,8 @@ class Worker:
             self._accounts.by_stream(*read, settle)
 
     def _do_chores(self) -> None:
-        self._chores.run(self._stop, (self.refusals.flush, self.elsewhere.flush))
+        accepted = [self._accepted.flush] if self._accepted is not None else []
+        self._chores.run(self._stop, (self.refusals.flush, self.elsewhere.flush, *accepted))
 
     def _gauges(self) -> dict[str, float]:
         return {
@@ -296,6 +300,7 @@ class Worker:
             "journal_segments": self._journal.segments,
             "accounting_waiting": self.commit.waiting,
             "deferred_waiting": self._deferred.qsize(),
+            "logins_unwritten": self._accepted.lost if self._accepted is not None else 0,
             "radsec_connections": self._radsec.connections if self._radsec else 0,
             **self.elsewhere.gauges(),
         }

@@ -1,4 +1,4 @@
-"""`trunkline radius explain`: which rule, which commit, which attributes, which refusals."""
+"""`trunkline radius explain`: which rule, which commit, which attributes, who was let in or refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +20,10 @@ Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or 
 
 
 def command(name: Name, as_json: Json = False, home: Home = None) -> None:
-    """Explain a login: the rules behind its reply with their commits, the reply by NAS, and its last refusals.
+    """Explain a login: the rules behind its reply with commits, the reply by NAS, its last logins and refusals.
 
-    Works on a node that is alone: then from its snapshot, without commits and refusals.
+    Accepted logins are there where `radius_log_logins` has them written down. Works on a node that is alone: then from
+    its snapshot, without commits, logins and refusals.
     """
     import msgspec
 
@@ -37,18 +38,21 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
         except LoginNotKnown as unknown:
             _nobody(settings, name, unknown, as_json)
             return
-    decided, refusals, aside = _recorded(settings, found)
+    decided, aside = _recorded(settings, found)
+    logins, refusals = _last(settings, found.key)
     until = max(found.override, int(Overrides(settings.home).get(found.service, 0)))
     lines = [
         *_reply(found),
         *([f"  overridden until {shown(until)}"] if until else []),
         *_decided(decided),
+        *map(_login, logins),
         *map(_refusal, refusals),
         *aside,
     ]
     answer(
         "radius-explain", text="\n".join(lines), as_json=as_json,
-        **msgspec.to_builtins(found), rules=msgspec.to_builtins(decided), refusals=msgspec.to_builtins(refusals),
+        **msgspec.to_builtins(found), rules=msgspec.to_builtins(decided), logins=msgspec.to_builtins(logins),
+        refusals=msgspec.to_builtins(refusals),
     )  # fmt: skip
 
 
@@ -56,7 +60,7 @@ def _nobody(settings: "Settings", name: str, unknown: Exception, as_json: bool) 
     """Nothing answers to the name: its refusals say what came in, which is what support needs to see."""
     import msgspec
 
-    refusals = _refusals(settings, name)
+    _logins, refusals = _last(settings, name)
     if not refusals:
         raise unknown
     lines = [str(unknown), *map(_refusal, refusals)]
@@ -67,29 +71,28 @@ def _nobody(settings: "Settings", name: str, unknown: Exception, as_json: bool) 
     raise typer.Exit(1)
 
 
-def _recorded(
-    settings: "Settings", found: "Explained"
-) -> tuple[list["Decided"], list[dict[str, Any]], list[str]]:
-    """Rules with commits, refusals, and a word on what could not be asked."""
+def _recorded(settings: "Settings", found: "Explained") -> tuple[list["Decided"], list[str]]:
+    """Rules with commits, and a word on what could not be asked."""
     from aaa.rules import decided, rules
     from cli.installation import Installation
     from core.errors import TrunklineError
 
-    refusals = _refusals(settings, found.key)
     try:
         here = Installation(settings)
     except TrunklineError as error:
-        return [], refusals, [f"  rules and commits: not from here: {error}"]
+        return [], [f"  rules and commits: not from here: {error}"]
     try:
         with here.reader() as reader, here.db.read() as conn:
-            return decided(conn, here.repo, reader.revision, rules(reader, found.service)), refusals, []
+            return decided(conn, here.repo, reader.revision, rules(reader, found.service)), []
     except TrunklineError as error:
-        return [], refusals, [f"  rules and commits: not now: {error}"]
+        return [], [f"  rules and commits: not now: {error}"]
     finally:
         here.close()
 
 
-def _refusals(settings: "Settings", login: str) -> list[dict[str, Any]]:
+def _last(settings: "Settings", login: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Its last accepted logins (where they are written down) and refusals."""
+    from aaa.radius.accepted import last_accepted
     from aaa.radius.refusals import last_refusals
     from core.db import Database
     from core.errors import TrunklineError
@@ -97,9 +100,9 @@ def _refusals(settings: "Settings", login: str) -> list[dict[str, Any]]:
     db = Database(settings.database_url)
     try:
         with db.read() as conn:
-            return last_refusals(conn, login)
+            return last_accepted(conn, login), last_refusals(conn, login)
     except TrunklineError:
-        return []  # the view explains without it
+        return [], []  # the view explains without it
     finally:
         db.close()
 
@@ -132,6 +135,10 @@ def _decided(decided: list["Decided"]) -> Iterator[str]:
         )
         yield f"    {one.says}"
         yield f"      {one.path}  {commit}"
+
+
+def _login(row: dict[str, Any]) -> str:
+    return f"  let in {row['at']:%Y-%m-%d %H:%M:%S} at {row['nas']}"
 
 
 def _refusal(row: dict[str, Any]) -> str:

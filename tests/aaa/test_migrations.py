@@ -124,7 +124,7 @@ def test_a_session_from_before_an_upgrade_goes_on(old, tmp_path):
     assert usage(old) == {("S-1", "2025-11-20"): (9, 9)}
     assert [row.acct_session_id for row in stored(old) if row.stale] == [b"0001", b"2"]
     write(old, record(STOP, 180, up=9, down=9), record(STOP, 180, session_id=b"2"))
-    assert retain(old, Kept(1, 0, 0, 0, 0), now())
+    assert retain(old, Kept(1, 0, 0, 0, 0, 0), now())
     with old.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(session)) == 0
         addresses = conn.scalars(sa.select(session_history.c.framed_address)).all()

@@ -9,13 +9,21 @@ from aaa.accounting import retention
 from aaa.accounting.record import INTERIM, START, STOP
 from aaa.accounting.retention import KIND, Kept, register, retain, schedule
 from aaa.accounting.usage import Used, between, by_month, usage_of
-from aaa.models import enforcement, refusal, retention_place, session_history, usage_day, usage_month
+from aaa.models import (
+    accepted_login,
+    enforcement,
+    refusal,
+    retention_place,
+    session_history,
+    usage_day,
+    usage_month,
+)
 from core import clock
 from core.jobs import Worker
 from core.settings import Settings
 from tests.aaa.test_accounting import NOON, record, stored, usage, write
 
-KEPT = Kept(sessions=30, addresses=365, refusals=30, usage_days=60, usage_months=800)
+KEPT = Kept(sessions=30, addresses=365, refusals=30, logins=30, usage_days=60, usage_months=800)
 
 
 def at(days: float) -> datetime:
@@ -67,19 +75,21 @@ def test_days_are_rolled_into_whole_months_and_a_late_record_is_added_once(datab
         assert usage_of(conn, ["S-1"], date.min) == {}
 
 
-def test_refusals_and_enforcement_are_forgotten_and_zero_keeps_for_ever(database):
+def test_refusals_logins_and_enforcement_are_forgotten_and_zero_keeps_for_ever(database):
     """Old rows of append-only tables go; with 0 days nothing goes."""
     old = {"login": "a", "nas": "bng1", "reason": "unknown", "detail": ""}
     done = {"session_ref": "s", "service": "S-1", "wanted_hash": "p", "action": "coa", "outcome": "acked"}
     with database.write() as conn:
         for moment in (at(0), at(20)):
             conn.execute(sa.insert(refusal).values(at=moment, **old))
+            conn.execute(sa.insert(accepted_login).values(at=moment, login="a", nas="bng1"))
             conn.execute(sa.insert(enforcement).values(at=moment, code=0, milliseconds=1, **done))
-    never = Kept(sessions=0, addresses=0, refusals=0, usage_days=0, usage_months=0)
+    never = Kept(sessions=0, addresses=0, refusals=0, logins=0, usage_days=0, usage_months=0)
     assert retain(database, never, at(9999))
     assert retain(database, KEPT, at(31))
     with database.read() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(refusal)) == 1
+        assert conn.scalar(sa.select(sa.func.count()).select_from(accepted_login)) == 1
         assert conn.scalar(sa.select(sa.func.count()).select_from(enforcement)) == 2
 
 

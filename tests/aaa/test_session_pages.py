@@ -120,7 +120,7 @@ def _retention_is_in_small_steps(full: Database) -> None:
         if statement.startswith("DELETE"):
             changed.append(cursor.rowcount)
 
-    kept = Kept(sessions=1, addresses=300, refusals=1, usage_days=40, usage_months=0)
+    kept = Kept(sessions=1, addresses=300, refusals=1, logins=1, usage_days=40, usage_months=0)
     now = datetime.fromtimestamp(NOON, UTC) + timedelta(days=100)
     sa.event.listen(full.engine, "after_cursor_execute", note)
     try:
