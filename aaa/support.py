@@ -32,15 +32,18 @@ from aaa.view.records import (
     Wanted,
     circuit_key,
     decode,
+    is_remote,
     login_key,
     mac_key,
     realm_key,
+    remote,
     service_key,
     voucher_key,
 )
 from aaa.view.seal import Seal
 from core import clock
 from core.errors import Terminal
+from inventory.access import circuit_octets
 
 
 class LoginNotKnown(Terminal):
@@ -108,7 +111,7 @@ def no_code(_name: str) -> bytes | None:
 
 
 def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
-    """By login, MAC, circuit-id, voucher's code or id, or service id. Raises LoginNotKnown."""
+    """By login, MAC, circuit-id, remote-id, voucher's code or id, or service id. Raises LoginNotKnown."""
     key, access = _find(view, name, digest)
     wanted = decode(view.lookup(service_key(access.service)), Wanted)
     policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
@@ -132,17 +135,16 @@ def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
 
 
 def service_of(view: View, name: str) -> str:
-    """The service behind a login, MAC, circuit-id or service id. Raises LoginNotKnown."""
+    """The service behind a login, MAC, circuit-id, remote-id or service id. Raises LoginNotKnown."""
     return _find(view, name)[1].service
 
 
 def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Access]:
-    keys = [login_key(name), circuit_key(name.encode()), mac_key(name)]
+    octets = circuit_octets(name)
+    keys = [login_key(name), circuit_key(octets), circuit_key(remote(octets)), mac_key(name)]
     hashed = digest(name)
     if hashed is not None:
         keys.append(voucher_key(hashed))
-    if name.startswith("hex:"):
-        keys.append(circuit_key(bytes.fromhex(name[4:])))
     for key in keys:
         access = decode(view.lookup(key), Access) if key else None
         if key and access is not None:
@@ -220,8 +222,7 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
     body = pair(1, key[2:][:253]) + pair(2, hide(clear, secret, authenticator))
     if access.ppp:
         body += pair(7, (1).to_bytes(4))
-    circuit = access.circuits[0] if access.circuits else key[2:] if key[:2] == b"c:" else b""
-    if circuit:
+    for circuit in access.circuits or ((key[2:],) if key[:2] == b"c:" else ()):
         body += circuit_attribute(circuit)
     if access.macs:
         body += pair(31, access.macs[0])
@@ -313,5 +314,7 @@ def journal_segments(home: Path) -> int:
 
 
 def _shown(octets: bytes) -> str:
+    if is_remote(octets):
+        return f"remote-id {_shown(octets[2:])}"
     text = octets.decode("utf-8", "replace")
     return text if text.isprintable() and "�" not in text else f"hex:{octets.hex()}"

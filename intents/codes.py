@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "login.twice": "Two services or lines have one login.",
     "sip.twice": "Two services have one SIP login.",
     "circuit-id.twice": "Two services have one circuit-id.",
+    "remote-id.twice": "Two services have one remote-id.",
     "mac.twice": "Two services have one MAC address.",
     "nas.twice": "Two devices have one NAS source address.",
     "management.twice": "Two devices have one management address and port.",

@@ -21,7 +21,7 @@ from aaa.radius.credentials import hider
 from aaa.radius.deferred import Answer, Ask, Deferred, Handler
 from aaa.radius.elsewhere import Elsewhere
 from aaa.radius.nases import NasEntry, NasTable
-from aaa.radius.noting import GONE, hash_of, is_usual, noting
+from aaa.radius.noting import GONE, OTHERS, hash_of, is_usual, noting
 from aaa.radius.packet import Packet
 from aaa.radius.plain import LOGIN, read_plainly
 from aaa.radius.request import Asked, read_request
@@ -298,7 +298,7 @@ class Answers:
         reply = wire.sealed(wire.ACCOUNTING_RESPONSE, datagram[1], datagram[4:20], secret, b"", ma_at > 0)
         return noting(record, b"", service, wanted), Answer(reply)
 
-    def _account(self, packet: Packet, nas: NasEntry, received: float) -> tuple[AccountingRecord, Answer]:
+    def _account(self, packet: Packet, nas: NasEntry, received: float) -> _Read:
         for secret in nas.secrets:
             if wire.request_authenticator_is_right(packet, secret):
                 break
@@ -311,7 +311,7 @@ class Answers:
         whose = (service, policy, hash_of(service, wanted))
         record = read_record(packet, nas.device, nas.source, received, whose, nas.interim)
         if record is None:
-            raise Dropped("no-status-type")
+            return self._aside(packet, nas, secret)
         self.records[nas.device, KIND_NAMES[record.kind]] += 1
         if not service and record.kind not in (ON, OFF):
             service = self._service_of(packet, record)
@@ -322,6 +322,13 @@ class Answers:
             record, through = self._elsewhere.account(packet, nas, record)
         reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at))
         return record, Answer(reply, through=through)
+
+    def _aside(self, packet: Packet, nas: NasEntry, secret: bytes) -> tuple[None, Answer]:
+        """What tunnels and failed attempts tell is acknowledged and not kept, or their NAS would repeat it for ever."""
+        if packet.first(40) not in OTHERS:
+            raise Dropped("no-status-type")
+        self.records[nas.device, "other"] += 1
+        return None, Answer(wire.reply(wire.ACCOUNTING_RESPONSE, packet, secret, sign=bool(packet.ma_at)))
 
     def _wanted(self, service: str) -> Wanted | None:
         """What the view wants of a service's sessions, or None."""

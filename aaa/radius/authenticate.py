@@ -97,16 +97,15 @@ class Authenticator:
         """The same for whoever has no Packet: `authenticator` is the request's."""
         if asked.unusual and proof is None:
             return Verdict(b"", "unsupported-method", "", asked.unusual)
-        if self._attempts.exhausted(asked.login, nas.device):
-            return Verdict(b"", "too-many-attempts")
         key, access = self._find(asked, by_login=proof is not None)
         if access is None:
-            self._attempts.failed(asked.login, nas.device)
             return Verdict(b"", "unknown")
+        if self._attempts.exhausted(key, nas.device):
+            return Verdict(b"", "too-many-attempts", access.service)
         if not self._proven(asked, access, key, secret, authenticator, proof):
-            self._attempts.failed(asked.login, nas.device)
+            self._attempts.failed(key, nas.device)
             return Verdict(b"", "wrong-credentials", access.service)
-        self._attempts.succeeded(asked.login, nas.device)
+        self._attempts.succeeded(key, nas.device)
         index = access.nas.get(nas.device)
         if index is None:
             return Verdict(b"", "wrong-port", access.service, f"{nas.device} does not serve this line")
@@ -124,9 +123,9 @@ class Authenticator:
         """The reply attributes of a login whose PAP or CHAP password is right and whose record says yes without any
         condition; None: `judge` decides. `found` are the attributes of `read_plainly`.
         """
-        if self._attempts.has_failed(login, device):
-            return None
         key = b"u:" + login
+        if self._attempts.has_failed(key, device):
+            return None
         raw = self._view.lookup(key)
         if raw is None:
             return None

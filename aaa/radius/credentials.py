@@ -32,11 +32,14 @@ def hide(password: bytes, secret: bytes, authenticator: bytes) -> bytes:
 
 def hider(hidden: bytes, authenticator: bytes, secrets: tuple[bytes, ...]) -> bytes:
     """Which of a NAS's secrets hid a password: nothing but its look tells, and printable is right; else the first."""
-    for secret in secrets:
-        clear = reveal(hidden, secret, authenticator)
-        if clear and all(32 <= octet < 127 for octet in clear):
-            return secret
-    return secrets[0]
+    return next((one for one in secrets if _is_text(reveal(hidden, one, authenticator))), secrets[0])
+
+
+def _is_text(octets: bytes | None) -> bool:
+    try:
+        return bool(octets) and octets is not None and octets.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def is_proven(

@@ -13,6 +13,7 @@ from aaa.radius import packet as wire
 from aaa.radius.credentials import hide
 from aaa.radius.packet import Packet, pair
 from aaa.vendors.registry import text_of
+from aaa.view.records import is_remote
 from core import clock
 
 _ADSL_FORUM = 3561
@@ -120,6 +121,6 @@ class RadiusClient:
 
 
 def circuit_attribute(circuit: bytes) -> bytes:
-    """Agent-Circuit-Id of RFC 4679 on the wire."""
-    inner = pair(1, circuit)
+    """Agent-Circuit-Id of RFC 4679 on the wire, or Agent-Remote-Id for a remote-id (`aaa.view.records.remote`)."""
+    inner = pair(2, circuit[2:]) if is_remote(circuit) else pair(1, circuit)
     return pair(wire.VENDOR_SPECIFIC, _ADSL_FORUM.to_bytes(4) + inner)

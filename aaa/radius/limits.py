@@ -27,35 +27,37 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Attempts:
-    """Failed logins by (login, NAS) within the window."""
+    """Failed passwords by (key of the record, device of the NAS) within the window. Whom nobody knows has no password
+    that could be guessed, and fails without an end: a BNG may send one login for all its lines.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._failed: dict[tuple[str, str], deque[float]] = {}
-        self._names: set[bytes] = set()
-        """Logins that failed anywhere, as they stand in a packet: to be sure of all others costs one look."""
+        self._failed: dict[tuple[bytes, str], deque[float]] = {}
+        self._keys: set[bytes] = set()
+        """Keys that failed anywhere: to be sure of all others costs one look."""
 
-    def failed(self, login: str, nas: str) -> None:
+    def failed(self, key: bytes, nas: str) -> None:
         """Count a failure."""
-        if len(self._failed) > 50_000 or len(self._names) > 50_000:
-            self._names.clear()
+        if len(self._failed) > 50_000 or len(self._keys) > 50_000:
+            self._keys.clear()
             self._failed.clear()
-        moments = self._failed.setdefault((login, nas), deque(maxlen=self._limits.attempts))
+        moments = self._failed.setdefault((key, nas), deque(maxlen=self._limits.attempts))
         moments.append(clock.monotonic())
-        self._names.add(login.encode())  # last, as it is cleared first: another thread may clear meanwhile
+        self._keys.add(key)  # last, as it is cleared first: another thread may clear meanwhile
 
-    def succeeded(self, login: str, nas: str) -> None:
-        """Forget the failures of a login that is right after all."""
+    def succeeded(self, key: bytes, nas: str) -> None:
+        """Forget the failures of a password that is right after all."""
         if self._failed:
-            self._failed.pop((login, nas), None)
+            self._failed.pop((key, nas), None)
 
-    def has_failed(self, login: bytes, nas: str) -> bool:
-        """Whether the login failed here lately."""
-        return login in self._names and (login.decode("utf-8", "replace"), nas) in self._failed
+    def has_failed(self, key: bytes, nas: str) -> bool:
+        """Whether it failed here lately."""
+        return key in self._keys and (key, nas) in self._failed
 
-    def exhausted(self, login: str, nas: str) -> bool:
-        """Whether the login failed too often here; then nothing is checked until the oldest leaves the window."""
-        moments = self._failed.get((login, nas)) if self._failed else None
+    def exhausted(self, key: bytes, nas: str) -> bool:
+        """Whether it failed too often here; then nothing is checked until the oldest leaves the window."""
+        moments = self._failed.get((key, nas)) if self._failed else None
         if moments is None or len(moments) < self._limits.attempts:
             return False
         return clock.monotonic() - moments[0] < self._limits.window

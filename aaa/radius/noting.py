@@ -6,6 +6,8 @@ from aaa.accounting.record import AccountingRecord
 from aaa.limits.limit import VOUCHER_ID
 from aaa.view.records import Wanted
 
+OTHERS = tuple(kind.to_bytes(4) for kind in range(9, 16))
+"""Acct-Status-Types that say nothing of a session: tunnels and their links (RFC 2867), Failed (RFC 2866)."""
 GONE = "gone"
 """Stands for the policy of a service that the view does not have."""
 

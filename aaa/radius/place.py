@@ -12,8 +12,8 @@ def mac_of(asked: Asked) -> bytes:
 
 def stranger(asked: Asked, access: Access) -> str:
     """Why a login is not from the bound circuit, MAC or port; "" when it is."""
-    if access.circuits and not set(access.circuits) & set(asked.circuits):
-        return "another circuit-id"
+    if access.circuits and not set(access.circuits) <= set(asked.circuits):
+        return "another circuit-id or remote-id"
     if access.macs and mac_of(asked) not in access.macs:
         return "another MAC"
     if access.ports and asked.port not in access.ports:

@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from aaa.accounting.record import clean
+from aaa.radius.option82 import names_of
 from aaa.radius.packet import Packet, vendor_pairs
 
-_ADSL_FORUM, _CISCO, _MICROSOFT = 3561, 9, 311
+_MS_CHAP = {(311, 1), (311, 25)}
 _PPP = b"\x00\x00\x00\x01"
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An Access-Request in our words. `circuits` are the circuit-id as sent and without an option-82 header; `port` is
-    NAS-Port-Id.
-    """
+    """An Access-Request in our words. `circuits` name the line (aaa.radius.option82); `port` is NAS-Port-Id."""
 
     login: str
     hidden: bytes | None
@@ -54,20 +53,5 @@ def asked_of(found: Mapping[int, bytes], vendor: Sequence[bytes], authenticator:
 
 
 def _vendor(values: Sequence[bytes]) -> tuple[tuple[bytes, ...], str]:
-    circuits: list[bytes] = []
-    method = ""
-    for value in values:
-        for vendor, kind, inner in vendor_pairs(value):
-            if vendor == _ADSL_FORUM and kind == 1:
-                circuits += _forms(inner)
-            elif vendor == _CISCO and kind == 1 and inner.startswith(b"circuit-id-tag="):
-                circuits += _forms(inner[15:])
-            elif vendor == _MICROSOFT and kind in (1, 25):
-                method = "MS-CHAP"
-    return tuple(dict.fromkeys(circuits)), method
-
-
-def _forms(value: bytes) -> list[bytes]:
-    """Some NASes pass the whole option-82 sub-option (RFC 3046: type 1, length, octets), most only its octets."""
-    whole = len(value) > 2 and value[0] == 1 and value[1] == len(value) - 2
-    return [value, value[2:]] if whole else [value]
+    kinds = {(vendor, kind) for value in values for vendor, kind, _inner in vendor_pairs(value)}
+    return names_of(values), "MS-CHAP" if kinds & _MS_CHAP else ""

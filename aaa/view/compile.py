@@ -33,13 +33,14 @@ from aaa.view.records import (
     mac_key,
     nas_key,
     radsec_source,
+    remote,
     service_key,
     voucher_key,
 )
 from aaa.view.seal import OpenSecret, Seal
 from intents.kinds import path_of
 from intents.reader import Reader
-from inventory.access import Attachment, attachment
+from inventory.access import Attachment, attachment, circuit_octets
 
 _COA_PORT, _COA_RATE = 3799, 50
 RADSEC_SECRET = b"radsec"
@@ -235,6 +236,8 @@ def _keys(service: Any, place: Attachment) -> list[bytes]:
         return keys
     if place.circuit:
         keys.append(circuit_key(place.circuit))
+    if session.remote_id:
+        keys.append(circuit_key(_remote(session)))
     mac = mac_key(str(session.mac)) if session.mac else None
     if mac is None and not keys and place.cpe_mac:
         mac = mac_key(place.cpe_mac)
@@ -252,7 +255,12 @@ def _credential(service_id: str, service: Any, secrets: Secrets, key: bytes) -> 
 
 def _bound_circuits(service: Any, place: Attachment) -> tuple[bytes, ...]:
     # Bound to a circuit that nobody can name: nothing may pass, rather than everything.
-    return (place.circuit or b"\x00",) if "circuit" in service.session.bind else ()
+    circuit = (place.circuit or b"\x00",) if "circuit" in service.session.bind else ()
+    return (*circuit, _remote(service.session)) if "remote" in service.session.bind else circuit
+
+
+def _remote(session: Any) -> bytes:
+    return remote(circuit_octets(session.remote_id))
 
 
 def _bound_macs(service: Any, place: Attachment) -> tuple[bytes, ...]:

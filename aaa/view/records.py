@@ -1,7 +1,7 @@
 """Records of the view: what a RADIUS worker knows of one key (msgpack arrays; their bytes are deterministic).
 
-Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets · `n:`NAS source address · `s:`service id ·
-`r:`realm in lower case · `v:`keyed hash of a voucher's code · `p:`pool id (aaa/view/pools.py).
+Keys: `u:`login · `m:`MAC (12 hex digits) · `c:`circuit-id octets or remote-id · `n:`NAS source address ·
+`s:`service id · `r:`realm in lower case · `v:`keyed hash of a voucher's code · `p:`pool id (aaa/view/pools.py).
 """
 
 import hashlib
@@ -45,7 +45,8 @@ class Access(msgspec.Struct, frozen=True, array_like=True):
     """Behind `u:`, `m:` and `c:`: how to check a request and what to answer it.
 
     `credential` is the sealed password ("" for none to check). `blocks` are reply attributes on the wire, `nas`
-    says which of them a NAS gets; a NAS that is not in it does not serve this line. `circuits` and `macs` are
+    says which of them a NAS gets; a NAS that is not in it does not serve this line. `circuits` (and
+    remote-ids) and `macs` are
     the only ones allowed; empty allows all, and so of `ports` (NAS-Port-Id). `ppp` says that PPP sessions are meant: an
     IPoE line's circuit-id alone never lets a PPP login in. `pools`: of each family that these have, the node itself
     gives an address from the first that has one. `until`: the session may not last beyond this moment (epoch seconds,
@@ -156,8 +157,20 @@ def mac_key(mac: str | bytes) -> bytes | None:
     return b"m:" + digits.encode() if len(digits) == 12 and len(text) <= 17 else None
 
 
+def remote(octets: bytes) -> bytes:
+    """A remote-id as a name of a line: the sub-option that it is (2, length, octets: RFC 3046 section 2.0). A
+    circuit-id has no header: one list has both, and neither is taken for the other.
+    """
+    return bytes((2, len(octets) & 255)) + octets
+
+
+def is_remote(name: bytes) -> bool:
+    """Whether a name of a line is a remote-id."""
+    return len(name) > 2 and name[0] == 2 and name[1] == len(name) - 2
+
+
 def circuit_key(circuit: bytes) -> bytes:
-    """Key of a circuit-id's octets."""
+    """Key of a circuit-id's octets, or of a remote-id (`remote`)."""
     return b"c:" + circuit
 
 

@@ -22,7 +22,7 @@ app.add_typer(node_app, name="node")
 app.command()(pools)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, remote-id, voucher or service id.")]
 
 
 app.command("explain")(explain.command)

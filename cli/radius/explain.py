@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Home = Annotated[Path | None, typer.Option(help="The folder of this installation.")]
-Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, voucher or service id.")]
+Name = Annotated[str, typer.Argument(help="A login, MAC, circuit-id, remote-id, voucher or service id.")]
 
 
 def command(name: Name, as_json: Json = False, home: Home = None) -> None:

@@ -20,7 +20,7 @@ Home = Annotated[Path | None, typer.Option(help="The folder of this installation
 def override(
     actor: Actor,
     name: Annotated[
-        str, typer.Argument(metavar="[SERVICE]", help="A service id, login, MAC or circuit-id.")
+        str, typer.Argument(metavar="[SERVICE]", help="A service id, login, MAC, circuit-id or remote-id.")
     ] = "",
     length: Annotated[str, typer.Option("--for", help="How long, say 2h or 1d; at most 7d.")] = "",
     reason: Annotated[str, typer.Option(help="A short code, say emergency or paid-in-shop.")] = "",

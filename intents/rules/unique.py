@@ -23,6 +23,7 @@ RULES = {
     "login": Rule("login.twice", "this login"),
     "sip": Rule("sip.twice", "this SIP login"),
     "circuit-id": Rule("circuit-id.twice", "this circuit-id"),
+    "remote-id": Rule("remote-id.twice", "this remote-id"),
     "mac": Rule("mac.twice", "this MAC address"),
     "nas": Rule("nas.twice", "this NAS source address"),
     "management": Rule("management.twice", "this management address and port"),

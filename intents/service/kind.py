@@ -38,6 +38,8 @@ def _logins(service: Service) -> Iterator[Claim]:
         yield spelling.exactly("login", session.login.lower(), ("session", "login"))
     if session and session.circuit_id:
         yield spelling.exactly("circuit-id", session.circuit_id, ("session", "circuit-id"))
+    if session and session.remote_id:
+        yield spelling.exactly("remote-id", session.remote_id, ("session", "remote-id"))
     if session and session.mac:
         yield spelling.exactly("mac", session.mac, ("session", "mac"))
     if service.sip:
@@ -89,6 +91,8 @@ def _session(service: Service) -> Iterator[Complaint]:
         )
     if service.line is None:
         yield Complaint("service.session", ("session",), "a session needs `line`")
+    if "remote" in session.bind and session.remote_id is None:
+        yield Complaint("service.session", ("session", "bind"), "`bind: [remote]` needs `remote-id`")
     if ("port" in session.bind) != (session.port is not None):
         yield Complaint(
             "service.session", ("session", "bind"), "`bind: [port]` and `port` (NAS-Port-Id) need each other"

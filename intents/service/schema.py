@@ -36,17 +36,19 @@ class Attach(Intent, frozen=True, kw_only=True):
 
 
 class Session(Intent, frozen=True, kw_only=True):
-    """How it authenticates. `bind` ties a login to its circuit, MAC or port (`port`: the BNG's
-    NAS-Port-Id, RFC 2869); `over` says what a session beyond `limit` does: end the oldest, or be refused.
+    """How it authenticates. `circuit_id` and `remote_id` are the access node's names of the line (RFC 3046, RFC 4679):
+    text, or `hex:…`. `bind` ties a login to its circuit, remote-id, MAC or port (`port`: the BNG's NAS-Port-Id, RFC
+    2869); `over` says what a session beyond `limit` does: end the oldest, or be refused.
     """
 
     method: Literal["pppoe", "ipoe", "l2tp"]
     login: Word | None = None
     password: Secret | None = None
     circuit_id: Line | None = None
+    remote_id: Line | None = None
     mac: Mac | None = None
     port: Line | None = None
-    bind: tuple[Literal["circuit", "mac", "port"], ...] = ()
+    bind: tuple[Literal["circuit", "remote", "mac", "port"], ...] = ()
     limit: Annotated[int, Meta(ge=1, le=100, description="sessions at once, 1 to 100")] = 1
     over: Literal["replace", "reject"] = "replace"
 

@@ -91,13 +91,13 @@ def test_failures_count_for_one_login_at_one_nas():
     """Guessing at one NAS locks neither the same login elsewhere nor another login there; a right one forgets them."""
     attempts = Attempts(Limits(attempts=2))
     for _attempt in range(2):
-        assert not attempts.exhausted("bob", "bng1")
-        attempts.failed("bob", "bng1")
-    assert attempts.exhausted("bob", "bng1")
-    assert not attempts.exhausted("bob", "bng2")
-    assert not attempts.exhausted("eve", "bng1")
-    attempts.succeeded("bob", "bng1")
-    assert not attempts.exhausted("bob", "bng1")
+        assert not attempts.exhausted(b"u:bob", "bng1")
+        attempts.failed(b"u:bob", "bng1")
+    assert attempts.exhausted(b"u:bob", "bng1")
+    assert not attempts.exhausted(b"u:bob", "bng2")
+    assert not attempts.exhausted(b"u:eve", "bng1")
+    attempts.succeeded(b"u:bob", "bng1")
+    assert not attempts.exhausted(b"u:bob", "bng1")
 
 
 @pytest.mark.parametrize("size", [1, 16, 17, 100, 128])
@@ -222,11 +222,11 @@ def test_a_failure_counts_when_another_thread_forgets_all_meanwhile():
 
     class Cleared(dict[Any, Any]):
         def setdefault(self, key, default=None):
-            attempts._names.clear()
+            attempts._keys.clear()
             attempts._failed.clear()
             return super().setdefault(key, default)
 
     attempts._failed = Cleared()
-    attempts.failed("bob", "bng1")
-    assert attempts.exhausted("bob", "bng1")
-    assert attempts.has_failed(b"bob", "bng1")
+    attempts.failed(b"u:bob", "bng1")
+    assert attempts.exhausted(b"u:bob", "bng1")
+    assert attempts.has_failed(b"u:bob", "bng1")

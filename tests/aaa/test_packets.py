@@ -5,11 +5,13 @@ import secrets
 import struct
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aaa.models import session
 from aaa.radius import packet as wire
-from aaa.radius.credentials import hide, reveal
+from aaa.radius.credentials import hide, hider, reveal
 from aaa.radius.packet import pair, read
 from aaa.radius.slow import read_slowly, reply_slowly
 from aaa.vendors.policy import Policy
@@ -182,6 +184,26 @@ def test_during_a_rotation_every_secret_is_accepted(network, anew):
             assert reply is not None
             assert reply.code == 2
             assert wire.reply_is_right(reply, bytes(range(16)), secret)
+
+
+@pytest.mark.parametrize("clear", ["plain-1", "pässwörd-ß", "密码", "\xa0"])
+def test_a_password_tells_its_secret_in_any_language(clear):
+    """The old secret is found by what it makes of the password: printable UTF-8; and the first where nothing is."""
+    asked = bytes(range(16))
+    for used in (b"brandnew1", SECRET):
+        found = hider(hide(clear.encode(), used, asked), asked, (b"brandnew1", SECRET))
+        assert found == (used if clear.isprintable() else b"brandnew1")
+
+
+@pytest.mark.parametrize("kind", [9, 10, 11, 12, 13, 14, 15])
+def test_what_tunnels_and_failed_attempts_tell_is_acknowledged_and_not_kept(server, nas, recorded, kind):
+    """Or their NAS would repeat it for ever and take us for dead (RFC 2867); a kind that nobody knows gets nothing."""
+    body = pair(44, b"tunnel-1")
+    assert nas().account(pair(40, struct.pack(">I", kind)) + body) is not None
+    assert nas(attempts=1, patience=0.2).account(pair(40, struct.pack(">I", 77)) + body) is None
+    assert server.worker.answers.dropped == {"no-status-type": 1}
+    with recorded.read() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(session)) == 0
 
 
 @settings(max_examples=300, deadline=None)

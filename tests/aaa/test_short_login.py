@@ -135,7 +135,7 @@ def test_a_wrong_password_is_one_failure_and_the_right_one_then_waits():
     for wrong in (pap(b"no"), chap(b"no")):
         way.answers.access(signed(pair(1, b"s1@example.net") + wrong), SOURCE)
     assert {key: len(moments) for key, moments in way.attempts._failed.items()} == {
-        ("s1@example.net", "bng1"): 2
+        (b"u:s1@example.net", "bng1"): 2
     }
     right = signed(pair(1, b"s1@example.net") + pap(b"pw-1"))
     answer = way.answers.access(right, SOURCE)
