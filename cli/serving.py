@@ -8,6 +8,7 @@ from aaa.radius.worker import view_folder
 from cli.installation import Installation
 from core import logs
 from core.errors import TrunklineError
+from core.structs import make_ready
 from crm.changes import job as changes_job
 from intents import maintenance
 from intents.forge import Forge
@@ -131,6 +132,7 @@ class Serving:
                 self._stop.wait(_AFTER_FAILURE)
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
+        make_ready()
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)

@@ -9,6 +9,7 @@ from typing import Any
 
 from core import discovery, ids
 from core.problems import Problem
+from core.structs import make_ready
 from intents import claims as spelling
 from intents.kind import Claim, Complaint, Field, Kind, Reference
 
@@ -114,6 +115,9 @@ def _nearest_folder(path: str) -> str:
         if near
         else f"intents live in {', '.join(sorted(_BY_FOLDER))} and trunkline.yaml"
     )
+
+
+make_ready()  # files are loaded by several threads
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from core import logs
 from core.errors import TrunklineError
 from core.leases import LeaseHeld
+from core.structs import make_ready
 from reconciler import objects, runs, topology
 from reconciler.context import Context
 from reconciler.errors import RunOver
@@ -20,6 +21,7 @@ class Reconciler:
     """`run_once()` does what is due and waits for it; `serve(stop)` keeps going until told to stop."""
 
     def __init__(self, context: Context, workers: int = 16) -> None:
+        make_ready()
         self.context = context
         self.sessions = SessionLane(context)
         self.machine = DeviceMachine(context)

@@ -14,6 +14,7 @@ import structlog
 
 from aaa.coa.channel import Ask, Channel
 from core import clock
+from core.structs import make_ready
 
 _log = structlog.get_logger()
 _Key = tuple[str, int]
@@ -43,6 +44,7 @@ class Engine:
 
     def start(self) -> "Engine":
         """Run in a thread."""
+        make_ready()
         self._thread = threading.Thread(target=self._run, name="coa", daemon=True)
         self._thread.start()
         return self

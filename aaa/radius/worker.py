@@ -45,6 +45,7 @@ from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
 from core.settings import Settings
+from core.structs import make_ready
 
 _log = structlog.get_logger()
 _Source = tuple[str, int]
@@ -108,6 +109,7 @@ class Worker:
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges, stock)
         self._took = self.watched.latency["access"].add
         self._accounts = Accounts(acct, self.answers, self.commit, self.watched, self._limits)
+        make_ready()
         self._chores = Chores(
             settings.home, self._db, self._journal, self.answers, self.watched, keeper=index == 0
         )

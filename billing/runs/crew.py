@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from core.db import Database
+from core.structs import make_ready
 
 T = TypeVar("T")
 _MOST = 8
@@ -39,6 +40,7 @@ def each(work: Sequence[T], workers: int, act: Callable[[T], None]) -> None:
                 broken.set()
                 raise
 
+    make_ready()
     with ThreadPoolExecutor(workers, thread_name_prefix="bill-run") as pool:
         taken: list[Future[None]] = [pool.submit(take) for _ in range(min(workers, len(work)))]
         wait(taken)

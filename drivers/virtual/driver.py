@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from napalm.base.base import NetworkDriver
 
+from core.structs import make_ready
 from drivers.contract import (
     Capabilities,
     CommitFailed,
@@ -224,3 +225,6 @@ def open_target(target: Target) -> VirtualDriver:
 
 
 DRIVER = VirtualDriver
+
+
+make_ready()  # a driver is imported when a device is first spoken to, by one of many threads
