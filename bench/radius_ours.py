@@ -133,6 +133,7 @@ def serve_unsigned(
     sockets: tuple[socket, socket],
     limits: Limits | None = None,
     stream: socket | None = None,
+    server: int = 0,
 ) -> None:
     """A worker whose replies have no Message-Authenticator. No setting makes a server do this."""
     signed = packet.sealed
@@ -143,7 +144,7 @@ def serve_unsigned(
         return signed(code, identifier, asked, secret, body, sign=False)
 
     packet.sealed = bare  # type: ignore[assignment]
-    serve_worker(settings, index, sockets, limits, stream)
+    serve_worker(settings, index, sockets, limits, stream, server)
 
 
 class Unsigned(RadiusServer):

@@ -1,11 +1,12 @@
 """The addresses of one worker put together: its Giver, the thread that keeps it, and whoever cleans up after others."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
 
-from aaa.errors import LedgerInUse
+from aaa.errors import Dropped, LedgerInUse
 from aaa.pools import nodes
 from aaa.pools.blocks import Owner
 from aaa.pools.giver import Giver
@@ -15,10 +16,21 @@ from core.db import Database
 from core.settings import Settings
 
 _log = structlog.get_logger()
+_PATIENCE = 15.0
+
+
+class _Silent:
+    """Stands in for a Giver whose ledger another process has: the NAS hears nothing and asks another node."""
+
+    def give(self, _pools: tuple[str, ...], _service: str, _place: bytes, _vendor: str) -> bytes | None:
+        """Raises Dropped."""
+        raise Dropped("ledger-in-use")
 
 
 class Addresses:
-    """`giver` is None while another process has the ledger: then no address is given. `threads` are not started."""
+    """`giver` is None where another process has the ledger; `answering` gives what is wanted or says nothing.
+    `threads` are not started.
+    """
 
     def __init__(
         self,
@@ -41,11 +53,16 @@ class Addresses:
             for worker in set(nodes.ledgers(self._folder)) - ours:
                 self._add(worker, worker.rpartition("-")[0], 0, journal_empty, retiring=True)
 
+    @property
+    def answering(self) -> "Giver | _Silent":
+        """Whom a login asks."""
+        return self.giver or _Silent()
+
     def _add(
         self, worker: str, node: str, workers: int, journal_empty: Callable[[], bool], retiring: bool = False
     ) -> None:
         try:
-            giver = Giver(self._view, self._folder / f"{worker}.ledger", late=lambda: self._view.late)
+            giver = self._giver(worker, 0.0 if retiring else _PATIENCE)
         except LedgerInUse as error:
             _log.error("no addresses are given by this worker", worker=worker, error=str(error))
             return
@@ -58,3 +75,13 @@ class Addresses:
         )  # fmt: skip
         if not retiring:
             self.giver = giver
+
+    def _giver(self, worker: str, patience: float) -> Giver:
+        """A killed server's worker still has the ledger for a moment. Raises LedgerInUse after `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return Giver(self._view, self._folder / f"{worker}.ledger", late=lambda: self._view.late)
+            except LedgerInUse:
+                if time.monotonic() >= deadline or self._stop.wait(0.1):
+                    raise

@@ -1,6 +1,7 @@
 """RadiusServer: the workers of a node, their shared ports, and the snapshot that they start from."""
 
 import multiprocessing
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -122,7 +123,8 @@ class RadiusServer:
             )
             made: ForkServerProcess | threading.Thread = threading.Thread(target=worker.run, daemon=True)
         else:
-            args = (self.settings, index, self._sockets[index], self._limits, self._stream(index))
+            ours = (self._sockets[index], self._limits, self._stream(index), os.getpid())
+            args = (self.settings, index, *ours)
             made = self._context.Process(target=self._body, args=args, daemon=True)
         made.start()
         return made

@@ -5,12 +5,14 @@ It starts from the node's snapshot and needs neither database, Git nor control p
 
 import gc
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import perf_counter_ns
@@ -55,6 +57,8 @@ _STEP = 0.02
 _MOST_DEFERRED = 2000
 """Requests that wait for a handler: the last of them would be answered after its NAS has asked again."""
 _COLLECT = 20_000, 20, 50
+_LAST_WORDS = 10.0
+"""Seconds for a worker whose server was killed to commit what it has."""
 
 
 class Worker:
@@ -86,7 +90,7 @@ class Worker:
             self.view,
             seal,
             Attempts(self._limits),
-            self.addresses.giver,
+            self.addresses.answering,
             overrides=overrides,
             digest=codes.digest,
         )
@@ -340,8 +344,9 @@ def serve_worker(
     sockets: tuple[socket.socket, socket.socket],
     limits: Limits | None = None,
     stream: socket.socket | None = None,
+    server: int = 0,
 ) -> None:
-    """Body of a worker process: serves until SIGTERM, or until the parent is gone.
+    """Body of a worker process: serves until SIGTERM, or until the process `server` is gone (0: never).
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
@@ -351,17 +356,22 @@ def serve_worker(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when
+    if server:
+        threading.Thread(target=_end_with, args=(server, stop), daemon=True).start()
     worker = Worker(settings, index, stop, sockets, limits, stream)
     # Remembered replies are many and no garbage: looking through them again and again cost as much as reading a packet.
     gc.set_threshold(*_COLLECT)
     gc.collect()
     gc.freeze()
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     worker.run()
 
 
-def _end_with_parent(parent: int) -> None:
-    """An orphan would go on sharing the ports with the next server."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(0)
+def _end_with(server: int, stop: threading.Event) -> None:
+    """Whoever outlives the server shares the ports with the next one, and keeps its addresses from it. Our own parent
+    tells nothing: it is the process that forks workers, which lives as long as one of them does.
+    """
+    with suppress(ProcessLookupError):
+        select.select([os.pidfd_open(server)], [], [])
+    stop.set()
+    time.sleep(_LAST_WORDS)
+    os._exit(1)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import select
 import signal
 import socket
 import struct
@@ -140,6 +141,27 @@ def test_workers_share_the_ports_and_a_killed_one_is_replaced(node):
             client.close()
     finally:
         child.end()
+
+
+def test_workers_end_with_a_server_that_is_killed(node):
+    """SIGKILL of the server: both workers end by themselves within seconds, and the next server has the ports and the
+    ledgers to itself.
+    """
+    child = Child(node.home, workers=2)
+    workers = [os.pidfd_open(pid) for pid in child.ports["pids"]]
+    os.kill(child._process.pid, signal.SIGKILL)
+    assert eventually(lambda: len(select.select(workers, [], [], 0)[0]) == 2, cap=9)
+    second = Child(node.home, auth=child.auth_port, acct=child.acct_port, workers=2)
+    try:
+        client = client_of(second)
+        assert client.login("s1@example.net", "pw-1").accepted
+        client.close()
+        assert "no addresses are given" not in (node.home / "server.log").read_text()
+    finally:
+        second.end()
+        child.end()
+        for worker in workers:
+            os.close(worker)
 
 
 def test_ipv6_and_mapped_ipv4_sources_are_the_same_nases(network, node):
