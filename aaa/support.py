@@ -139,6 +139,11 @@ def service_of(view: View, name: str) -> str:
     return _find(view, name)[1].service
 
 
+def access_of(view: View, name: str) -> Access:
+    """What is known of the login, MAC, circuit-id, remote-id or service id. Raises LoginNotKnown."""
+    return _find(view, name)[1]
+
+
 def _find(view: View, name: str, digest: Digest = no_code) -> tuple[bytes, Access]:
     octets = circuit_octets(name)
     keys = [login_key(name), circuit_key(octets), circuit_key(remote(octets)), mac_key(name)]

@@ -5,7 +5,7 @@ import msgspec
 from aaa.accounting.record import OFF, ON, STOP, AccountingRecord
 from aaa.coa import client
 from aaa.radius.nases import entry_at
-from aaa.support import LoginNotKnown, service_of
+from aaa.support import LoginNotKnown, access_of, service_of
 from aaa.vendors.registry import vendor
 from aaa.view.lookup import View
 from aaa.view.overlay import frames
@@ -55,6 +55,19 @@ def journalled(settings: Settings, service: str) -> list[AccountingRecord]:
             elif record.service == service:
                 found[record.nas, record.session_id] = record
     return [one for one in found.values() if one.kind != STOP]
+
+
+def is_restricted(wanted: Wanted) -> bool:
+    """Whether an override changes anything now."""
+    return wanted.policy is None or bool(wanted.holds or wanted.limits or wanted.policy.garden)
+
+
+def free_hash(view: View, name: str, wanted: Wanted) -> str:
+    """The policy that the service has while nothing restricts it: whoever has it already is not disturbed."""
+    if not is_restricted(wanted):
+        return wanted.policy_hash
+    free = access_of(view, name).free
+    return free.policy_hash if free is not None else ""
 
 
 def cut(settings: Settings, view: View, record: AccountingRecord, waits: tuple[float, ...]) -> Cut:

@@ -67,7 +67,7 @@ def _code(reason: str) -> str:
 
 def _begin(settings: "Settings", name: str, seconds: int, reason: str, actor: str, as_json: bool) -> None:
     from aaa.limits import overrides
-    from aaa.limits.overriding import known_service
+    from aaa.limits.overriding import free_hash, is_restricted, known_service
     from core import clock
 
     view = _view(settings)
@@ -75,10 +75,10 @@ def _begin(settings: "Settings", name: str, seconds: int, reason: str, actor: st
     now = clock.now().timestamp()
     made = overrides.begin(settings.home, service, int(now) + seconds, reason, actor, int(now * 1e6))
     lines = [f"{service} is free until {shown(made.until)}"]
-    if wanted.policy is not None and not (wanted.holds or wanted.limits or wanted.policy.garden):
+    if not is_restricted(wanted):
         lines.append("nothing restricts it now: its override counts when something does")
     recorded = _recorded(settings)
-    cuts = [] if recorded else _cut(settings, view, service)
+    cuts = [] if recorded else _cut(settings, view, service, free_hash(view, name, wanted))
     lines += _told(recorded, [f"session {one['session']} at {one['nas']}: {one['outcome']}" for one in cuts])
     answer(
         "radius-override", text="\n  ".join(lines), as_json=as_json, service=service, until=made.until,
@@ -90,7 +90,13 @@ def _told(recorded: bool, cuts: list[str]) -> list[str]:
     if recorded:
         return ["recorded: every node knows within a second, and live sessions are corrected"]
     alone = "the database is away: this node alone knows, and tells the others when it is back"
-    return [alone, *(cuts or ["this node knows no live session of it: the next login gets the free policy"])]
+    return [
+        alone,
+        *(
+            cuts
+            or ["this node knows no live session of it that has less: the next login gets the free policy"]
+        ),
+    ]
 
 
 def _end(settings: "Settings", name: str, actor: str, as_json: bool) -> None:
@@ -153,11 +159,13 @@ def _own(one: "Override") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cut(settings: "Settings", view: "View", service: str) -> list[dict[str, Any]]:
+def _cut(settings: "Settings", view: "View", service: str, free: str) -> list[dict[str, Any]]:
+    """End the sessions that have less than the free policy, as far as their Class says."""
     from aaa.limits.overriding import cut, journalled
     from cli.here import plain
 
-    return [plain(cut(settings, view, record, _WAITS)) for record in journalled(settings, service)]
+    restricted = [one for one in journalled(settings, service) if not free or one.policy_hash != free]
+    return [plain(cut(settings, view, record, _WAITS)) for record in restricted]
 
 
 def _recorded(settings: "Settings") -> bool:

@@ -22,8 +22,11 @@ from aaa.models import quota_use, usage_change
 from aaa.radius.authenticate import with_timeout
 from aaa.radius.client import NasStandIn
 from aaa.radius.packet import pair
+from aaa.radius.worker import load_view
+from aaa.support import access_of
 from aaa.vendors.registry import text_of
 from aaa.view import builder
+from aaa.view.records import Wanted, decode, service_key
 from cli.commands.radius import app
 from core import clock, events, faults
 from core.db import Database
@@ -173,11 +176,13 @@ class _Ports:
 
 
 def journalled(
-    node, *kinds: int, nas: str = "bng1", source: str = "127.0.0.1", name: bytes = b"live-1"
-) -> None:
+    node, *kinds: int, nas: str = "bng1", source: str = "127.0.0.1", name: bytes = b"live-1",
+    service: str = "S-1", policy: str = "",
+) -> None:  # fmt: skip
     journal = Journal(node.home / "radius" / "journal")
     for kind in kinds:
-        journal.append([AccountingRecord(kind, nas, source, name, time.time(), service="S-1")])
+        told = AccountingRecord(kind, nas, source, name, time.time(), service=service, policy_hash=policy)
+        journal.append([told])
     journal.close()
 
 
@@ -203,6 +208,20 @@ def test_the_command_works_with_everything_down_and_says_what_it_could_not(alone
     assert told_by(node, "test-login", "s1@example.net").startswith("bng1: accepted")
     assert "overridden no longer" in told_by(node, "override", "S-1", "--end")
     assert Overrides(node.home).get("S-1", 0) == 0
+
+
+def test_a_session_that_has_the_free_policy_is_not_disturbed(alone):
+    """Of a service that nothing restricts, and of one that was freed before; one with less is ended."""
+    node, _stand_in = alone
+    view = load_view(node)
+    unheld = decode(view.lookup(service_key("S-3")), Wanted).policy_hash
+    freed = access_of(view, "S-1").free.policy_hash
+    journalled(node, START, name=b"fine", service="S-3", policy=unheld)
+    journalled(node, START, name=b"old", service="S-3", policy="garden")
+    journalled(node, START, name=b"freed", policy=freed)
+    for service, ended in (("S-3", ["old"]), ("S-1", [])):
+        told = json.loads(told_by(node, "override", service, "--for", "1h", "--json"))
+        assert [one["session"] for one in told["sessions"]] == ended
 
 
 @pytest.mark.parametrize(
