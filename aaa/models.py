@@ -89,8 +89,10 @@ refusal = sa.Table(
     sa.Column("nas", sa.String(63), nullable=False),
     sa.Column("reason", sa.String(24), nullable=False),
     sa.Column("detail", sa.String(253), nullable=False),
+    sa.Column("service", sa.String(63), nullable=False, server_default=""),
 )
 sa.Index("ix_refusal_login_at", refusal.c.login, refusal.c.at)
+partial("ix_refusal_service", refusal.c.service, refusal.c.seq, where="service <> ''")
 
 accepted_login = sa.Table(
     "accepted_login",

@@ -171,7 +171,7 @@ def _difference(old: Entitled, new: Entitled, *, mask: bool) -> tuple[tuple[str,
 
 
 def _masked(lines: list[str], policy: Policy | None) -> list[str]:
-    own = {policy.address4, policy.wan6, policy.pd} - {""} if policy else set()
+    own = {policy.address4, policy.address6, policy.wan6, policy.pd} - {""} if policy else set()
     return [_OWN.sub(lambda found: f"= {_ITS}" if found[1] in own else found[0], line) for line in lines]
 
 

@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "sip.twice": "Two services have one SIP login.",
     "circuit-id.twice": "Two services have one circuit-id.",
     "remote-id.twice": "Two services have one remote-id.",
+    "rate.narrow": "A plan is faster than the vendor of a NAS can be told (a warning).",
     "mac.twice": "Two services have one MAC address.",
     "nas.twice": "Two devices have one NAS source address.",
     "management.twice": "Two devices have one management address and port.",

@@ -122,6 +122,6 @@ class Watched:
             outcome=outcome,
             login=login,
             calling=asked.calling if asked else "",
-            circuit=asked.circuits[0].decode("utf-8", "replace") if asked and asked.circuits else "",
+            circuit=asked.circuit if asked else "",
             microseconds=microseconds,
         )

@@ -223,7 +223,7 @@ class Answers:
     def _authenticate(self, packet: Packet, nas: NasEntry) -> Answer | Deferred:
         secret = self._secret(packet, nas)
         asked = read_request(packet)
-        if not (asked.login or asked.circuits):
+        if not (asked.login or asked.circuits or asked.calling):
             raise Dropped("no-login")
         other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
         if other is not None:
@@ -247,7 +247,7 @@ class Answers:
         begun = time.perf_counter_ns() if self.observers else 0
         verdict = self._authenticator.judge(asked, nas, secret, authenticator)
         took = time.perf_counter_ns() - begun if begun else 0
-        self.settle(asked.login or asked.calling, nas, verdict, asked, took)
+        self.settle(asked.login or asked.calling or asked.circuit, nas, verdict, asked, took)
         return verdict
 
     @staticmethod

@@ -99,7 +99,7 @@ class Authenticator:
             return Verdict(b"", "unsupported-method", "", asked.unusual)
         key, access = self._find(asked, by_login=proof is not None)
         if access is None:
-            return Verdict(b"", "unknown")
+            return Verdict(b"", "unknown", detail=f"circuit {asked.circuit}" if asked.circuits else "")
         if self._attempts.exhausted(key, nas.device):
             return Verdict(b"", "too-many-attempts", access.service)
         if not self._proven(asked, access, key, secret, authenticator, proof):

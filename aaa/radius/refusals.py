@@ -31,6 +31,7 @@ class Refusals:
                 "nas": nas.device,
                 "reason": verdict.reason,
                 "detail": _storable(verdict.detail),
+                "service": verdict.service[:63],
             }
         )
 
@@ -54,7 +55,13 @@ def _storable(text: str) -> str:
     return text.replace("\0", "")[:253]
 
 
-def last_refusals(conn: Connection, login: str, limit: int = 10) -> list[dict[str, object]]:
-    """The newest refusals of a login: at, nas, reason, detail."""
-    statement = sa.select(refusal).where(refusal.c.login == login).order_by(refusal.c.seq.desc()).limit(limit)
-    return [dict(row._mapping) for row in conn.execute(statement)]
+def last_refusals(
+    conn: Connection, login: str, service: str = "", limit: int = 10
+) -> list[dict[str, object]]:
+    """The newest refusals of a login, and those of a service whoever asked: at, login, nas, reason, detail."""
+    found: dict[int, dict[str, object]] = {}
+    for column, value in ((refusal.c.login, login), (refusal.c.service, service)):
+        if value:
+            newest = sa.select(refusal).where(column == value).order_by(refusal.c.seq.desc()).limit(limit)
+            found |= {row.seq: dict(row._mapping) for row in conn.execute(newest)}
+    return [found[seq] for seq in sorted(found, reverse=True)[:limit]]

@@ -7,6 +7,7 @@ import msgspec
 from aaa.accounting.record import clean
 from aaa.radius.option82 import names_of
 from aaa.radius.packet import Packet, vendor_pairs
+from aaa.view.records import is_remote
 
 _MS_CHAP = {(311, 1), (311, 25)}
 _PPP = b"\x00\x00\x00\x01"
@@ -24,6 +25,12 @@ class Asked(msgspec.Struct, frozen=True):
     circuits: tuple[bytes, ...]
     unusual: str
     port: bytes = b""
+
+    @property
+    def circuit(self) -> str:
+        """The line's first name for people; "" for none."""
+        first = self.circuits[0] if self.circuits else b""
+        return clean(first[2:] if is_remote(first) else first)
 
 
 def read_request(packet: Packet) -> Asked:

@@ -8,6 +8,8 @@ import msgspec
 
 from aaa.errors import AttributeTooLong
 
+MOST = 0xFFFFFFFF
+"""The largest integer of an attribute (RFC 2865 section 5)."""
 Type = Literal["text", "integer", "ipv4", "ipv6", "prefix6", "tagged-text", "tagged-integer"]
 
 
@@ -65,8 +67,8 @@ def _integer_text(value: bytes) -> str:
 
 _ENCODERS: Mapping[str, Callable[[str, int], bytes]] = {
     "text": lambda text, _tag: text.encode(),
-    # A rate above the field's 32 bits is as good as the largest that fits.
-    "integer": lambda text, _tag: min(int(text), 0xFFFFFFFF).to_bytes(4),
+    # Nearest to a rate above the field's 32 bits is the largest that fits: aaa.checks warns of such plans.
+    "integer": lambda text, _tag: min(int(text), MOST).to_bytes(4),
     "ipv4": lambda text, _tag: ipaddress.IPv4Address(text).packed,
     "ipv6": lambda text, _tag: ipaddress.IPv6Address(text).packed,
     "prefix6": _prefix6,

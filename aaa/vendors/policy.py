@@ -36,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     """Pools whose addresses the node that answers gives itself: no vendor's words, but part of the policy."""
     node6: str = ""
     nodepd: str = ""
+    address6: str = ""
+    """The one address of the subscriber's router (DHCPv6)."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -71,4 +73,5 @@ def changed(old: Policy, new: Policy) -> set[str]:
 
 
 def _ipv6(policy: Policy) -> tuple[str, ...]:
-    return policy.wan6, policy.pool6, policy.pd, policy.pdpool, policy.node6, policy.nodepd
+    given = policy.node6, policy.nodepd, policy.address6
+    return policy.wan6, policy.pool6, policy.pd, policy.pdpool, *given

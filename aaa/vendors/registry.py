@@ -14,8 +14,8 @@ from aaa.vendors.policy import GARDEN_NAME, Policy
 _FOLDER = Path(__file__).parent
 # The order of a reply: address first, as some NASes stop reading at an unknown attribute.
 _ASPECTS = (
-    "vrf", "address4", "pool4", "wan6", "pool6", "pd", "pdpool", "rate", "garden", "portal", "octets", "timeout",
-    "interim",
+    "vrf", "address4", "pool4", "wan6", "address6", "pool6", "pd", "pdpool", "rate", "garden", "portal", "octets",
+    "timeout", "interim",
 )  # fmt: skip
 
 
@@ -83,6 +83,14 @@ def _read(name: str) -> Vendor:
         for key, value in table.attributes.items()
     }
     return msgspec.structs.replace(table, attributes=named)
+
+
+@cache
+def narrow(name: str) -> bool:
+    """Whether a vendor is told a speed in bits by an attribute of 32 bits. Raises VendorNotKnown."""
+    table = vendor(name)
+    told = [line for line in table.reply.get("rate", ()) if line.value in ("{down}", "{up}")]
+    return any(table.attributes[line.name].type == "integer" for line in told)
 
 
 def reply_block(name: str, policy: Policy) -> bytes:

@@ -1,5 +1,6 @@
 """What a service is entitled to right now: plan, holds, limits, addresses and edge joined into one Policy. Pure."""
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
@@ -203,7 +204,11 @@ def _address6(service: Any, pools: Pools) -> dict[str, Any]:
         found["pd"] = str(ipv6.pd)
     elif ipv6.wan != "none":
         found["pdpool"] = pools.pd
-    if ipv6.wan != "none":
+    if ipv6.address is not None and ipv6.wan == "dhcp":
+        found["address6"] = str(ipv6.address)
+    elif ipv6.address is not None and ipv6.wan == "slaac":
+        found["wan6"] = str(ipaddress.IPv6Network((str(ipv6.address), 64), strict=False))
+    elif ipv6.wan != "none":
         found["pool6"] = pools.wan6
     return found
 

@@ -37,7 +37,7 @@ def service(here: Installed, name: str, personal: bool) -> dict[str, Any]:
         return {
             "service": state,
             "sessions": services.sessions(conn, name) if personal else None,
-            "refusals": services.refusals(conn, state.login) if personal else [],
+            "refusals": services.refusals(conn, name, state.login) if personal else [],
             "receipts": services.receipts_of(conn, name),
         }
 

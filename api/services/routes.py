@@ -24,6 +24,7 @@ class Refusal(BaseModel):
     """A login that was refused."""
 
     at: datetime
+    login: str
     nas: str
     reason: str
     detail: str
@@ -88,7 +89,9 @@ def show_sessions(here: Here, _who: Staff, service: str, limit: Limit = 20) -> A
     login = view.service_state(here, service).login
     with here.context.db.read() as conn:
         return answer(
-            "sessions", sessions=view.sessions(conn, service, limit), refusals=view.refusals(conn, login)
+            "sessions",
+            sessions=view.sessions(conn, service, limit),
+            refusals=view.refusals(conn, service, login),
         )
 
 

@@ -119,9 +119,9 @@ def sessions(conn: Connection, service: str, limit: int = 20) -> list[Live]:
     return [_live(one) for one in support.sessions(conn, service=service, closed=True, limit=limit)]
 
 
-def refusals(conn: Connection, login: str | None) -> list[dict[str, Any]]:
-    """Why its login was refused lately."""
-    return last_refusals(conn, login) if login else []
+def refusals(conn: Connection, service: str, login: str | None) -> list[dict[str, Any]]:
+    """Why its login was refused lately, and whoever asked for it."""
+    return last_refusals(conn, login or "", service)
 
 
 def receipts_of(conn: Connection, service: str, limit: int = 20) -> list[Receipt]:

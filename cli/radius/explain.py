@@ -39,7 +39,7 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
             _nobody(settings, name, unknown, as_json)
             return
     decided, aside = _recorded(settings, found)
-    logins, refusals = _last(settings, found.key)
+    logins, refusals = _last(settings, found.key, found.service)
     until = max(found.override, int(Overrides(settings.home).get(found.service, 0)))
     lines = [
         *_reply(found),
@@ -60,7 +60,7 @@ def _nobody(settings: "Settings", name: str, unknown: Exception, as_json: bool) 
     """Nothing answers to the name: its refusals say what came in, which is what support needs to see."""
     import msgspec
 
-    _logins, refusals = _last(settings, name)
+    _logins, refusals = _last(settings, name, "")
     if not refusals:
         raise unknown
     lines = [str(unknown), *map(_refusal, refusals)]
@@ -90,7 +90,9 @@ def _recorded(settings: "Settings", found: "Explained") -> tuple[list["Decided"]
         here.close()
 
 
-def _last(settings: "Settings", login: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _last(
+    settings: "Settings", login: str, service: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Its last accepted logins (where they are written down) and refusals."""
     from aaa.radius.accepted import last_accepted
     from aaa.radius.refusals import last_refusals
@@ -100,7 +102,7 @@ def _last(settings: "Settings", login: str) -> tuple[list[dict[str, Any]], list[
     db = Database(settings.database_url)
     try:
         with db.read() as conn:
-            return last_accepted(conn, login), last_refusals(conn, login)
+            return last_accepted(conn, login), last_refusals(conn, login, service)
     except TrunklineError:
         return [], []  # the view explains without it
     finally:
@@ -142,6 +144,5 @@ def _login(row: dict[str, Any]) -> str:
 
 
 def _refusal(row: dict[str, Any]) -> str:
-    return (
-        f"  refused {row['at']:%Y-%m-%d %H:%M:%S} at {row['nas']}: {row['reason']} {row['detail']}".rstrip()
-    )
+    when = f"{row['at']:%Y-%m-%d %H:%M:%S}"
+    return f"  refused {when} at {row['nas']} as {row['login']}: {row['reason']} {row['detail']}".rstrip()

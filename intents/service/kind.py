@@ -69,6 +69,9 @@ def complaints(service: Service) -> Iterator[Complaint]:
     """Parts that the type and the method need."""
     if service.ipv4 and (service.ipv4.mode == "fixed") != (service.ipv4.address is not None):
         yield Complaint("service.fixed", ("ipv4",), "`mode: fixed` and `address` need each other")
+    if service.ipv6 and service.ipv6.address and service.ipv6.wan == "none":
+        message = "a fixed `address` needs `wan: dhcp`, or `wan: slaac` for the /64 around it"
+        yield Complaint("service.fixed", ("ipv6",), message)
     if service.line is None and not service.handoffs and service.state == "active":
         yield Complaint("service.access", ("state",), "an active service needs `line` or `handoffs`")
     if service.line is not None and service.handoffs:

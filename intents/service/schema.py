@@ -61,7 +61,9 @@ class ServiceIpv4(Intent, frozen=True, kw_only=True):
 
 
 class ServiceIpv6(Intent, frozen=True, kw_only=True):
-    """IPv6: the WAN address and the delegated prefix."""
+    """IPv6: the WAN address and the delegated prefix. A fixed `address` is given by DHCPv6 with `wan: dhcp` (RFC 6911);
+    with `wan: slaac` the line has the /64 that it lies in (RFC 3162).
+    """
 
     wan: Literal["slaac", "dhcp", "none"] = "none"
     pd: Prefix6 | None = None

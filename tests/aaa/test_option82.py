@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from aaa.radius.exchange import circuit_attribute
 from aaa.radius.option82 import names_of
 from aaa.radius.packet import pair
+from aaa.radius.refusals import last_refusals
 from aaa.support import explain, try_login
 from aaa.view.records import is_remote, remote
 from tests.aaa.test_login import server_reasons
+from tests.support import eventually
 
 CIRCUIT, AGENT = b"olt1 0/1/0:9", b"ont-4711"
 OPTION = b"\x01\x0c" + CIRCUIT + b"\x02\x08" + AGENT
@@ -110,3 +112,35 @@ def test_unknown_lines_lock_nobody_else_out(network, anew, login):
         ).accepted
     assert client.login(login, "", attributes=circuit_attribute(CIRCUIT), ppp=False).accepted
     assert server_reasons(fresh) == {"unknown": 30}
+
+
+def test_support_sees_a_refusal_by_the_service_however_it_asked(network, anew, recorded):
+    """The MAC of another device at a bound line, and a line at a BNG that does not serve it: found by the service."""
+    network.subscriber(
+        9, session='method: ipoe, circuit-id: olt1 0/1/0:9, mac: "02:00:5e:10:00:09", bind: [mac]'
+    )
+    _fresh, client = anew(network)
+    other = circuit_attribute(CIRCUIT) + pair(31, b"02-AA-BB-CC-DD-14")
+    assert not client.login("", "", attributes=other, ppp=False).accepted
+
+    def told() -> list[tuple[object, object]]:
+        with recorded.read() as conn:
+            return [(row["login"], row["reason"]) for row in last_refusals(conn, "", "S-9")]
+
+    assert eventually(told, cap=5) == [("02-AA-BB-CC-DD-14", "wrong-port")]
+
+
+def test_a_mac_alone_is_a_request(network, anew, recorded):
+    """Without User-Name and without circuit-id (RFC 2865 section 5.1 asks for none): known by Calling-Station-Id. An
+    unknown line without a name is refused, and found by its circuit-id.
+    """
+    network.subscriber(9, session='method: ipoe, mac: "02:00:5e:10:00:09"')
+    _fresh, client = anew(network)
+    assert client.login("", "", attributes=pair(31, b"02-00-5E-10-00-09"), ppp=False).accepted
+    assert not client.login("", "", attributes=circuit_attribute(b"new 7"), ppp=False).accepted
+
+    def told() -> list[object]:
+        with recorded.read() as conn:
+            return [row["reason"] for row in last_refusals(conn, "new 7")]
+
+    assert eventually(told, cap=5) == ["unknown"]

@@ -214,8 +214,10 @@ def test_a_session_that_has_the_free_policy_is_not_disturbed(alone):
     """Of a service that nothing restricts, and of one that was freed before; one with less is ended."""
     node, _stand_in = alone
     view = load_view(node)
-    unheld = decode(view.lookup(service_key("S-3")), Wanted).policy_hash
-    freed = access_of(view, "S-1").free.policy_hash
+    wanted, free = decode(view.lookup(service_key("S-3")), Wanted), access_of(view, "S-1").free
+    assert wanted is not None
+    assert free is not None
+    unheld, freed = wanted.policy_hash, free.policy_hash
     journalled(node, START, name=b"fine", service="S-3", policy=unheld)
     journalled(node, START, name=b"old", service="S-3", policy="garden")
     journalled(node, START, name=b"freed", policy=freed)

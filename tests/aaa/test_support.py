@@ -1,17 +1,18 @@
 """What support asks: test-login, explain, sessions; and the check of a vendor's name."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aaa.checks import nas_vendor
+from aaa.checks import nas_vendor, rates
 from aaa.health import Logins, count_logins, forget_logins, live_sessions, logins
 from aaa.support import LoginNotKnown, NasNotKnown, explain, sessions, try_login
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
 from core import clock
 from intents.checks import Scope
-from tests.aaa.network import Network, write_snapshot
+from tests.aaa.network import PLAN, Network, write_snapshot
 from tests.aaa.test_accounting import record, write
 from tests.support import eventually
 
@@ -75,6 +76,37 @@ def test_a_vendor_without_a_table_is_a_mistake_with_its_nearest_name():
     network.bng("bng1", "mikrotk", "127.0.0.1")
     (finding,) = nas_vendor(network.reader(), Scope())
     assert (finding.id, finding.field, finding.hint) == ("bng1", ("nas", "vendor"), "did you mean mikrotik?")
+
+
+@pytest.mark.parametrize(("vendor", "warned"), [("huawei", True), ("ubiquiti", True), ("mikrotik", False)])
+def test_a_plan_that_a_vendor_cannot_be_told_is_a_warning(vendor, warned):
+    """10 Gbit/s is more than 32 bits; who tells speeds as text has no such end, and 4 Gbit/s is no matter."""
+    network = Network()
+    network.bng("bng1", vendor, "127.0.0.1")
+    network.put("plan", "ten", PLAN % {"down": "10G", "up": "1G"})
+    network.put("plan", "four", PLAN % {"down": "4G", "up": "4G"})
+    found = [(one.id, one.severity, vendor in one.message) for one in rates(network.reader(), Scope())]
+    assert found == ([("ten", "warning", True)] if warned else [])
+
+
+def test_a_fixed_ipv6_address_is_sent_and_with_slaac_its_prefix(node, network, anew):
+    """DHCPv6 is told the address (RFC 6911), SLAAC the /64 around it (RFC 3162); in the garden neither."""
+    seen = {}
+    for number, words in ((5, "wan: dhcp"), (6, "wan: slaac"), (7, "wan: dhcp")):
+        network.subscriber(number)
+        name = f"S-{number}"
+        text = re.sub(r"(?m)^ipv6:.*\n", "", network.texts["service", name])
+        network.put("service", name, f'{text}\nipv6: {{{words}, address: "2001:db8:9::{number}"}}\n')
+    network.hold("S-7", "nonpayment", "walled-garden")
+    _server, client = anew(network)
+    for number in (5, 6, 7):
+        reply = client.login(f"s{number}@example.net", f"pw-{number}")
+        seen[number] = [line for line in reply.attributes if "IPv6-Address" in line or "IPv6-Prefix" in line]
+    assert seen == {
+        5: ["Framed-IPv6-Address = 2001:db8:9::5"],
+        6: ["Framed-IPv6-Prefix = 2001:db8:9::/64"],
+        7: [],
+    }
 
 
 def test_logins_and_live_sessions_are_counted_by_nas(database):

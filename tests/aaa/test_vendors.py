@@ -23,6 +23,7 @@ POLICIES = {
         pdpool="west-pd",
         timeout=3600,
     ),
+    "fixed IPv6": Policy(pool4="west-cgn", address6="2001:db8:9::5", pd="2001:db8:4001:1700::/56"),
     "garden": Policy(down=500_000_000, up=50_000_000, garden=True, pool4="west-garden"),
     "unlimited": Policy(pool4="west-cgn", interim=60),
     "in a VRF, with a quota": Policy(pool4="west-cgn", vrf="210", octets=5_000_000_000, timeout=900),
