@@ -13,7 +13,7 @@ from billing.accounts import Account
 from billing.allocating import BY_A_PERSON, NAMED_FIRST, Share, spread
 from billing.closing import lock
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
-from billing.models import allocation, payment
+from billing.models import allocation, invoice_line, payment
 from billing.models import invoice as invoice_table
 from billing.refunding.models import allocation_policy
 from core import clock, events, faults, ids
@@ -69,9 +69,23 @@ def pay(
 
 
 def add_credit(conn: Connection, owner: Account, note: dict[str, Any]) -> None:
-    """Turn a credit note's total into the customer's credit (the books have it from the note)."""
-    amount = Money(-note["total"], note["currency"])
-    store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['number']}", "billing")
+    """Turn a credit note's total into the customer's credit (the books have it from the note). It is for the invoice
+    that the note credits first, and what was written off of that is no bad debt.
+    """
+    from billing.writeoffs import recovering  # it asks for debts, and is asked here only
+
+    amount, named = Money(-note["total"], note["currency"]), _credited(conn, note["id"])
+    store(conn, owner, amount, "credit", "credit-note", f"credit-note:{note['number']}", "billing", named)
+    if len(named) == 1:
+        recovering.annul(conn, owner, named[0], amount.minor, note["issued_on"])
+
+
+def _credited(conn: Connection, note: str) -> list[str]:
+    """The invoice of which a person's credit note takes something back; none for one that a bill run made."""
+    of, lines = invoice_line.c.credits_invoice, invoice_line.c
+    return list(
+        conn.execute(sa.select(of).where(lines.invoice_id == note, of.is_not(None)).distinct()).scalars()
+    )
 
 
 def apply_credit(conn: Connection, owner: Account, on: date) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from api.here import Here
 from api.resource import resource
 from api.security import needs
 from api.tokens import Identity
-from billing.books import reports
+from billing.books import reports, tax_due
 from billing.tax import rate_text
 from core.money import Money
 
@@ -55,12 +55,22 @@ class Tax(BaseModel):
     documents: int
 
 
+class Relief(BaseModel):
+    """Tax that came back with bad debts, below zero; above it where more was recovered."""
+
+    legal_entity: str
+    category: str
+    tax: Amount
+    write_offs: int
+
+
 class Taxes(Answer):
     """By legal entity, category and rate; `until` is exclusive."""
 
     since: date
     until: date
     taxes: list[Tax]
+    relief: list[Relief]
 
 
 @ROUTER.get("/trial-balance", response_model=TrialBalance)
@@ -94,6 +104,7 @@ def tax(here: Here, _who: Billing, since: date, until: date) -> Any:
         raise NotUsable(f"until {until}", f"it is not after since, {since}")
     with here.context.db.read() as conn:
         found = reports.tax(conn, since, until)
+        given = tax_due.relief(conn, since, until)
     taxes = [
         Tax(
             legal_entity=one.legal_entity, category=one.category, rate=rate_text(one.millionths),
@@ -101,7 +112,16 @@ def tax(here: Here, _who: Billing, since: date, until: date) -> Any:
         )
         for one in found
     ]  # fmt: skip
-    return answer("tax", since=since, until=until, taxes=taxes)
+    relief = [
+        Relief(
+            legal_entity=one.legal_entity,
+            category=one.category,
+            tax=amount(one.tax),
+            write_offs=one.write_offs,
+        )
+        for one in given
+    ]
+    return answer("tax", since=since, until=until, taxes=taxes, relief=relief)
 
 
 def _today(here: Here) -> date:

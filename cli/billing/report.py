@@ -81,17 +81,27 @@ def tax(
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Tax of a period by legal entity, category and rate; credit notes are taken off."""
-    from billing.books import reports
+    """Tax of a period by legal entity, category and rate; credit notes are taken off, and tax that came back with bad
+    debts. Status 1 where that is not what the ledger has.
+    """
+    from billing.books import reports, tax_due
     from billing.tax import rate_text
     from cli.commands.billing import _opened
+    from core.money import Money
+    from core.problems import Problem
 
     with _opened() as here, here.db.read() as conn:
         found = reports.tax(conn, since.date(), until.date())
+        given = tax_due.relief(conn, since.date(), until.date())
+        wrong = tax_due.apart(conn, since.date(), until.date())
     lines = [
         f"{one.legal_entity:<12}{one.category or 'no tax':<12}{rate_text(one.millionths):>9}"
         f"{one.base!s:>20}{one.tax!s:>18}{one.documents:>8}"
         for one in found
+    ]
+    lines += [
+        f"{one.legal_entity:<12}{one.category:<12}{'bad debts':>9}{'':>20}{one.tax!s:>18}{one.write_offs:>8}"
+        for one in given
     ]
     told = [
         {"legal_entity": one.legal_entity, "category": one.category, "millionths": one.millionths,
@@ -110,6 +120,18 @@ def tax(
         )
         for one in found
     ]
+    rows += [
+        (
+            one.legal_entity,
+            one.category,
+            "bad debts",
+            one.tax.currency,
+            Money(0, one.tax.currency),
+            one.tax,
+            one.write_offs,
+        )
+        for one in given
+    ]
     columns = ("legal_entity", "category", "rate", "currency", "base", "tax", "documents")
     text = "\n".join(lines) or "no document was issued in this period"
     tabled(
@@ -122,6 +144,16 @@ def tax(
         since=str(since.date()),
         until=str(until.date()),
         taxes=told,
+        relief=[
+            {
+                "legal_entity": one.legal_entity,
+                "category": one.category,
+                **_money(one.tax),
+                "write_offs": one.write_offs,
+            }
+            for one in given
+        ],
+        problems=[Problem("billing.tax-apart", why) for why in wrong],
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from billing import crediting, debts, ledger, overview, payments
 from billing.billrun import run_billing
-from billing.books import reports
+from billing.books import reports, tax_due
 from billing.dunning import run_dunning
 from billing.explain import explain
 from billing.runs.verify import breaches
@@ -241,3 +241,97 @@ def test_killed_before_its_commit_nothing_is_written_off(database: Database, poi
     assert balances(stage)["receivable"] == 8690
     write(stage)
     assert list(breaches(database)) == []
+
+
+def credit(stage: Stage, minor: int | None = None, on: date = LATER) -> None:
+    """Credit its first invoice, or a part of its first line as listed, and give the note its number."""
+    parts = None if minor is None else {1: Money(minor, "AUD")}
+    with stage.database.write() as conn:
+        crediting.credit(
+            conn,
+            stage.invoices()[0].id,
+            parts,
+            actor="anna",
+            reason="mistake",
+            key=f"{stage.entity}:{minor}",
+            on=on,
+        )
+    run_billing(stage.database, stage.reader, on)
+
+
+@pytest.mark.parametrize("relief", [False, True])
+@pytest.mark.parametrize("recoverable", [False, True])
+def test_what_is_credited_was_no_bad_debt(database: Database, relief: bool, recoverable: bool):
+    """Written off, waived or not, and then credited: the debt is gone once, with its tax; nobody has credit of it."""
+    stage = owing(database)
+    before = balances(stage)
+    write(stage, relief=relief, recoverable=recoverable)
+    credit(stage)
+    found = balances(stage)
+    month_later = {
+        name: found.get(name, 0) for name in ("receivable", "customer-credit", "bad-debt", "tax-payable:gst")
+    }
+    assert before["receivable"] == 8690
+    # February and March are billed meanwhile, and nothing of them is paid.
+    assert month_later == {
+        "receivable": 2 * 8690,
+        "customer-credit": 0,
+        "bad-debt": 0,
+        "tax-payable:gst": -2 * 790,
+    }
+    with database.read() as conn:
+        assert payments.credit(conn, _account(conn, stage)).minor == 0
+    assert list(breaches(database)) == []
+
+
+def test_a_part_that_is_credited_takes_so_much_of_the_write_off_back(database: Database):
+    """60.00 were paid, 26.90 written off, 11.00 credited: 15.90 of it stays a bad debt, and no credit is left over."""
+    stage = owing(database)
+    pay(stage, 6000)
+    write(stage)
+    credit(stage, 1000)
+    found = balances(stage)
+    assert (found["bad-debt"], found.get("customer-credit", 0)) == (1590, 0)
+    assert list(breaches(database)) == []
+
+
+def test_a_credit_note_pays_the_invoice_that_it_credits_first(database: Database):
+    """An older invoice stays open: what was wrong is not owed, what was right is."""
+    stage = owing(database)
+    run_billing(database, stage.reader, date(2026, 2, 1))
+    first, second = sorted(stage.invoices(), key=lambda one: one.due_on)
+    with database.write() as conn:
+        crediting.credit(
+            conn, second.id, actor="anna", reason="mistake", key=f"{stage.entity}:second", on=date(2026, 2, 2)
+        )
+    run_billing(database, stage.reader, date(2026, 2, 2))
+    with database.read() as conn:
+        assert [one.invoice for one in debts.open_balances(conn, stage.account)] == [first.id]
+
+
+def _account(conn, stage: Stage):
+    from billing import accounts
+
+    return accounts.get(conn, stage.account)
+
+
+def test_the_tax_of_a_period_ties_to_the_ledger_with_what_came_back(database: Database):
+    """Written off with its tax in March, half of it paid in April, and an entry that nobody knows of is told."""
+    stage = owing(database)
+    write(stage, relief=True)
+    pay(stage, 2 * 4345 + 4345, LATER + timedelta(days=40))
+    march, april, later = date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)
+    with database.read() as conn:
+        first, second = tax_due.relief(conn, march, april), tax_due.relief(conn, april, later)
+        assert [(one.category, one.tax.minor, one.write_offs) for one in first] == [("gst", -790, 1)]
+        assert [one.tax.minor for one in second] == [790]
+        for since, until in ((START, march), (march, april), (april, later), (START, later)):
+            assert tax_due.apart(conn, since, until) == []
+    with database.write() as conn:
+        books = ledger.Books(stage.entity, stage.account)
+        legs = [ledger.Entry("tax-payable:gst", Money(5, "AUD")), ledger.Entry("rounding", Money(-5, "AUD"))]
+        ledger.book(conn, books, "adjustment", "by-hand", april, legs)
+    with database.read() as conn:
+        (told,) = tax_due.apart(conn, april, later)
+    assert told.startswith("gst of ")
+    assert told.endswith("the ledger AUD 7.85")
