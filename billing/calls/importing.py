@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from billing.calls import numbers
 from billing.calls.errors import ColumnsMissing, NumberNotUsable
 from billing.calls.models import call_record
+from billing.models import subscription
 from billing.periods import zone
 from core import clock, db, faults
 from core.db import Database
@@ -21,6 +22,7 @@ NEEDED = ("caller", "callee", "started", "seconds")
 COLUMNS = (*NEEDED, "id", "service")
 """What a line may say. `id` names it for the carrier; without one all of the line does."""
 _AT_ONCE = 2_000
+_SAYS = ("caller", "callee", "started_at", "seconds")
 P_BATCH = faults.declare("billing.after_call_batch")
 
 
@@ -43,13 +45,21 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of a file's lines. `nobodys`: taken, but the caller is no service's yet."""
+    """What became of a file's lines. `nobodys`: taken, but the caller is no service's yet. `services`: whose calls it
+    has.
+    """
 
     lines: int
     new: int
     known: int
     nobodys: int
     rejected: tuple[Rejected, ...]
+    services: tuple[str, ...] = ()
+
+
+_Row = dict[str, str]
+_Taken = tuple[int, _Row, dict[str, Any]]
+"""A line, what it says, and its record."""
 
 
 def read(
@@ -57,27 +67,43 @@ def read(
 ) -> Imported:
     """Take a file in, in batches of a transaction each; after a crash the same again takes the rest.
 
-    Raises ColumnsMissing. A line that cannot be read is rejected, the others are taken.
+    Raises ColumnsMissing. A line that cannot be read is rejected, the others are taken. Of two records with one id that
+    say different things the first is kept, and the other rejected.
     """
     with database.read() as conn:
         known = numbers.owners(conn)
-    lines, new, nobodys, bad = 0, 0, 0, list[Rejected]()
-    batch: list[dict[str, Any]] = []
+        billed = set(conn.execute(sa.select(subscription.c.service)).scalars())
+    lines, new, nobodys, bad, services = 0, 0, 0, list[Rejected](), set[str]()
+    batch: list[_Taken] = []
+
+    def store() -> None:
+        nonlocal new, nobodys
+        fresh, wrong = _store(database, batch)
+        new, nobodys = new + len(fresh), nobodys + sum(one["service"] is None for one in fresh)
+        bad.extend(wrong)
+        services.update(record["service"] for _, _, record in batch if record["service"])
+        batch.clear()
+
     for line, row in _rows(path, shape):
         lines += 1
         try:
-            batch.append(_record(path, line, row, shape, known))
+            record = _record(path, line, row, shape, known)
+            if record["service"] is not None and record["service"] not in billed:
+                raise ValueError(_not_billed(record["service"]))
+            batch.append((line, row, record))
         except (ValueError, NumberNotUsable) as error:
             bad.append(Rejected(line, str(error), row))
         if len(batch) == _AT_ONCE:
-            added = _store(database, batch)
-            new, nobodys, batch = new + added[0], nobodys + added[1], []
+            store()
             watch(lines)
-    if batch:
-        added = _store(database, batch)
-        new, nobodys = new + added[0], nobodys + added[1]
+    store()
     watch(lines)
-    return Imported(lines, new, lines - len(bad) - new, nobodys, tuple(bad))
+    bad.sort(key=lambda one: one.line)
+    return Imported(lines, new, lines - len(bad) - new, nobodys, tuple(bad), tuple(sorted(services)))
+
+
+def _not_billed(service: str) -> str:
+    return f"service '{service[:40]}' is not billed; name another, or none to go by the caller's number"
 
 
 def write_rejected(path: Path, found: tuple[Rejected, ...]) -> None:
@@ -123,19 +149,34 @@ def _record(
     }  # fmt: skip
 
 
-def _store(database: Database, batch: list[dict[str, Any]]) -> tuple[int, int]:
-    """Those that are new: how many, and how many of them are nobody's."""
-    rows = {row["id"]: row for row in batch}
+def _store(database: Database, batch: list[_Taken]) -> tuple[list[dict[str, Any]], list[Rejected]]:
+    """The records that are new, and lines that say something else of a call than an earlier one did."""
+    fresh, wrong = list[dict[str, Any]](), list[Rejected]()
+    names = list({record["id"] for _, _, record in batch})
     with database.write() as conn:
-        there: set[str] = set()
-        names = list(rows)
+        there: dict[str, Any] = {}
         for start in range(0, len(names), 500):
-            query = sa.select(call_record.c.id).where(call_record.c.id.in_(names[start : start + 500]))
-            there |= set(conn.execute(query).scalars())
-        fresh = [row for name, row in rows.items() if name not in there]
+            query = sa.select(call_record.c.id, *(call_record.c[name] for name in _SAYS))
+            for found in conn.execute(
+                query.where(call_record.c.id.in_(names[start : start + 500]))
+            ).mappings():
+                there[found["id"]] = found
+        for line, row, record in batch:
+            first = there.setdefault(record["id"], record)
+            if first is record:
+                fresh.append(record)
+            elif any(first[name] != record[name] for name in _SAYS):
+                wrong.append(Rejected(line, _other(first, record), row))
         db.insert_many(conn, call_record, fresh)
     faults.point(P_BATCH)
-    return len(fresh), sum(row["service"] is None for row in fresh)
+    return fresh, wrong
+
+
+def _other(first: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    said = ", ".join(
+        f"{name} {record[name]} instead of {first[name]}" for name in _SAYS if first[name] != record[name]
+    )
+    return f"a call with this id was taken in before and is kept; this line says {said}: ask the carrier which is right"
 
 
 def _moment(text: str, timezone: str) -> datetime:

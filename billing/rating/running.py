@@ -26,7 +26,7 @@ from billing.rating.rules import Rule, cost, rule_of
 from billing.runs import ranges
 from billing.runs.ranges import Range, among
 from billing.subscriptions import PLAN, Item
-from billing.timeline import Terms
+from billing.timeline import Terms, segments
 from core import faults
 from core.db import Database
 from intents.reader import Reader
@@ -117,6 +117,19 @@ class _Rules:
             return ()
         prices = [price for price in self._reader.get("plan", plan).prices if price.id == version]
         return tuple(rule_of(one, currency) for price in prices for one in price.usage)
+
+
+def unpriced(conn: Connection, reader: Reader, services: Sequence[str]) -> list[str]:
+    """Those of the services whose plans bill no calls, at any of their prices so far: calls cost nothing there."""
+    rules, found = _Rules(reader), list[str]()
+    for start in range(0, len(services), 500):
+        some = services[start : start + 500]
+        for item in subscriptions.items(
+            conn, sa.and_(subscription.c.service.in_(some), subscription_item.c.role == PLAN)
+        ):
+            if all(rules.call_price(one.terms) is None for one in segments(item.events)):
+                found.append(item.service)
+    return sorted(found)
 
 
 def candidates(conn: Connection, plans: Sequence[str], within: Range = ranges.EVERYBODY) -> "sa.Select[Any]":

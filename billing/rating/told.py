@@ -11,6 +11,7 @@ _WHAT = {
     "up": "upload",
     "seconds": "time online",
     "sessions": "sessions",
+    "calls": "calls",
 }
 
 

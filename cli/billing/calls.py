@@ -42,6 +42,7 @@ def take_in(
     import sys
 
     from billing.calls import importing
+    from billing.rating.running import unpriced
     from cli.commands.billing import _opened
     from core.problems import Problem
 
@@ -60,6 +61,8 @@ def take_in(
 
     with _opened() as here:
         done = importing.read(here.db, file, shape, watch=watch)
+        with here.reader() as reader, here.db.read() as conn:
+            free = unpriced(conn, reader, done.services)
     rest = file.with_name(f"{file.name}.rejected.csv")
     problems = [
         Problem("cdr.rejected", one.reason, path=str(file), line=one.line, column=1) for one in done.rejected
@@ -70,9 +73,13 @@ def take_in(
     text += f" (in {rest})" if done.rejected else ""
     if done.nobodys:
         text += f"\n{done.nobodys} calls are nobody's: trunkline billing number add gives their numbers to services"
+    if free:
+        some = ", ".join(free[:5]) + (", …" if len(free) > 5 else "")
+        text += f"\n{len(free)} services' plans bill no calls, theirs cost nothing: {some}"
     answer(
         "billing-cdr-import", text=text, problems=problems, as_json=as_json, lines=done.lines, new=done.new,
         known=done.known, rejected=len(done.rejected), nobodys=done.nobodys,
+        unpriced=free,
     )  # fmt: skip
 
 
@@ -110,12 +117,23 @@ def add_number(
 ) -> None:
     """A number is a service's from a day on; calls that wait for somebody become its."""
     from billing.calls import numbers
+    from billing.rating.running import unpriced
     from cli.commands.billing import _opened
 
-    with _opened() as here, here.db.write() as conn:
+    with _opened() as here, here.reader() as reader, here.db.write() as conn:
         waiting = numbers.assign(conn, service, numbers.e164(number), since.date(), actor)
+        free = bool(unpriced(conn, reader, [service]))
     text = f"{number} is {service}'s from {since.date()} on; {waiting} calls waited for it"
-    answer("billing-number", text=text, as_json=as_json, service=service, number=number, calls=waiting)
+    text += "\nits plan bills no calls: they are listed and cost nothing" if free else ""
+    answer(
+        "billing-number",
+        text=text,
+        as_json=as_json,
+        service=service,
+        number=number,
+        calls=waiting,
+        unpriced=free,
+    )
 
 
 @_NUMBER.command("end")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.billrun import run_billing
-from billing.calls import decks, importing, listing, numbers
+from billing.calls import decks, importing, listing, numbers, rating
 from billing.calls.decks import CallRate, Deck
 from billing.calls.errors import ColumnsMissing, DeckNotUsable, NumberNotUsable, NumberTaken
 from billing.calls.importing import Shape
@@ -19,7 +19,8 @@ from billing.calls.models import call_record
 from billing.calls.rating import Call, CallPrice, priced, total
 from billing.explain import explain
 from billing.models import billable
-from billing.rating.running import rate
+from billing.rating import told
+from billing.rating.running import rate, unpriced
 from core import faults
 from core.db import Database
 from intents import loader
@@ -182,6 +183,50 @@ def test_a_file_twice_and_a_call_in_two_files_add_nothing(database: Database, tm
     again = stage.heard(*rows)
     assert (again.new, again.known) == (0, 2)
     assert stage.heard(rows[0], "2,@,+61812345678,1767600000,5", name="other.csv").new == 1
+
+
+def test_of_two_records_with_one_id_the_first_counts_and_the_other_is_named(
+    database: Database, tmp_path: Path
+) -> None:
+    """In one file, in two, and in two batches of one: whoever cut the file decides nothing."""
+    stage = _Talking(database, tmp_path)
+    first, second = "1,@,+61812345678,1767600000,100", "1,@,+61812345678,1767600000,600"
+    done = stage.heard(first, second, first)
+    assert (done.new, done.known, [one.line for one in done.rejected]) == (1, 1, [3])
+    assert "seconds 600 instead of 100" in done.rejected[0].reason
+    again = stage.heard(second, name="other.csv")
+    assert (again.new, again.known, len(again.rejected)) == (0, 0, 1)
+    (record,) = stage._rows(sa.select(call_record).where(call_record.c.service == stage.service))
+    assert record.seconds == 100
+
+
+def test_a_service_that_is_not_billed_is_rejected_and_one_without_prices_is_told(
+    database: Database, tmp_path: Path
+) -> None:
+    """A file that names services: what nobody would ever bill is not taken in without a word."""
+    stage = _Talking(database, tmp_path)
+    other = stage.add()
+    path = stage.file(
+        "named.csv",
+        "caller,callee,started,seconds,service\n"
+        f"0811111111,+61812345678,1767600000,5,S-77777\n"
+        f"0811111111,+61812345678,1767600000,6,{other}\n"
+        f"0811111111,+61812345678,1767600000,7,{stage.service}\n",
+    )
+    done = importing.read(database, path, Shape(carrier=f"c{stage.number}", country="61"))
+    assert (done.new, [(one.line, one.reason.partition(";")[0]) for one in done.rejected]) == (
+        2, [(2, "service 'S-77777' is not billed")],
+    )  # fmt: skip
+    assert set(done.services) == {other, stage.service}
+    with database.read() as conn:
+        assert unpriced(conn, stage.reader, done.services) == [other]
+
+
+@pytest.mark.parametrize("meter", ["bytes", "down", "up", "seconds", "sessions", rating.METER])
+def test_every_meter_has_words(meter: str) -> None:
+    """Whoever rates is told what of: `trunkline billing rate` names each amount."""
+    assert told.what(meter)
+    assert told.amount_of(meter, 3700)
 
 
 def test_bad_lines_are_named_and_the_others_taken(database: Database, tmp_path: Path) -> None:
