@@ -170,7 +170,7 @@ class RunUnknown(Terminal):
 
     def __init__(self, run: str) -> None:
         super().__init__(
-            f"there is no run '{run}'; a run says its id (bill_… or dun_…) with --json when it is made"
+            f"there is no run '{run}'; 'trunkline billing runs' lists them with their ids (bill_… or dun_…)"
         )
 
 

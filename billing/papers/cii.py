@@ -6,12 +6,13 @@ below zero (BR-27). Pure: the same paper gives the same bytes.
 
 from collections.abc import Sequence
 from datetime import date
+from fractions import Fraction
 from xml.etree import ElementTree as Tree
 
-from billing.papers.errors import CurrencyTooFine, FactMissing
+from billing.papers.errors import CurrencyTooFine, FactMissing, TaxesApart
 from billing.papers.paper import STANDARD, Paper, PaperLine, PaperTax
 from billing.papers.parties import Party, Seller
-from core.money import Money, digits
+from core.money import Money, digits, half_up
 
 GUIDELINE = "urn:cen.eu:en16931:2017"
 _SPACES = {
@@ -56,9 +57,17 @@ def e_invoice(paper: Paper) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text + b"\n"
 
 
+def _require_one_tax_a_rate(paper: Paper) -> None:
+    for tax in _together(paper):
+        wanted = Fraction(tax.base.minor * tax.millionths, 1_000_000)
+        if abs(tax.tax.minor - wanted) >= 10 ** digits(paper.currency):
+            raise TaxesApart(paper.number, tax.tax, Money(half_up(wanted), paper.currency))
+
+
 def _require(paper: Paper) -> None:
     if digits(paper.currency) > 2:
         raise CurrencyTooFine(paper.number, paper.currency)
+    _require_one_tax_a_rate(paper)
     where = f"write it in trunkline.yaml under entities for {paper.seller.name}"
     if not paper.seller.country:
         raise FactMissing("the seller's country", where)

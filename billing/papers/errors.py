@@ -3,6 +3,7 @@
 from datetime import date
 
 from core.errors import Terminal
+from core.money import Money
 
 
 class NotFinal(Terminal):
@@ -27,6 +28,18 @@ class CurrencyTooFine(Terminal):
     def __init__(self, number: str, currency: str) -> None:
         super().__init__(
             f"{number}: no e-invoice in {currency}: EN 16931 allows two decimals, {currency} has more; send the PDF"
+        )
+
+
+class TaxesApart(Terminal):
+    """EN 16931 has one tax for each rate, off by less than a whole unit (BR-S-09): prices with and without it at one
+    rate, each rounded by itself, may be a unit off where the currency has no smaller one.
+    """
+
+    def __init__(self, number: str, told: Money, wanted: Money) -> None:
+        super().__init__(
+            f"{number}: no e-invoice: prices with and without tax at one rate come to {told} of tax, and EN 16931 "
+            f"wants {wanted}; send the PDF"
         )
 
 

@@ -13,7 +13,7 @@ from billing import invoices
 from billing.models import invoice, ledger_transaction
 from billing.papers import pdf
 from billing.papers.cii import e_invoice
-from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal
+from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal, TaxesApart
 from billing.papers.models import invoice_paper
 from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, contact_at, seller_at
@@ -26,6 +26,12 @@ from intents.reader import Reader
 PDF, XML = "pdf", "xml"
 Fallback = Callable[[Connection, str], Party]
 """(connection, account) -> whom an account's invoices are addressed to where billing was never told."""
+
+
+_WITHOUT = (
+    "a fact was missing when it was made, and a document that was given out stays as it is; "
+    "'trunkline billing xml' tells which, and a credit note with a new invoice is the way to another"
+)
 
 
 class Papers(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ def papers(
         with database.write() as conn:
             kept = _keep(conn, row["id"], made)
     else:
-        why = "" if XML in kept else "it was made without"
+        why = "" if XML in kept else _WITHOUT
     return Papers(row["number"], kept[PDF], kept.get(XML), why)
 
 
@@ -94,7 +100,7 @@ def _make(paper: Paper, reader: Reader) -> tuple[dict[str, bytes], str]:
     xml, why = None, ""
     try:
         xml = e_invoice(paper)
-    except (FactMissing, CurrencyTooFine) as error:
+    except (FactMissing, CurrencyTooFine, TaxesApart) as error:
         why = str(error)
     printed = pdf.printed(pdf.page(paper, reader), xml, f"{paper.entity}/{paper.number}", paper.issued_on)
     return ({PDF: printed} | ({XML: xml} if xml is not None else {})), why

@@ -87,10 +87,11 @@ def set_contact(conn: Connection, key: DataKey | None, account: str, party: Part
 
 
 def contact_at(conn: Connection, key: DataKey | None, account: str, moment: datetime) -> Party | None:
-    """To whom they were addressed then; the first one known for what is older; None where nobody ever said."""
+    """To whom they were addressed then; None where nobody had said by then."""
     query = sa.select(billing_contact.c.personal, billing_contact.c.recorded_at)
     query = query.where(billing_contact.c.account_id == account).order_by(billing_contact.c.seq)
-    text = _as_of(((row.recorded_at, row.personal) for row in conn.execute(query)), moment)
+    said = [row.personal for row in conn.execute(query) if row.recorded_at <= moment]
+    text = said[-1] if said else None
     if text is None:
         return None
     if is_sealed(text):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, debts
-from billing.models import payment
+from billing.models import ledger_transaction, payment
 from billing.periods import local_date
 from billing.refunding import found
 from billing.refunding.models import chargeback, outflow, refund
@@ -36,7 +36,11 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 def payments_of(conn: Connection, account: str, limit: int = 100) -> list[Listed]:
     """An account's payments, the newest first. Raises AccountUnknown."""
     owner = accounts.get(conn, account)
-    columns = (payment, debts.LEFT.label("left_"), debts.UNAPPLIED.label("unapplied_"))
+    booked = sa.select(sa.func.min(ledger_transaction.c.booked_on)).where(
+        ledger_transaction.c.source == payment.c.id, ledger_transaction.c.kind == "receipt"
+    )
+    day = booked.scalar_subquery().label("booked_on")
+    columns = (payment, debts.LEFT.label("left_"), debts.UNAPPLIED.label("unapplied_"), day)
     query = sa.select(*columns).where(payment.c.account_id == account)
     rows = conn.execute(query.order_by(payment.c.received_at.desc(), payment.c.id.desc()).limit(limit))
     return [_listed(conn, owner, row) for row in rows.all()]
@@ -46,8 +50,9 @@ def _listed(conn: Connection, owner: accounts.Account, row: Any) -> Listed:
     pays = {
         found.number_of(conn, one.invoice): str(owner.money(one.amount)) for one in found.shares(conn, row.id)
     }
+    day = row.booked_on or local_date(row.received_at, owner.timezone)
     return Listed(
-        id=row.id, received_on=local_date(row.received_at, owner.timezone), kind=row.kind, method=row.method,
+        id=row.id, received_on=day, kind=row.kind, method=row.method,
         amount=owner.money(row.amount), unapplied=owner.money(int(row.unapplied_)),
         state=_state(conn, row), pays=pays, events=tuple(_events(conn, row, owner)),
     )  # fmt: skip

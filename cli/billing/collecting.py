@@ -49,6 +49,7 @@ def run(
         lines[0] += " (dry: nothing was kept)"
         lines += [f"  hold {one}" for one in done.held] + [f"  release {one}" for one in done.released]
     else:
+        lines[0] += f" (run {done.id})"
         lines += [f"hold set {done.hold_set}"] if done.hold_set else []
         lines += [f"release set {done.release_set}"] if done.release_set else []
     lines += [f"left to a person (on-hold: manual): {', '.join(done.manual)}"] if done.manual else []

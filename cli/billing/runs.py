@@ -25,6 +25,31 @@ def add(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(verify)
     app.command()(export)
+    app.command("runs")(listed)
+
+
+def listed(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List bill runs and dunning runs, the newest first, with the ids by which they are undone."""
+    from billing import glance
+    from cli.commands.billing import _opened, _plain
+
+    with _opened() as here, here.db.read() as conn:
+        found = glance.runs(conn, limit)
+    lines = [
+        f"{one.id:<32} {one.on}  {', '.join(f'{count} {what}' for what, count in one.said.items())}"
+        + ("" if one.ended else "  not ended")
+        + "".join(f"; {why}" for why in one.warnings)
+        for one in found
+    ]
+    answer(
+        "billing-runs",
+        text="\n".join(lines) or "no runs yet",
+        as_json=as_json,
+        runs=[_plain(one) for one in found],
+    )
 
 
 def verify(

@@ -70,8 +70,9 @@ def bill(
     text = (
         f"{run.billed_on}: {run.drafts} new bills, {len(run.final)} invoices final, {len(run.parked)} parked"
     )
+    text += " (dry: nothing was kept)" if dry else f" (run {run.id})"
     answer(
-        "billing-run", text=f"{text} (dry: nothing was kept)" if dry else text, problems=problems_of(run),
+        "billing-run", text=text, problems=problems_of(run),
         as_json=as_json, run=run.id, dry=dry, billed_on=str(run.billed_on), drafts=run.drafts, lines=run.lines,
         final=list(run.final), parked=run.parked, silent=run.silent, unusual=list(run.unusual),
     )  # fmt: skip

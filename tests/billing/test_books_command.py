@@ -140,6 +140,9 @@ def test_write_off_close_and_reopen(month: Path):
 def test_undo_with_rebill(month: Path):
     """February is billed, taken back and billed anew."""
     run = ask(month, "run", "--on", "2026-02-01")
+    listed = ask(month, "runs")["runs"]
+    assert (listed[0]["id"], listed[0]["kind"], listed[0]["on"]) == (run["run"], "bill", "2026-02-01")
+    assert "'trunkline billing runs' lists them" in said(month, "undo", "bill_of_nobody")
     assert ask(month, "undo", run["run"], "--rebill", "--dry")["taken_back"] == 3
     assert ask(month, "undo", run["run"], "--rebill", "--as", "anna")["taken_back"] == 3
     assert len(ask(month, "run", "--on", "2026-02-01")["final"]) == 3

@@ -91,6 +91,7 @@ def test_the_list_says_how_each_payment_stands(database: Database):
     with database.read() as conn:
         found = {one.id: one for one in listing.payments_of(conn, stage.account)}
         states = {name: found[one].state for name, one in paid.items()}
+        assert found[paid["part"]].received_on == LATER  # its own day, not that of the typing
         assert accounts.get(conn, other.account).id == other.account
     assert states == {"applied": "applied", "part": "partly-applied", "refunded": "refunded",
                       "charged": "charged-back", "moved": "moved", "voided": "voided"}  # fmt: skip
