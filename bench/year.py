@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from bench import radius_postgres
-from bench.year_story import counts, day_by_day, export, killed
+from bench.year_story import counts, day_by_day, difference, export, killed
 from bench.year_world import Year
 from core import migrate
 from core.db import Database
@@ -40,8 +40,8 @@ def main() -> None:
         started = time.monotonic()
         died = killed(other, killed_url, kills)
         print(f"in one go, killed {died} times: {time.monotonic() - started:.0f} s")
-        if export(other.database, other) != export(calm.database, calm):
-            raise SystemExit("the books of the year that was killed differ")
+        if differ := difference(export(calm.database, calm), export(other.database, other)):
+            raise SystemExit("\n".join(["the books of the year that was killed differ:", *differ]))
         print("both years end in the same books")
 
 

@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
+from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -61,6 +63,15 @@ def export(database: Database, year: Year) -> str:
     """The canonical books of all accounts."""
     with database.read() as conn:
         return "\n".join(canonical.export(conn, year.account_of(who.number)) for who in year.people)
+
+
+def difference(calm: str, other: str, most: int = 40) -> list[str]:
+    """The first lines in which two exports differ; none where they are the same."""
+    if calm == other:
+        return []
+    return list(
+        islice(unified_diff(calm.splitlines(), other.splitlines(), "calm", "killed", lineterm="", n=1), most)
+    )
 
 
 def counts(database: Database) -> dict[str, int]:

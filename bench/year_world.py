@@ -102,8 +102,11 @@ class Year:
                 if year_money.ways(self.seed, who) == "hand":
                     self._pay(who, day)
             year_money.evening(self, day)
+            closes = day.day == _CLOSING_DAY and day.month > 1
+            if closes:  # what was rated late this evening has to be billed before
+                billrun.run_billing(self.database, self.reader, day)
             recognise(self.database, day)
-            if day.day == _CLOSING_DAY and day.month > 1:
+            if closes:
                 close(self.database, day.replace(day=1) - timedelta(days=1), actor="year")
 
     def last_day(self) -> date:
