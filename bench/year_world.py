@@ -1,7 +1,7 @@
 """The simulated ISP: its catalogue, its accounts in a database, and one day of its life.
 
 A day may be lived again from its beginning, whoever died in the middle of it: a step is noted in the transaction that
-does it, the runs are repeatable by themselves.
+does it; a run is repeatable by itself until it is noted as ended.
 """
 
 from collections.abc import Callable, Iterable
@@ -96,15 +96,15 @@ class Year:
             with clock.frozen(step.moment):
                 self._once(step.key, step, self._do)
         with clock.frozen(datetime.combine(day, time(12), UTC)):
-            billrun.run_billing(self.database, self.reader, day)
-            dunning.run_dunning(self.database, self.reader, day)
+            self._stage(f"bill:{day}", lambda: billrun.run_billing(self.database, self.reader, day))
+            self._stage(f"dunning:{day}", lambda: dunning.run_dunning(self.database, self.reader, day))
             for who in self.people:
                 if year_money.ways(self.seed, who) == "hand":
                     self._pay(who, day)
             year_money.evening(self, day)
             closes = day.day == _CLOSING_DAY and day.month > 1
             if closes:  # what was rated late this evening has to be billed before
-                billrun.run_billing(self.database, self.reader, day)
+                self._stage(f"close:{day}", lambda: billrun.run_billing(self.database, self.reader, day))
             recognise(self.database, day)
             if closes:
                 close(self.database, day.replace(day=1) - timedelta(days=1), actor="year")
@@ -125,6 +125,15 @@ class Year:
             if conn.execute(sa.select(step_done).where(step_done.c.key == key)).first() is None:
                 conn.execute(sa.insert(step_done).values(key=key))
                 do(conn, step)
+
+    def _stage(self, key: str, act: Callable[[], Any]) -> None:
+        """A run of the day, which is not made again after it was ended: what came in the evening is for tomorrow's."""
+        with self.database.read() as conn:
+            if conn.execute(sa.select(step_done).where(step_done.c.key == key)).first() is not None:
+                return
+        act()
+        with self.database.write() as conn:
+            conn.execute(sa.insert(step_done).values(key=key))
 
     def _pay(self, who: Who, day: date) -> None:
         account = self.account_of(who.number)
