@@ -20,6 +20,12 @@ SILENT = "silent"
 _DRIFT = 0.001
 """So much more a second of a session's life: a NAS counts Acct-Session-Time by a clock of its own, for months."""
 
+_JITTER = 3.0
+"""Seconds by which the moments of a record and of its repetition differ: Acct-Delay-Time is whole seconds."""
+
+_LOW = (1 << 32) - 1
+"""What a counter without gigawords shows."""
+
 _IMPOSSIBLE = 1 << 56
 """Octets that no session carries: such a counter is a NAS's mistake and is passed over."""
 
@@ -73,22 +79,42 @@ def find(candidates: Iterable[Session], record: AccountingRecord) -> Session | N
     the first record or by the newest; else the one that lives and that the record goes on with: our own clock was set.
     """
     known = [
-        one for one in candidates if not (one.service and record.service) or one.service == record.service
+        one
+        for one in candidates
+        if (not (one.service and record.service) or one.service == record.service)
+        and not _was_over(one, record)
     ]
     apart = SAME_START + record.session_time * _DRIFT
-    for session in known:
-        if abs(session.started_at.timestamp() - record.started) <= apart:
-            return session
-        if abs(session.updated_at.timestamp() - session.session_time - record.started) <= apart:
-            return session
+    nearest = min(known, key=lambda session: _apart(session, record), default=None)
+    if nearest is not None and _apart(nearest, record) <= apart:
+        return nearest
     return next((session for session in known if _goes_on(session, record)), None)
+
+
+def _apart(session: Session, record: AccountingRecord) -> float:
+    """Seconds between the starts of a session and of a record's, by our first and by the newest word on it."""
+    begun = session.started_at.timestamp(), session.updated_at.timestamp() - session.session_time
+    return min(abs(one - record.started) for one in begun)
+
+
+def _was_over(session: Session, record: AccountingRecord) -> bool:
+    """Whether a session was stopped before the record's began: a NAS that restarted counts its ids from 1 again."""
+    return (
+        session.state == "closed"
+        and not session.inferred
+        and session.stopped_at is not None
+        and record.started > session.stopped_at.timestamp() + _JITTER
+    )
 
 
 def _goes_on(session: Session, record: AccountingRecord) -> bool:
     """Whether Acct-Session-Time, by the NAS's own clock, goes on where we heard of the session last. What is said to be
-    from before its start is of an older one, unless it can be what the NAS said next.
+    from before its start is of an older one, unless it can be what the NAS said next. A Stop need not have it (RFC 2866
+    section 5.13).
     """
     lives = session.state == "open" or _fell_silent(session)
+    if not record.session_time:
+        return lives and record.kind != START and record.at >= session.started_at.timestamp()
     longer = record.session_time - session.session_time
     at_once = longer <= MISSED * record.interim
     return (
@@ -109,8 +135,9 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
     moment = _moment(record.at)
     # The NAS's clock counts on when ours is set back.
     newer = moment >= before.updated_at or record.session_time > before.session_time
-    up = _count(before.up_octets, record.up_low, record.up_giga, before, record)
-    down = _count(before.down_octets, record.down_low, record.down_giga, before, record)
+    longer = record.session_time > before.session_time
+    up = _count(before.up_octets, record.up_low, record.up_giga, before.gigawords, newer, longer)
+    down = _count(before.down_octets, record.down_low, record.down_giga, before.gigawords, newer, longer)
     state, inferred, stopped_at, cause = _ending(before, record, moment)
     policy = before.policy_hash or record.policy_hash or record.wanted_hash
     wanted = record.wanted_hash
@@ -162,15 +189,23 @@ def _ending(
     return before.state, before.inferred, before.stopped_at, before.cause
 
 
-def _count(have: int, low: int, giga: int | None, session: Session, record: AccountingRecord) -> int:
+def _count(have: int, low: int, giga: int | None, gigawords: bool, newer: bool, longer: bool) -> int:
+    """The counter after a record that has `low` and `giga` of it (None: no gigawords). `gigawords`: the NAS has told
+    them before; `newer`, `longer`: the record is the newest, and of a later Acct-Session-Time.
+    """
     if giga is not None:
         told = giga << 32 | low
         return max(have, told) if told < _IMPOSSIBLE else have
-    candidate = have >> 32 << 32 | low
-    # RFC 2869 section 5.1: a NAS without gigawords wraps; a late or repeated record only looks like that.
-    if candidate < have and not session.gigawords and record.session_time > session.session_time:
-        candidate += 1 << 32
-    return max(have, candidate)
+    epoch, shown = have >> 32, have & _LOW
+    if not newer:
+        # What was counted earlier is never more. Where it looks like more, the counter has wrapped since: once that we
+        # know of, or it did and we know now.
+        wrapped = low > shown and not epoch and not gigawords
+        return have + (1 << 32) if wrapped and shown else max(have, low)
+    if low < shown:
+        # RFC 2869 section 5.1: a NAS without gigawords wraps; one that leaves its counters out says nothing.
+        return have + (1 << 32) - shown + low if longer and low and not gigawords else have
+    return epoch << 32 | low
 
 
 def _new(record: AccountingRecord) -> Session:
