@@ -103,7 +103,7 @@ def _was_over(session: Session, record: AccountingRecord) -> bool:
         session.state == "closed"
         and not session.inferred
         and session.stopped_at is not None
-        and record.started > session.stopped_at.timestamp() + _JITTER
+        and record.started > max(session.stopped_at, session.started_at).timestamp() + _JITTER
     )
 
 
