@@ -30,7 +30,10 @@ class ViewFileNotUsable(Terminal):
     """The mapped view file is damaged or of another version."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"view file {path} is not usable: {why}; it is derived, delete it and start again")
+        super().__init__(
+            f"view file {path} is not usable: {why}; it is derived: delete it and start again with the database there, "
+            "or copy another node's"
+        )
 
 
 class ViewNotThere(Retryable):

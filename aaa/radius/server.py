@@ -19,7 +19,7 @@ from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
 from aaa.radsec.tls import has_certificates
 from aaa.view.derived import follow_derived
-from aaa.view.lookup import View, snapshot
+from aaa.view.lookup import View, damage, snapshot
 from aaa.view.models import state
 from aaa.view.seal import Seal
 from core.errors import first_line
@@ -143,6 +143,10 @@ class RadiusServer:
         """A base file, so that workers share it instead of each holding the records. One that is there will do:
         nobody waits for the database, and what changed since is followed.
         """
+        if why := damage(view_folder(self.settings)):
+            _log.error(
+                "the snapshot is not used, and nobody is answered before the database is read", error=why
+            )
         with suppress(ViewNotThere):
             View.load(view_folder(self.settings))
             return

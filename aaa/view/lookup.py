@@ -60,7 +60,7 @@ class View:
         """From a node's snapshot: base file and overlay log. Raises ViewNotThere without a usable base."""
         path = folder / "view.base"
         try:
-            base = Base(path)
+            base = Base(path, prove=True)
         except (FileNotFoundError, ViewFileNotUsable) as error:
             raise ViewNotThere(str(path)) from error
         return cls(base, overlay.read(log_path(folder, base), base.seq), fingerprint)
@@ -138,7 +138,7 @@ class View:
     def rebase(self, folder: Path) -> None:
         """Map the folder's newer base, if there is one, and forget what it already contains."""
         with contextlib.suppress(FileNotFoundError, ViewFileNotUsable):
-            base = Base(folder / "view.base")
+            base = Base(folder / "view.base", prove=True)
             if self._wants(base):
                 with self._lock:
                     self._base = base
@@ -182,6 +182,17 @@ class View:
         self.seq = max(self.seq, seq)
         for listener in self._listeners:
             listener(key, record)
+
+
+def damage(folder: Path) -> str:
+    """Why a folder's snapshot cannot be used; "" where it can, or where there is none."""
+    try:
+        Base(folder / "view.base", prove=True).close()
+    except FileNotFoundError:
+        return ""
+    except ViewFileNotUsable as error:
+        return str(error)
+    return ""
 
 
 def log_path(folder: Path, base: Base) -> Path:

@@ -16,7 +16,7 @@ from aaa.vendors.policy import Policy
 from intents.device.radsec import radsec_name
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 4
+LAYOUT = 5
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]

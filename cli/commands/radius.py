@@ -159,6 +159,8 @@ def status(as_json: Json = False, home: Home = None) -> None:
     not the only one of its name, or the database is away.
     """
     from aaa import support
+    from aaa.radius.worker import view_folder
+    from aaa.view.lookup import damage
     from core.settings import Settings
 
     settings = Settings.load(home)
@@ -167,16 +169,22 @@ def status(as_json: Json = False, home: Home = None) -> None:
     lines = [_position(one) for one in positions]
     if away:
         lines.append(f"the database is away: {away}")
+    damaged = damage(view_folder(settings))
     if age is not None:
-        lines.append(
-            f"this node last followed the view {age:g} s ago" + ("; its snapshot answers" if away else "")
-        )
+        answers = "its snapshot is damaged and answers nobody" if damaged else "its snapshot answers"
+        lines.append(f"this node last followed the view {age:g} s ago" + (f"; {answers}" if away else ""))
+    lines += [damaged] if damaged else []
     lines.append(f"accounting journal: {waiting} segments waiting")
     answer(
         "radius-status", text="\n".join(lines), as_json=as_json, workers=positions, journal=waiting,
-        database=not away, view_age=age,
+        database=not away, view_age=age, snapshot=damaged or "usable",
     )  # fmt: skip
-    if away or not positions or any(one["behind"] or one["seconds"] > 10 or one["twin"] for one in positions):
+    if (
+        damaged
+        or away
+        or not positions
+        or any(one["behind"] or one["seconds"] > 10 or one["twin"] for one in positions)
+    ):
         raise typer.Exit(1)
 
 

@@ -76,10 +76,15 @@ def _privacy(home: Path) -> Iterator[Finding]:
 def check_view(settings: Settings) -> Iterator[Finding]:
     """A RADIUS node's snapshot opens with its view key, and is not old."""
     from aaa.errors import ViewIsForeign
+    from aaa.radius.worker import view_folder
     from aaa.support import view_age
+    from aaa.view.lookup import damage
     from cli.node.start import check_snapshot
 
     if "radius" not in settings.roles or not (settings.home / "radius" / "view" / "view.base").exists():
+        return
+    if why := damage(view_folder(settings)):
+        yield Finding("view", "fail", why)
         return
     try:
         check_snapshot(settings)

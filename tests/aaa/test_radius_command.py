@@ -4,6 +4,9 @@ import json
 import os
 from typing import Any
 
+from aaa.radius.server import RadiusServer
+from cli.doctor.node import check_view
+from tests.aaa.conftest import QUICK, client_of
 from tests.aaa.network import write_snapshot
 from tests.aaa.test_accounting import record, write
 from tests.support import trunkline
@@ -65,3 +68,22 @@ def test_compare_without_shadow_says_what_to_do(node, recorded):
         1,
         "nothing was compared yet: set `moving: shadow` for a NAS or a realm\n",
     )
+
+
+def test_a_damaged_snapshot_is_told_by_whoever_is_asked(node):
+    """A digit of a speed is another one, or half the file is gone: it answers nobody, and status and doctor say so."""
+    path = node.home / "radius" / "view" / "view.base"
+    whole = path.read_bytes()
+    assert json.loads(ask(node, "status", "--json").stdout)["snapshot"] == "usable"
+    for damaged in (whole.replace(b"50000000/", b"90000000/", 1), whole[:500]):
+        assert damaged != whole
+        path.write_bytes(damaged)
+        done = ask(node, "status")
+        assert done.returncode == 1
+        assert "is not usable" in done.stdout
+        (found,) = [one for one in check_view(node) if one.level == "fail"]
+        assert "copy another node's" in found.message
+        with RadiusServer(node, limits=QUICK, in_process=True) as server:
+            client = client_of(server, attempts=1, patience=0.3)
+            assert client.login("s1@example.net", "pw-1") is None
+            client.close()

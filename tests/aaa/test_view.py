@@ -338,7 +338,13 @@ def test_the_base_file_is_private_and_finds_every_key(tmp_path):
     assert base.get(b"k") is None
     assert (base.seq, base.generation, list(base.items())) == (7, "g", records)
     assert path.stat().st_mode & 0o777 == 0o600
-    path.write_bytes(path.read_bytes()[:-8])
+    whole = path.read_bytes()
+    Base(path, prove=True).close()
+    for place in (72, 80, len(whole) // 2, len(whole) - 1):  # an entry, the middle, the table's end
+        path.write_bytes(whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
+        with pytest.raises(ViewFileNotUsable):
+            Base(path, prove=True)
+    path.write_bytes(whole[:-8])
     with pytest.raises(ViewFileNotUsable):
         Base(path)
 
