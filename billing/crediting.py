@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, invoices
 from billing.bill import Bill, Line, make
-from billing.errors import NotCreditable
+from billing.deposits.models import deposit, deposit_movement
+from billing.errors import CreditKeyReused, NotCreditable
 from billing.models import invoice, invoice_line
 from billing.periods import Period
 from billing.runs import numbering
@@ -23,6 +24,7 @@ from billing.tax import Rate
 from core import events
 from core.money import Money
 
+DEPOSIT = "deposit"
 Parts = Mapping[int, Money | None]
 """Position of a line -> how much of it as listed (None: what is left of it)."""
 
@@ -39,13 +41,23 @@ def credit(
 ) -> str:
     """Draft a credit note of an invoice and return its id; the same key again changes nothing. None: all that is left.
 
-    `reason` is a code; `on` the local date (default: today). Raises InvoiceUnknown, NotCreditable.
+    `reason` is a code; `on` the local date (default: today). Raises InvoiceUnknown, NotCreditable, CreditKeyReused.
     """
     row = invoices.get(conn, reference)
     owner = accounts.lock(conn, row["account_id"])
     if (note := earlier(conn, owner.id, key)) is not None:
+        _require_same(conn, note, row["id"], parts)
         return note
     return keep(conn, row, preview(conn, reference, parts), actor=actor, reason=reason, key=key, on=on)
+
+
+def _require_same(conn: Connection, note: str, invoice_id: str, parts: Parts | None) -> None:
+    made = {line["credits_position"]: -line["amount"] for line in invoices.lines(conn, note)}
+    of = {line["credits_invoice"] for line in invoices.lines(conn, note)}
+    asked = parts or {}
+    other = any(amount is not None and made.get(place) != amount.minor for place, amount in asked.items())
+    if of != {invoice_id} or other or (asked and set(asked) != set(made)):
+        raise CreditKeyReused(note)
 
 
 def keep(
@@ -87,7 +99,8 @@ def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bil
             row["number"] or row["id"], "only a final invoice can be; a draft is voided instead"
         )
     before = _credited(conn, row["id"], row["currency"])
-    lines = list(_lines(row, invoices.lines(conn, row["id"]), before, parts))
+    told = [{**line, "gone": _gone(conn, line)} for line in invoices.lines(conn, row["id"])]
+    lines = list(_lines(row, told, before, parts))
     drawn = make(lines, row["currency"], before)
     together = make(before, row["currency"]).total + drawn.total
     if drawn.total.minor >= 0:
@@ -108,12 +121,21 @@ def _lines(
     if unknown := sorted(set(parts or ()) - {line["position"] for line in told}):
         raise NotCreditable(row["number"], f"it has no line {unknown[0]}")
     for line in told:
-        left = line["amount"] - used[line["position"]]
+        left = line["amount"] - used[line["position"]] - line["gone"]
         if not left or (parts is not None and line["position"] not in parts):
             continue
         given = parts.get(line["position"]) if parts else None
         amount = _amount(row, line, left, given)
         yield _line(row, line, Money(-amount, row["currency"]))
+
+
+def _gone(conn: Connection, line: Mapping[str, Any]) -> int:
+    """What a deposit's line is no more: it was returned to the customer, or paid what was owed."""
+    if line["kind"] != DEPOSIT or not line["billable_id"]:
+        return 0
+    moved = sa.select(sa.func.coalesce(sa.func.sum(deposit_movement.c.amount), 0))
+    moved = moved.join(deposit, deposit.c.id == deposit_movement.c.deposit_id)
+    return int(conn.execute(moved.where(deposit.c.billable_id == line["billable_id"])).scalar_one())
 
 
 def _amount(row: Mapping[str, Any], line: Mapping[str, Any], left: int, given: Money | None) -> int:

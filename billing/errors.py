@@ -112,6 +112,13 @@ class PaymentKeyReused(Terminal):
         super().__init__(f"payment key '{key}' already stands for another payment; use a new key")
 
 
+class CreditKeyReused(Terminal):
+    """One idempotency key stands for two different credit notes."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__(f"this key already stands for another credit note ({note}); use a new key")
+
+
 class KindUnknown(Terminal):
     """A line of a kind that the books do not know: a programming error."""
 

@@ -20,6 +20,8 @@ from billing.tax import Rate
 from core import clock, ids
 from core.money import Money
 
+SURCHARGE = "surcharge"
+"""A line that comes with the one before it: it has that one's charge, and comes again when that is billed anew."""
 Parts = dict[int, Money | None]
 """Positions of lines, as `crediting` has them."""
 
@@ -85,8 +87,11 @@ def take_back(conn: Connection, row: Mapping[str, Any], note: str | None, actor:
     told = invoices.lines(conn, row["id"])
     posted = _charges(conn, told)
     open_ = _open(posted)
-    wanted = [line for line in told if line["charge_id"] in open_]
-    added = [line for line in told if line["billable_id"] and not _is_back(conn, line["billable_id"])]
+    wanted = [line for line in told if line["charge_id"] in open_ and line["kind"] != SURCHARGE]
+    added = [
+        line for line in told
+        if line["billable_id"] and line["kind"] != SURCHARGE and not _is_back(conn, line["billable_id"])
+    ]  # fmt: skip
     if note is not None:
         by_id = {one.id: one for one in posted}
         for line in wanted:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.customers import view as customers
+from api.given import Given
 from api.here import Here
 from api.resource import After, Limit, page, resource
 from api.security import needs
@@ -82,7 +83,7 @@ class One(Answer):
     dunning: list[Event]
 
 
-class Promised(BaseModel):
+class Promised(Given):
     """Everything that is due is promised by `until`, a local date of the account."""
 
     until: Annotated[date, Field(examples=[date(2026, 12, 24)])]

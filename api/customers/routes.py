@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from api.answers import Answer, answer
 from api.customers import view
+from api.given import Given
 from api.here import Here
 from api.resource import After, Limit, page, resource
 from api.security import needs
@@ -39,7 +40,7 @@ class One(Answer):
     customer: dict[str, Any]
 
 
-class Wanted(BaseModel):
+class Wanted(Given):
     """A new customer; names and addresses stay in SQL, sealed."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]

@@ -9,6 +9,7 @@ from api.answers import Answer, answer
 from api.devices import view
 from api.devices.view import DeviceState
 from api.errors import NotThere
+from api.given import Given
 from api.here import Here
 from api.resource import After, Limit, page, resource
 from api.security import needs
@@ -65,14 +66,14 @@ class Steps(Answer):
     diff: str
 
 
-class PauseWanted(BaseModel):
+class PauseWanted(Given):
     """How long nothing shall be written to the device."""
 
     seconds: Annotated[int, Field(gt=0, le=30 * 86400)]
     why: Annotated[str, Field(max_length=200)] = ""
 
 
-class ApplyWanted(BaseModel):
+class ApplyWanted(Given):
     """`overrule`: undo what somebody changed on the device."""
 
     overrule: bool = False

@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import Header, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.customers.view import today
+from api.errors import NotUsable
+from api.given import Given
 from api.here import Here
 from api.invoices import view
 from api.resource import After, Limit, page, resource
@@ -40,7 +42,7 @@ class Explained(Answer):
     invoice: dict[str, Any]
 
 
-class Wanted(BaseModel):
+class Wanted(Given):
     """What to credit: all that is left, or lines (`parts`: position -> amount as listed; null is the whole line)."""
 
     reason: Annotated[str, Field(min_length=1, max_length=64, examples=["outage"])]
@@ -108,6 +110,8 @@ def invoice_as_xml(here: Here, _who: Staff, invoice: str) -> Response:
 @ROUTER.post("/{invoice}/credits", response_model=Credited, status_code=201)
 def credit_invoice(here: Here, who: Billing, invoice: str, wanted: Wanted, idempotency_key: Key) -> Any:
     """Draft a credit note of a final invoice: never more than there is of a line."""
+    if wanted.parts is not None and not wanted.parts:
+        raise NotUsable("parts", "it names no line; leave it out to credit all that is left of the invoice")
     with here.context.db.write() as conn:
         row = invoices.get(conn, invoice)
         parts = {

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy.engine import Connection
 
 from api.answers import Answer, answer
 from api.customers import view
 from api.errors import NotUsable
+from api.given import Given
 from api.here import Here
 from api.resource import resource
 from api.security import needs
@@ -30,7 +31,7 @@ _ACCESS = [
 Code = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Wanted(BaseModel):
+class Wanted(Given):
     """What is ordered; the plan's price of today is pinned. `access`: gpon, radio, handoff or existing."""
 
     customer: str
@@ -62,7 +63,7 @@ class Provisioning(Answer):
     set_id: str
 
 
-class Why(BaseModel):
+class Why(Given):
     """Why it is cancelled."""
 
     reason: Annotated[str, Field(max_length=200)] = ""

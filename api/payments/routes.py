@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
+from api.given import Given
 from api.here import Here
 from api.resource import After, Limit, page, resource
 from api.security import needs
@@ -24,7 +25,7 @@ Key = Annotated[
 ]
 
 
-class Wanted(BaseModel):
+class Wanted(Given):
     """A payment in the account's currency; `currency` is checked where it is given."""
 
     account: str

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api.answers import Answer, Problem, answer
+from api.given import Given
 from api.here import Here
 from api.resource import After, Limit, page, resource, sequence
 from api.security import needs
@@ -62,7 +63,7 @@ class One(Answer):
     refused: list[Problem | dict[str, Any]]
 
 
-class Yes(BaseModel):
+class Yes(Given):
     """`expect` repeats the count of what waits: nobody releases what he has not looked at."""
 
     expect: Annotated[int, Field(ge=0)]

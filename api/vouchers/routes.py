@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.errors import NotUsable
+from api.given import Given
 from api.here import Here
 from api.resource import resource
 from api.security import needs
@@ -21,7 +22,7 @@ ROUTER = resource("vouchers")
 Portal = Annotated[Identity, needs("portal", "support", "billing")]
 
 
-class Typed(BaseModel):
+class Typed(Given):
     """What a customer typed. `address`: where they are, as the portal sees it; default: the caller's own."""
 
     account: Annotated[str, Field(min_length=1, max_length=64, examples=["A-10001"])]

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from billing import accounts
 from billing.accounts import Account
 from billing.errors import PaymentKeyReused
+from billing.models import ledger_entry, ledger_transaction
 from billing.refunding import books
 from billing.wallet import balance as wallet
 from billing.wallet import holds, prepaid, topping
@@ -23,6 +24,7 @@ from core import events, faults
 from core.money import Money
 from intents.reader import Reader
 
+_CASH = "cash:"
 P_RETURNED = faults.declare("billing.before_returned_commit")
 
 
@@ -44,14 +46,15 @@ def charge_back(
     reader: Reader,
     top_up: str,
     amount: Money | None,
-    method: str,
+    method: str | None,
     key: str,
     *,
     actor: str,
     on: date | None = None,
     cost: Money | None = None,
 ) -> Returned:
-    """Take out what the bank took back of a top-up (its key; `amount` None: all that is left of it).
+    """Take out what the bank took back of a top-up (its key; `amount` None: all that is left of it). `method` None: the
+    way in which it came.
 
     In the red every service that is bought is held at once. The same key again changes nothing. `cost`: what the bank
     took from us. Raises TopUpUnknown, TopUpNotReturned, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
@@ -72,6 +75,7 @@ def charge_back(
         )
     topping.require_payable(owner, taken)
     day = on or owner.today
+    method = method or _method(conn, row.id)
     cash = f"cash:{method}"
     moved = wallet.move(conn, owner, wallet.RETURNED, source, -taken, cash, on=day, actor=actor, below=True)
     if cost is not None and cost.minor:
@@ -86,8 +90,11 @@ def charge_back(
     return done
 
 
-def won(conn: Connection, top_up: str, key: str, method: str, *, actor: str, on: date | None = None) -> TopUp:
-    """The bank gave it back: what is held for it is released, and what is due bought. Again changes nothing.
+def won(
+    conn: Connection, top_up: str, key: str, method: str | None, *, actor: str, on: date | None = None
+) -> TopUp:
+    """The bank gave it back: what is held for it is released, and what is due bought. Again changes nothing. `method`
+    None: the way in which it was taken.
 
     Raises TopUpUnknown, TopUpNotReturned.
     """
@@ -100,8 +107,18 @@ def won(conn: Connection, top_up: str, key: str, method: str, *, actor: str, on:
     if wallet.known(conn, owner, wallet.WON, source, amount):
         return TopUp(owner.id, amount, wallet.balance(conn, owner), prepaid.Renewed(), already=True)
     day = on or owner.today
-    wallet.move(conn, owner, wallet.WON, source, amount, f"cash:{method}", on=day, actor=actor)
+    cash = f"cash:{method or _method(conn, returned.id)}"
+    wallet.move(conn, owner, wallet.WON, source, amount, cash, on=day, actor=actor)
     return topping.credited(conn, owner, amount, day, f"won:{key}", actor)
+
+
+def _method(conn: Connection, movement: str) -> str:
+    """By which account of the books a movement came in or went out."""
+    query = sa.select(ledger_entry.c.ledger).join(
+        ledger_transaction, ledger_transaction.c.id == ledger_entry.c.transaction_id
+    )
+    cash = ledger_transaction.c.source == movement, ledger_entry.c.ledger.startswith(_CASH)
+    return str(conn.execute(query.where(*cash)).scalars().one()).removeprefix(_CASH)
 
 
 def currency_of(conn: Connection, top_up: str) -> str:

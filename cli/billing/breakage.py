@@ -12,7 +12,10 @@ _breakage = typer.Typer(
 )
 Key = Annotated[str, typer.Option(help="The bank's reference: the same one again is the same chargeback.")]
 TopUp = Annotated[str, typer.Argument(help="The key of the top-up, as 'wallet show' lists it.")]
-Method = Annotated[str, typer.Option(help="cash, bank, card, …: where the money went.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="cash, bank, card, …: where the money went; default: the way in which it came."),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -25,7 +28,7 @@ def charge_back(
     top_up: TopUp,
     key: Key,
     amount: Annotated[str, typer.Option(help="Default: all that is left of the top-up.")] = "",
-    method: Method = "card",
+    method: Method = None,
     cost: Annotated[str, typer.Option(help="What the bank took from us for it.")] = "",
     on: On = None,
     dry: Dry = False,
@@ -61,7 +64,7 @@ def charge_back(
 def charge_back_won(
     top_up: TopUp,
     key: Key,
-    method: Method = "card",
+    method: Method = None,
     on: On = None,
     dry: Dry = False,
     actor: Actor = "operator",

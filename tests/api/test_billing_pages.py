@@ -218,6 +218,16 @@ def test_a_program_credits_once(caller, account: str) -> None:
     assert (first.status_code, first.json()["total"]["minor"]) == (201, -1100)
     assert first.json()["note"] == again.json()["note"]
     assert credit("b", {"1": "70.00"}).status_code == 409
+    other = credit("a", {"1": "20.00"})
+    assert (other.status_code, "already stands for another credit note" in other.text) == (409, True)
+    nothing = credit("d", {})
+    assert (nothing.status_code, "leave it out to credit all" in nothing.text) == (422, True)
+    misspelt = billing.client.post(
+        "/api/v1/invoices/INV-000001/credits",
+        json={"reason": "outage", "part": {"1": "10.00"}},
+        headers=billing.headers | {"Idempotency-Key": "e"},
+    )
+    assert (misspelt.status_code, "part" in misspelt.text) == (422, True)
     assert credit("c", None).json()["total"]["minor"] == -(8690 - 1100)
 
 

@@ -9,7 +9,7 @@ from billing.billrun import run_billing
 from billing.deposits import deposits
 from billing.deposits.errors import DepositNotUsable, DepositUnknown
 from billing.dunning import run_dunning
-from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
+from billing.errors import AmountNotPayable, CurrencyWrong, NotCreditable, PaymentKeyReused
 from billing.runs.verify import breaches
 from core.db import Database
 from core.money import Money
@@ -136,3 +136,30 @@ def test_it_is_used_once_by_however_many(database: Database):
     together(4, try_it)
     assert len(told) == 3
     assert stands(stage) == ("used", 0, 0)
+
+
+def test_what_was_returned_of_a_deposit_cannot_be_credited_again(database: Database):
+    """Its invoice's credit note gives back what is still held, and nothing of what is not."""
+    stage, deposit = held(database)
+    with database.write() as conn:
+        deposits.give_back(conn, deposit, actor="t", on=LATE)
+        (document,) = stage.invoices()
+        with pytest.raises(NotCreditable, match="nothing is left of it"):
+            crediting.credit(conn, document.id, actor="t", reason="x", key=stage.entity, on=LATE)
+    assert stands(stage) == ("used", 0, 0)
+
+
+def test_what_paid_a_bill_is_credited_no_more(database: Database):
+    """86.90 of 200.00 paid what was owed: 113.10 are credited, and the liability is nothing, not below it."""
+    stage, deposit = held(database)
+    stage.add()
+    run_billing(database, stage.reader, START)
+    with database.write() as conn:
+        deposits.apply(conn, deposit, actor="t", on=LATE)
+        document = next(one for one in stage.invoices() if one.total == 20_000)
+        assert crediting.preview(conn, document.id).total.minor == -11_310
+        crediting.credit(conn, document.id, actor="t", reason="x", key=stage.entity, on=LATE)
+    run_billing(database, stage.reader, LATE)
+    with database.read() as conn:
+        assert ledger.balance(conn, "deposits", stage.account, "AUD").minor == 0
+    assert list(breaches(database)) == []

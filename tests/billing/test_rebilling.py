@@ -17,6 +17,7 @@ from billing.runs.verify import breaches
 from core.db import Database
 from core.money import Money
 from tests.billing.stage import START, Stage
+from tests.billing.test_taxing import surcharge
 from tests.billing.world import MONTHS, World, worlds
 from tests.support import examples
 
@@ -213,3 +214,18 @@ def undo_of(world: World, run: str) -> undoing.Undone:
             f"WHERE id = '{run}'"
         )
     return undoing.undo(world.database, f"{run}x", actor="anna", rebill=True)
+
+
+def test_a_run_with_surcharges_is_billed_anew(database: Database):
+    """A surcharge has the charge of the line before it: that is taken back once, and both come again as they were."""
+    stage = Stage(database)
+    stage.add()
+    surcharge(stage)
+    run = run_billing(database, stage.reader, START)
+    (before,) = stage.invoices()
+    dry = undoing.undo(database, run.id, actor="anna", dry=True, rebill=True)
+    done = undoing.undo(database, run.id, actor="anna", rebill=True)
+    assert (dry.taken_back, done.taken_back, done.left) == (1, 1, ())
+    run_billing(database, stage.reader, START)
+    assert sorted(one.total for one in stage.invoices()) == [-before.total, before.total, before.total]
+    assert list(breaches(database)) == []

@@ -87,6 +87,22 @@ def test_in_the_red_what_is_bought_is_held_and_the_next_money_fills_it_first(dat
     assert found["fees:chargebacks"] == 1500
 
 
+def test_a_chargeback_goes_out_by_the_way_in_which_the_top_up_came(database: Database):
+    """Paid in cash and taken back: the till has less, not the card's account; won, it has it again."""
+    shop = Shop(database)
+    shop.top("20.00")
+    came = {name: minor for name, minor in books(shop).items() if name.startswith("cash:")}
+    with database.write() as conn:
+        returning.charge_back(
+            conn, shop.reader, f"{shop.entity}:k", Money(500, "AUD"), None, "c", actor="test", on=LATER
+        )
+    gone = {name: minor for name, minor in books(shop).items() if name.startswith("cash:")}
+    assert {name: came[name] - minor for name, minor in gone.items()} == dict.fromkeys(came, 500)
+    with database.write() as conn:
+        returning.won(conn, f"{shop.entity}:k", "c", None, actor="test", on=LATER)
+    assert {name: minor for name, minor in books(shop).items() if name.startswith("cash:")} == came
+
+
 def test_a_part_that_the_wallet_still_has_holds_nothing(database: Database):
     """7.00 are left of 40.00: they go, the month that is bought stays."""
     shop = Shop(database)
