@@ -105,7 +105,9 @@ def get(conn: Connection, chargeback: str) -> dict[str, Any]:
 
 def _require_captured(one: Found, amount: Money) -> None:
     if one.kind != RECEIPT:
-        raise NotChargeable(one.id, "it is a credit note's credit, nothing that was captured")
+        raise NotChargeable(
+            one.id, "it is credit of a credit note, a deposit or a wallet, and nothing that was captured"
+        )
     if amount.minor > one.left:
         raise NotChargeable(
             one.id, f"of {one.money(one.amount)} only {one.money(one.left)} are left after refunds and others"

@@ -18,6 +18,8 @@ from core import clock
 from core.money import Money
 
 RECEIPT = "receipt"
+OURS = ("deposit", "wallet")
+"""Credit that a person made of money that the customer had paid us: a deposit, or what was in a wallet."""
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -106,7 +106,7 @@ def _require_same(conn: Connection, payment: str, to: str, made: str) -> str:
 
 def _require_movable(conn: Connection, one: Found, what: str) -> None:
     if one.kind != RECEIPT:
-        raise NotMovable(one.id, what, "it is a credit note's credit")
+        raise NotMovable(one.id, what, "it is credit of a credit note, a deposit or a wallet")
     query = sa.select(refund.c.id).where(
         refund.c.payment_id == one.id, refund.c.state.in_(("requested", "sent"))
     )

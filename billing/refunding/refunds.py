@@ -15,7 +15,7 @@ from billing.errors import PaymentKeyReused
 from billing.models import payment as payment_table
 from billing.refunding import books, found
 from billing.refunding.errors import NotRefundable, RefundUnknown
-from billing.refunding.found import RECEIPT, Found
+from billing.refunding.found import OURS, RECEIPT, Found
 from billing.refunding.models import refund as refund_table
 from billing.refunding.replacing import replace
 from core import clock, db, events, faults, ids
@@ -132,7 +132,7 @@ def waiting(conn: Connection, method: str) -> list[str]:
 
 
 def _require_free(conn: Connection, one: Found, amount: Money, on: date) -> None:
-    if one.kind != RECEIPT:
+    if one.kind != RECEIPT and one.kind not in OURS:
         raise NotRefundable(one.id, "it is a credit note's credit; refund the payment that was captured")
     if amount.minor > one.left:
         raise NotRefundable(one.id, f"of {one.money(one.amount)} only {one.money(one.left)} are left")

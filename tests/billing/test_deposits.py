@@ -10,6 +10,8 @@ from billing.deposits import deposits
 from billing.deposits.errors import DepositNotUsable, DepositUnknown
 from billing.dunning import run_dunning
 from billing.errors import AmountNotPayable, CurrencyWrong, NotCreditable, PaymentKeyReused
+from billing.refunding import refunds
+from billing.refunding.errors import NotRefundable
 from billing.runs.verify import breaches
 from core.db import Database
 from core.money import Money
@@ -162,4 +164,40 @@ def test_what_paid_a_bill_is_credited_no_more(database: Database):
     run_billing(database, stage.reader, LATE)
     with database.read() as conn:
         assert ledger.balance(conn, "deposits", stage.account, "AUD").minor == 0
+    assert list(breaches(database)) == []
+
+
+def test_a_deposit_that_was_returned_is_paid_out_as_a_refund(database: Database):
+    """In parts, by bank and in cash, and never more than it was; the books have no credit left."""
+    stage, deposit = held(database)
+    with database.write() as conn:
+        credit = deposits.give_back(conn, deposit, actor="t", on=LATE).payment
+    for minor, method in ((15_000, "bank"), (5_000, "cash")):
+        with database.write() as conn:
+            money = Money(minor, "AUD")
+            made = refunds.refund(
+                conn,
+                credit,
+                money,
+                key=f"{stage.entity}:{method}",
+                method=method,
+                actor="t",
+                reason="left",
+                on=LATE,
+            )
+            refunds.settled(conn, made, actor="t", on=LATE)
+    with database.write() as conn, pytest.raises(NotRefundable, match=r"only AUD 0\.00 are left"):
+        refunds.refund(
+            conn,
+            credit,
+            Money(1, "AUD"),
+            key=f"{stage.entity}:more",
+            method="cash",
+            actor="t",
+            reason="left",
+            on=LATE,
+        )
+    with database.read() as conn:
+        for name in ("customer-credit", "deposits"):
+            assert ledger.balance(conn, name, stage.account, "AUD").minor == 0
     assert list(breaches(database)) == []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from billing import accounts
 from billing.errors import PaymentKeyReused
 from billing.models import ledger_entry, ledger_transaction
-from billing.wallet import balance, batches, breakage, prepaid, returning, vouchers
+from billing.refunding import refunds
+from billing.wallet import balance, batches, breakage, prepaid, returning, topping, vouchers
 from billing.wallet.errors import BreakageNotUsable, TopUpNotReturned, TopUpUnknown, VoucherNotUsable
 from billing.wallet.models import breakage_rule
 from core.db import Database
@@ -101,6 +102,21 @@ def test_a_chargeback_goes_out_by_the_way_in_which_the_top_up_came(database: Dat
     with database.write() as conn:
         returning.won(conn, f"{shop.entity}:k", "c", None, actor="test", on=LATER)
     assert {name: minor for name, minor in books(shop).items() if name.startswith("cash:")} == came
+
+
+def test_money_of_a_wallet_is_paid_out_as_a_refund(database: Database):
+    """Of 20.00 in cash 5.00 become credit and go back by bank: 15.00 stay in the wallet, and no credit does."""
+    shop = Shop(database)
+    shop.top("20.00")
+    with database.write() as conn:
+        money, key = Money(500, "AUD"), f"{shop.entity}:out"
+        credit = topping.pay_out(conn, shop.account, money, key, actor="test", on=LATER)
+        made = refunds.refund(
+            conn, credit, money, key=key, method="bank", actor="test", reason="left", on=LATER
+        )
+        refunds.settled(conn, made, actor="test", on=LATER)
+    found = books(shop)
+    assert (left(shop), found["customer-credit"], found["cash:bank"]) == (1_500, 0, -500)
 
 
 def test_a_part_that_the_wallet_still_has_holds_nothing(database: Database):
