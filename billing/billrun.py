@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import accounts, bill, billables, charges, invoices, parked, subscriptions
+from billing import accounts, bill, billables, charges, crediting, invoices, parked, subscriptions
 from billing.accounts import Account
 from billing.billables import Billable
 from billing.charges import Charge
@@ -239,7 +239,9 @@ def _bill_some(
                 asking.queue(conn, owner, error.category, on)
             odd[owner.id] = str(error)
             continue
-        why = bill.oddity(drawn, last.get(owner.id, 0), _expected(mine, on), bounds)
+        why = crediting.given_twice(conn, owner, posted) or bill.oddity(
+            drawn, last.get(owner.id, 0), _expected(mine, on), bounds
+        )
         if why and owner.id not in accepted:
             odd[owner.id] = why
             continue

@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, invoices
+from billing.accounts import Account
 from billing.bill import Bill, Line, make
+from billing.charges import Charge
 from billing.deposits.models import deposit, deposit_movement
 from billing.errors import CreditKeyReused, NotCreditable
-from billing.models import invoice, invoice_line
+from billing.models import charge, invoice, invoice_line
 from billing.periods import Period
 from billing.runs import numbering
 from billing.tax import Rate
@@ -99,12 +101,15 @@ def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bil
             row["number"] or row["id"], "only a final invoice can be; a draft is voided instead"
         )
     before = _credited(conn, row["id"], row["currency"])
-    told = [{**line, "gone": _gone(conn, line)} for line in invoices.lines(conn, row["id"])]
-    lines = list(_lines(row, told, before, parts))
+    lines_ = invoices.lines(conn, row["id"])
+    back = taken_back(conn, [line["charge_id"] for line in lines_ if line["charge_id"]])
+    told = [{**line, "gone": _gone(conn, line)} for line in lines_ if line["charge_id"] not in back]
+    lines = list(_lines(row, told, before, parts, {line["position"] for line in lines_}))
     drawn = make(lines, row["currency"], before)
     together = make(before, row["currency"]).total + drawn.total
     if drawn.total.minor >= 0:
-        raise NotCreditable(row["number"], "nothing is left of it that would be the customer's credit")
+        why = " (a later bill took its days back)" if back else ""
+        raise NotCreditable(row["number"], f"nothing is left of it that would be the customer's credit{why}")
     if -together.minor > row["total"]:
         left = Money(row["total"], row["currency"]) + make(before, row["currency"]).total
         raise NotCreditable(row["number"], f"that is {-drawn.total}, and {left} of it is left")
@@ -112,13 +117,17 @@ def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bil
 
 
 def _lines(
-    row: Mapping[str, Any], told: Sequence[Mapping[str, Any]], before: Sequence[Line], parts: Parts | None
+    row: Mapping[str, Any],
+    told: Sequence[Mapping[str, Any]],
+    before: Sequence[Line],
+    parts: Parts | None,
+    positions: set[int],
 ) -> Iterator[Line]:
-    """The note's lines. What is left of a line is credited whole unless an amount says less."""
+    """The note's lines. What is left of a line is credited whole unless an amount says less. `positions`: all lines."""
     used: Counter[int] = Counter()
     for made in before:
         used[made.credits[1] if made.credits else 0] -= made.amount.minor
-    if unknown := sorted(set(parts or ()) - {line["position"] for line in told}):
+    if unknown := sorted(set(parts or ()) - positions):
         raise NotCreditable(row["number"], f"it has no line {unknown[0]}")
     for line in told:
         left = line["amount"] - used[line["position"]] - line["gone"]
@@ -127,6 +136,51 @@ def _lines(
         given = parts.get(line["position"]) if parts else None
         amount = _amount(row, line, left, given)
         yield _line(row, line, Money(-amount, row["currency"]))
+
+
+def taken_back(conn: Connection, charges: Sequence[str]) -> set[str]:
+    """Those of the charges that a later bill took back: their lines were given back by it."""
+    query = sa.select(charge.c.reverses).where(charge.c.reverses.in_(charges))
+    return set(conn.execute(query).scalars())
+
+
+def credited_of(conn: Connection, charges: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """What people credited of charges' lines: charge -> minor units as listed, and the notes' numbers."""
+    note, line = sa.alias(invoice), sa.alias(invoice_line)
+    query = sa.select(invoice_line.c.charge_id, line.c.amount, sa.func.coalesce(note.c.number, note.c.id))
+    query = query.join(
+        line,
+        sa.and_(
+            line.c.credits_invoice == invoice_line.c.invoice_id,
+            line.c.credits_position == invoice_line.c.position,
+        ),
+    ).join(note, note.c.id == line.c.invoice_id)
+    query = query.where(invoice_line.c.charge_id.in_(charges), note.c.state != "void")
+    found: dict[str, tuple[int, str]] = {}
+    for charge_id, amount, number in conn.execute(query.where(invoice_line.c.kind != "surcharge")):
+        minor, names = found.get(charge_id, (0, ""))
+        found[charge_id] = minor - amount, f"{names}, {number}".removeprefix(", ")
+    return found
+
+
+def given_twice(conn: Connection, owner: Account, posted: Sequence[Charge]) -> str:
+    """Why the charges that a run would post are looked at by a person: they take days back that a person credited, and
+    together that is more than was billed. "" where it is not.
+    """
+    back = {one.reverses: one for one in posted if one.reverses is not None}
+    credited = credited_of(conn, list(back)) if back else {}
+    for item in sorted({back[name].item for name in credited}):
+        mine = [name for name in credited if back[name].item == item]
+        given = sum(credited[name][0] for name in mine)
+        anew = sum(one.slice.amount.minor for one in posted if one.item == item and not one.is_reversal)
+        if given > max(anew, 0):
+            notes = ", ".join(dict.fromkeys(credited[name][1] for name in mine))
+            twice = owner.money(given - max(anew, 0))
+            return (
+                f"{notes} credited days that are taken back now, and {twice} would be given twice; charge that with "
+                "'trunkline billing fee', then bill the account with --accept"
+            )
+    return ""
 
 
 def _gone(conn: Connection, line: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing import billables, crediting, debts, invoices, taxes
+from billing import billables, crediting, debts, invoices, parked, subscriptions, taxes
 from billing.billables import Billable
 from billing.billrun import run_billing
 from billing.errors import InvoiceUnknown, NotCreditable
@@ -140,3 +140,60 @@ def test_a_mistake_is_one_sentence(database: Database, parts, told):
     assert notes(stage) == []
     with pytest.raises(InvoiceUnknown), database.read() as conn:
         crediting.preview(conn, "INV-nowhere")
+
+
+def _paused(stage: Stage, service: str, since: date, until: date) -> None:
+    with stage.database.write() as conn:
+        subscriptions.block(conn, service, since, "anna")
+        subscriptions.unblock(conn, service, until, "anna")
+
+
+def _month(database: Database) -> tuple[Stage, str, Any]:
+    """An account whose January is billed: 79.00 and its tax."""
+    stage = Stage(database)
+    service = stage.add()
+    run_billing(database, stage.reader, START)
+    return stage, service, stage.invoices()[0]
+
+
+def test_days_that_were_credited_are_not_taken_back_as_well(database: Database):
+    """January is credited, and then it is told that it was a pause: a person looks first, who may bill it all the same.
+    Half of it credited, and less than half paused, is what the two are together.
+    """
+    stage, service, made = _month(database)
+    credit(stage, made)
+    run_billing(database, stage.reader, LATER)
+    _paused(stage, service, START, date(2026, 2, 1))
+    parked_ = run_billing(database, stage.reader, LATER).parked
+    assert list(parked_) == [stage.account]
+    assert (
+        "credited days that are taken back now, and AUD 79.00 would be given twice" in parked_[stage.account]
+    )
+    assert sum(one.total for one in stage.invoices()) == 0
+    with database.write() as conn:
+        parked.accept(conn, stage.account, "anna")
+    run_billing(database, stage.reader, LATER)
+    assert sum(one.total for one in stage.invoices()) == -8690
+
+
+def test_a_part_that_was_credited_and_a_part_that_was_paused_are_given_once_each(database: Database):
+    """10.00 for an outage, ten days of a pause: nothing is given twice, and nobody has to look."""
+    stage, service, made = _month(database)
+    credit(stage, made, {1: Money(1000, "AUD")})
+    run_billing(database, stage.reader, LATER)
+    _paused(stage, service, date(2026, 1, 10), date(2026, 1, 20))
+    assert run_billing(database, stage.reader, LATER).parked == {}
+    assert stage.net() == 7900 - 2548
+    assert sum(one.total for one in stage.invoices()) == 8690 - 1100 - 2803
+
+
+def test_days_that_a_later_bill_took_back_cannot_be_credited(database: Database):
+    """The pause is billed first: its line has nothing left that a person could give."""
+    stage, service, made = _month(database)
+    _paused(stage, service, START, date(2026, 2, 1))
+    run_billing(database, stage.reader, LATER)
+    with pytest.raises(NotCreditable, match="a later bill took its days back"):
+        credit(stage, made)
+    with pytest.raises(NotCreditable, match="it has no line 7"):
+        credit(stage, made, {7: None}, "other")
+    assert sum(one.total for one in stage.invoices()) == 0
