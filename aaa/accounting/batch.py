@@ -40,6 +40,8 @@ class Batch:
             self._changed[after.session_ref] = after
         elif after != before:
             held[held.index(before)] = after
+            if after.started_at != before.started_at:
+                held.sort(key=_started, reverse=True)
             self._changed[after.session_ref] = after
         if after != before:
             self.noted.take(record, before, after, merged.up, merged.down)
@@ -82,6 +84,7 @@ def only_counted(before: Session, after: Session) -> bool:
         and before.service == after.service
         and before.source == after.source
         and before.stopped_at == after.stopped_at
+        and before.started_at == after.started_at
         and before.inferred == after.inferred
         and _places(before) == _places(after)
     )

@@ -35,7 +35,7 @@ _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigaword
 _SHARED = ("policy_hash", "stale")
 _ENDING = ("state", "inferred", "stopped_at", "cause")
 _REST = (
-    "service", "source", "framed_address", "framed_prefix", "delegated_prefix", "framed_address6",
+    "started_at", "service", "source", "framed_address", "framed_prefix", "delegated_prefix", "framed_address6",
     "multi_session_id", "public_address", "port_first", "port_last", "circuit", *_COUNTERS,
 )  # fmt: skip
 _WIDE = (*_SHARED, *_ENDING, *_REST)

@@ -20,9 +20,7 @@ from aaa.accounting.record import AccountingRecord
 
 _COLUMNS = tuple(field.name for field in msgspec.structs.fields(Session))
 _COUNTERS = ("updated_at", "session_time", "up_octets", "down_octets", "gigawords")
-_WHOLE = tuple(
-    name for name in _COLUMNS if name not in ("session_ref", "nas", "acct_session_id", "started_at")
-)
+_WHOLE = tuple(name for name in _COLUMNS if name not in ("session_ref", "nas", "acct_session_id"))
 _MOMENTS = frozenset(("started_at", "updated_at", "stopped_at"))
 _FLAGS = frozenset(("stale", "inferred", "gigawords"))
 _CONVERTED = [(index, name) for index, name in enumerate(_COLUMNS) if name in _MOMENTS | _FLAGS]

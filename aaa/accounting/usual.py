@@ -31,6 +31,7 @@ from aaa.accounting.arrays import (
 from aaa.accounting.arrays import BYTEA as OCTETS
 from aaa.accounting.exchange import Statement
 from aaa.accounting.light import AnyRecord, Light
+from aaa.accounting.merge import SURE
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
 from aaa.limits.limit import VOUCHER_ID
 from core.ids import new_ids
@@ -55,6 +56,7 @@ BEGUN = {
     "interim": INT4, "framed_address6": TEXT, "multi_session_id": TEXT, "circuit": OCTETS,
 }  # fmt: skip
 """The same of a Start."""
+_NEAR = int(SURE) - 1
 _TAKEN = struct.Struct(">ii")
 _TOOK = "CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(i::int), '{}') END"
 """Numbers of those that were taken, from 1; NULL: all."""
@@ -78,10 +80,10 @@ def _statement(name: str, only: str, sets: str) -> Statement:
         WHERE session.acct_session_id = n.id AND session.nas || '' = n.nas OFFSET 0
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
-        AND s.policy_hash <> '' AND s.updated_at <= n.moment
-        AND (s.started_at BETWEEN {began} - interval '299 s' AND {began} + interval '299 s'
+        AND s.policy_hash <> '' AND s.updated_at <= n.moment AND n.lasted > 0
+        AND (s.started_at BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s'
           OR s.updated_at - s.session_time * interval '1 s'
-            BETWEEN {began} - interval '299 s' AND {began} + interval '299 s')
+            BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s')
         AND {told} AND {only}
         AND NOT EXISTS (
           SELECT FROM session AS y

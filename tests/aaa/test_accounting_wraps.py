@@ -75,7 +75,7 @@ def test_a_stop_without_its_time_ends_the_session_that_lives(database):
     write(database, record(START), record(INTERIM, 600, 5000, 7000))
     write(database, record(STOP, 900, 6000, 8000, session_time=0))
     (row,) = stored(database)
-    assert (row.state, row.session_time, row.up_octets, row.down_octets) == ("closed", 600, 6000, 8000)
+    assert (row.state, row.session_time, row.up_octets, row.down_octets) == ("closed", 900, 6000, 8000)
     assert usage(database) == {("S-1", "2025-11-20"): (6000, 8000)}
 
 
