@@ -96,10 +96,11 @@ def _run(key: str) -> str:
 def preview(conn: Connection, reference: str, parts: Parts | None = None) -> Bill:
     """The credit note as it would be, its amounts negative. Raises InvoiceUnknown, NotCreditable."""
     row = invoices.get(conn, reference)
-    if row["state"] != "final" or row["kind"] != numbering.INVOICE:
-        raise NotCreditable(
-            row["number"] or row["id"], "only a final invoice can be; a draft is voided instead"
-        )
+    if row["state"] != "final":
+        raise NotCreditable(row["number"] or row["id"], f"it is {row['state']}; a draft is voided instead")
+    if row["kind"] != numbering.INVOICE:
+        what = "it is a credit note; bill what it gave too much with 'trunkline billing fee'"
+        raise NotCreditable(row["number"], what)
     before = _credited(conn, row["id"], row["currency"])
     lines_ = invoices.lines(conn, row["id"])
     back = taken_back(conn, [line["charge_id"] for line in lines_ if line["charge_id"]])

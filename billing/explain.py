@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from billing import billables, charges, debts, invoices
 from billing.charges import Charge
-from billing.models import allocation, charge, payment, subscription, subscription_item
+from billing.models import allocation, charge, invoice_line, payment, subscription, subscription_item
 from billing.offers import redeeming
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
@@ -49,8 +49,7 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
 def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
     said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
     if line["kind"] == "surcharge" and line["charge_id"] is not None:
-        why = "a surcharge of the line before it, at the part or amount in force on the day of the run"
-        return {**said, "why": why, "service": line["service"] or ""}
+        return {**said, "why": _surcharge(conn, line, currency), "service": line["service"] or ""}
     if line["billable_id"] is not None:
         added = billables.get(conn, line["billable_id"], currency)
         told = "; ".join(f"{name}: {value}" for name, value in added.why.items())
@@ -68,6 +67,22 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
     terms = posted.slice.terms
     came = "" if terms.discount is None else redeeming.told(conn, name, terms.plan)
     return {**said, "why": _why(posted) + (f"; {came}" if came else ""), "service": name}
+
+
+def _surcharge(conn: Connection, line: dict[str, Any], currency: str) -> str:
+    """Of which line, and which part of that it comes to, to a hundredth of a percent."""
+    bearer = sa.select(invoice_line.c.position, invoice_line.c.amount).where(
+        invoice_line.c.invoice_id == line["invoice_id"], invoice_line.c.charge_id == line["charge_id"],
+        invoice_line.c.kind != "surcharge",
+    )  # fmt: skip
+    row = conn.execute(bearer).first()
+    if row is None or not row.amount:
+        return "a surcharge at the part or amount in force on the day of the run"
+    part = Fraction(10_000 * line["amount"], row.amount)
+    return (
+        f"a surcharge of line {row.position}, {Money(row.amount, currency)}: {float(part) / 100:.2f}% of it, by the part "
+        "or amount in force on the day of the run"
+    )
 
 
 def _why(posted: Charge) -> str:

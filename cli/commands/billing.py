@@ -138,7 +138,8 @@ def explain(invoice: Annotated[str, typer.Argument(help="Number or id.")], as_js
         found = explained(conn, invoice)
     lines = [f"{found['number']} of {found['account']}, due {found['due_on']}"]
     for line in found["lines"]:
-        lines += [f"  {line['amount']:>14}  {line['what']} [{line['service']}]", f"{'':18}{line['why']}"]
+        whose = f" [{line['service']}]" if line["service"] else ""
+        lines += [f"  {line['amount']:>14}  {line['what']}{whose}", f"{'':18}{line['why']}"]
     lines += [f"  {tax['amount']:>14}  {tax['what']} (base {tax['base']})" for tax in found["taxes"]]
     lines += [f"  {found['total']:>14}  total", f"  {found['open']:>14}  open"]
     answer("invoice-explained", text="\n".join(lines), as_json=as_json, invoice=found)

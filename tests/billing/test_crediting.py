@@ -197,3 +197,20 @@ def test_days_that_a_later_bill_took_back_cannot_be_credited(database: Database)
     with pytest.raises(NotCreditable, match="it has no line 7"):
         credit(stage, made, {7: None}, "other")
     assert sum(one.total for one in stage.invoices()) == 0
+
+
+def test_a_credit_note_is_not_credited(database: Database):
+    """It says what it is, and what to do instead."""
+    stage, made = billed(database, [5000])
+    note = credit(stage, made)
+    with (
+        database.write() as conn,
+        pytest.raises(NotCreditable, match="it is draft; a draft is voided instead"),
+    ):
+        crediting.credit(conn, note, actor="anna", reason="x", key=f"{stage.entity}:draft")
+    run_billing(database, stage.reader, LATER)
+    with (
+        database.write() as conn,
+        pytest.raises(NotCreditable, match="it is a credit note; bill what it gave"),
+    ):
+        crediting.credit(conn, note, actor="anna", reason="x", key=f"{stage.entity}:note")

@@ -12,6 +12,7 @@ from billing.billables import Billable, add
 from billing.billrun import run_billing
 from billing.closing.recognition import recognise
 from billing.errors import DraftBuiltOn
+from billing.explain import explain
 from billing.models import billable, invoice, ledger_entry, ledger_transaction
 from billing.runs.verify import breaches
 from core.db import Database
@@ -229,3 +230,14 @@ def test_a_run_with_surcharges_is_billed_anew(database: Database):
     run_billing(database, stage.reader, START)
     assert sorted(one.total for one in stage.invoices()) == [-before.total, before.total, before.total]
     assert list(breaches(database)) == []
+
+
+def test_a_surcharge_says_of_what_and_how_much(database: Database):
+    """79.00 x 5.2%: the line, its amount, and the part."""
+    stage = Stage(database)
+    stage.add()
+    surcharge(stage)
+    run_billing(database, stage.reader, START)
+    with database.read() as conn:
+        told = explain(conn, stage.invoices()[0].id)["lines"]
+    assert told[1]["why"].startswith("a surcharge of line 1, AUD 79.00: 5.20% of it")
