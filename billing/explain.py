@@ -80,8 +80,8 @@ def _surcharge(conn: Connection, line: dict[str, Any], currency: str) -> str:
         return "a surcharge at the part or amount in force on the day of the run"
     part = Fraction(10_000 * line["amount"], row.amount)
     return (
-        f"a surcharge of line {row.position}, {Money(row.amount, currency)}: {float(part) / 100:.2f}% of it, by the part "
-        "or amount in force on the day of the run"
+        f"a surcharge of line {row.position}, {Money(row.amount, currency)}: {float(part) / 100:.2f}% of it, by the "
+        "part or amount in force on the day of the run"
     )
 
 
