@@ -101,6 +101,7 @@ def _servers(with_peers: bool) -> Iterator[list[Server]]:
             ours = stack.enter_context(radius_ours.running(settings, signed))
             found.append(Server(name, (ours.pid,), ours.auth_port, SUBSCRIBERS))
         if with_peers:
+            found.append(_logging(stack))
             files = stack.enter_context(radius_freeradius.with_files(radius_ours.same_users(USERS)))
             found.append(Server("FreeRADIUS files", (files.pid,), files.auth_port, USERS))
             for name, accepts in (("FreeRADIUS + SQL", False), ("the same, accepts logged", True)):
@@ -109,6 +110,18 @@ def _servers(with_peers: bool) -> Iterator[list[Server]]:
                 sql = stack.enter_context(radius_freeradius.with_sql(users, base, accepts=accepts))
                 found.append(Server(name, (sql.pid, base.pid), sql.auth_port, USERS))
         yield found
+
+
+def _logging(stack: ExitStack) -> Server:
+    """Ours with every accepted login written down as well, in a PostgreSQL of its own that is counted with it."""
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    base = stack.enter_context(radius_postgres.postgres())
+    base.create("ours")
+    settings = radius_ours.node(
+        home, SUBSCRIBERS, workers=WORKERS, database_url=base.url("ours"), radius_log_logins=True
+    )
+    ours = stack.enter_context(radius_ours.running(settings))
+    return Server("ours, accepts logged", (ours.pid, base.pid), ours.auth_port, SUBSCRIBERS)
 
 
 def _round(server: Server, seed: int) -> Round:

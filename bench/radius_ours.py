@@ -164,7 +164,10 @@ def running(settings: Settings, signed: bool = True) -> Iterator[Ours]:
 
 @contextmanager
 def _by_command(settings: Settings) -> Iterator[Ours]:
-    told = ("database_url", "node", "radius_host", "radius_auth_port", "radius_acct_port", "radius_workers")
+    told = (
+        "database_url", "node", "radius_host", "radius_auth_port", "radius_acct_port", "radius_workers",
+        "radius_log_logins",
+    )  # fmt: skip
     given = {f"TRUNKLINE_{name.upper()}": str(getattr(settings, name)) for name in told}
     command = [sys.executable, "-c", "from cli.main import main; main()"]
     with tempfile.TemporaryFile("w+") as said, subprocess.Popen(

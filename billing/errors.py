@@ -18,13 +18,27 @@ class AccountUnknown(Terminal):
 class AccountNotUsable(Terminal):
     """An account's terms make no sense."""
 
+    status = 422
+
     def __init__(self, account: str, why: str) -> None:
         self.account = account
         super().__init__(f"account {account} is not usable: {why}")
 
 
+class AccountTermsFixed(Terminal):
+    """Terms that say what an account's amounts and days mean, once it has some."""
+
+    def __init__(self, account: str, customer: str, terms: list[str], why: list[str]) -> None:
+        super().__init__(
+            f"account {account} keeps its {', '.join(terms)}: {'; '.join(why)}; "
+            f"open another one with 'trunkline billing account open {customer}' and order services to it"
+        )
+
+
 class TimeZoneUnknown(Terminal):
     """Not a name of the IANA time zone database."""
+
+    status = 422
 
     def __init__(self, name: str) -> None:
         super().__init__(f"'{name}' is no IANA time zone; write one such as Australia/Perth")

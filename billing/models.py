@@ -45,7 +45,7 @@ account = sa.Table(
     sa.Column("dunning_policy", sa.String(32), nullable=False),
     sa.Column("payment_days", sa.Integer, nullable=False),
     sa.Column("change_day", sa.String(8), nullable=False),
-    sa.Column("parent_id", sa.String(64), sa.ForeignKey("account.id")),
+    sa.Column("parent_id", sa.String(64), sa.ForeignKey("account.id"), index=True),
     sa.Column("opened_at", UtcDateTime, nullable=False),
     sa.CheckConstraint("anchor BETWEEN 1 AND 31", name="anchor"),
     comment="billing's own party; customer_ref is opaque",

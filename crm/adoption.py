@@ -36,7 +36,8 @@ def adopt_services(
 ) -> Adopted:
     """Bill every active service of the repository that nobody bills yet, from `since` (or its own later start).
 
-    Doing it again adds nothing. A service whose plan has no price is named and left out.
+    Doing it again adds nothing. A service whose plan has no price is named and left out. It is billed to the first of
+    the customer's accounts in the currency of the prices; who has no account gets one with the operator's terms.
     """
     taken: list[str] = []
     refused: dict[str, str] = {}
@@ -73,8 +74,7 @@ def _adopt(
     terms = catalog.price_on(reader, service.plan, start, config.operator.currency).terms
     if not customers.exists(conn, service.customer):
         customers.add(conn, key, service.customer, id=service.customer)
-    theirs = accounts.of_customer(conn, service.customer)
-    account = theirs[0].id if theirs else open_account(conn, reader, service.customer)
+    account = _account(conn, reader, service.customer, terms.price.currency)
     bare = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
     if prepaid.order(conn, reader, name, account, bare):
         prepaid.start(conn, name, start, actor)
@@ -84,6 +84,16 @@ def _adopt(
         holds.know(conn, name, account, start, actor)
     events.emit(conn, "service.adopted", name, {"service": name, "account": account}, actor=actor)
     return True
+
+
+def _account(conn: Connection, reader: Reader, customer: str, currency: str) -> str:
+    theirs = accounts.of_customer(conn, customer)
+    if not theirs:
+        return open_account(conn, reader, customer)
+    fitting = [
+        one for one in theirs if one.currency == currency
+    ] or theirs  # else billing says what does not fit
+    return fitting[0].id
 
 
 def _contract(contract: Contract | None, began: date | None) -> Contract | None:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog
 from billing.accounts import Account
+from billing.errors import AccountTermsFixed
 from billing.offers import redeeming
 from billing.timeline import Terms
 from core import clock, db, events, ids
@@ -19,6 +20,9 @@ from crm.models import service_order
 from crm.states import TRANSITIONS, State
 from intents.plan.kind import BESIDE
 from intents.reader import Reader
+
+_COMING = (State.DRAFT, State.PLACED, State.PROVISIONING, State.FAILED)
+"""States of an order whose service may still be billed at the price that it pinned."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +78,9 @@ def place_order(
     terms = catalog.price_on(reader, plan, owner.today, _currency(reader)).terms
     if terms.price.currency != owner.currency:
         raise NotOrderable(
-            f"plan {plan}", f"its price is in {terms.price.currency}, {owner.id} in {owner.currency}"
+            f"plan {plan}",
+            f"its price is in {terms.price.currency}, the operator's currency, and account {owner.id} is kept in "
+            f"{owner.currency}; order it to an account in {terms.price.currency}",
         )
     if sold.type == "voice" and not options.number:
         raise NotOrderable(f"plan {plan}", "a voice service needs its telephone number")
@@ -145,33 +151,71 @@ def place_again(conn: Connection, order_id: str, *, actor: str) -> None:
 
 def _account(conn: Connection, reader: Reader, customer: str, account: str | None) -> Account:
     customers.get(conn, None, customer)
-    theirs = accounts.of_customer(conn, customer)
     if account is not None:
-        chosen = accounts.get(conn, account)
-        if chosen not in theirs:
+        chosen = accounts.lock(conn, account)
+        if chosen.customer_ref != customer:
             raise AccountNotTheirs(account, customer)
         return chosen
-    if theirs:
-        return theirs[0]
-    return accounts.get(conn, open_account(conn, reader, customer))
+    theirs = accounts.of_customer(conn, customer)
+    return accounts.lock(conn, theirs[0].id if theirs else open_account(conn, reader, customer))
 
 
-def open_account(conn: Connection, reader: Reader, customer: str) -> str:
-    """Open a billing account in the operator's currency and time zone. Raises NotOrderable."""
-    operator = _operator(reader)
-    return accounts.open_account(conn, customer, currency=operator.currency, timezone=operator.timezone)
+def open_account(
+    conn: Connection, reader: Reader, customer: str, *, actor: str | None = None, **terms: Any
+) -> str:
+    """Open a billing account; currency and zone that `terms` (names of `Account`) do not say are the operator's, and
+    under a parent currency and legal entity are the parent's.
+
+    An account that a person opens (`actor`) is told as event `account.opened`. Raises NotOrderable, CustomerUnknown,
+    AccountNotUsable, TimeZoneUnknown.
+    """
+    operator = _config(reader).operator
+    asked = {"currency": operator.currency, "timezone": operator.timezone}
+    for above in accounts.by_ids(conn, [terms["parent"]] if terms.get("parent") else []):
+        asked |= {"currency": above.currency, "legal_entity": above.legal_entity}
+    if actor is None:
+        return accounts.open_account(conn, customer, **asked | terms)
+    customers.get(conn, None, customer)
+    accounts.require_known(conn, f"of {customer}", _entities(reader), terms)
+    opened = accounts.open_account(conn, customer, **asked | terms)
+    told = msgspec.to_builtins(accounts.get(conn, opened))
+    events.emit(conn, "account.opened", opened, told, actor=actor)
+    return opened
+
+
+def change_account(
+    conn: Connection, reader: Reader, account: str, *, actor: str, **terms: Any
+) -> tuple[Account, Account]:
+    """Set terms of an account; returns it as it was and as it is. An order pins its price in the account's currency, so
+    one that still comes keeps that. Raises as `billing.accounts.change` does.
+    """
+    above = terms.get("parent")
+    accounts.by_ids(conn, [account, *([above] if above else [])])  # in one order: nobody waits in a circle
+    before = accounts.get(conn, account)
+    if terms.get("currency", before.currency) != before.currency:
+        pending = sa.and_(service_order.c.account_id == account, service_order.c.state.in_(_COMING))
+        if waits := conn.execute(sa.select(service_order.c.id).where(pending)).scalars().first():
+            raise AccountTermsFixed(
+                account, before.customer_ref, ["currency"], [f"order {waits} has a price in it"]
+            )
+    return before, accounts.change(conn, account, actor=actor, entities=_entities(reader), **terms)
+
+
+def _entities(reader: Reader) -> list[str]:
+    """The legal entities of trunkline.yaml."""
+    return list(_config(reader).entities)
 
 
 def _currency(reader: Reader) -> str:
     """Prices in plans are in the operator's currency."""
-    return str(_operator(reader).currency)
+    return str(_config(reader).operator.currency)
 
 
-def _operator(reader: Reader) -> Any:
+def _config(reader: Reader) -> Any:
     config = reader.get("config", "trunkline")
     if config is None:
         raise NotOrderable("a service", "trunkline.yaml, which names the currency, is not readable")
-    return config.operator
+    return config
 
 
 def _by_id(order_id: str) -> "sa.Select[Any]":

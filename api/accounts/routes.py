@@ -1,10 +1,10 @@
 """Billing accounts: how they stand, what is billed to them and since when, how they are dunned."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
@@ -18,9 +18,23 @@ from billing import accounts, history, promises
 from billing import models as tables
 from billing.accounts import Account
 from billing.runs.plain import OVER
+from crm import orders
 
 ROUTER = resource("accounts")
 Staff = Annotated[Identity, needs("support", "billing")]
+Billing = Annotated[Identity, needs("billing")]
+Short = Annotated[str, Field(min_length=1, max_length=64)]
+_NOT_THERE: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such customer or account"}}
+_FIXED: dict[int | str, dict[str, Any]] = {409: {"description": "something was billed or booked already"}}
+
+
+def _said(example: Any, **bounds: Any) -> Any:
+    """A term that may be left out. What then counts is not the field's default, so that is not told."""
+
+    def untold(told: dict[str, Any]) -> None:
+        told.pop("default", None)
+
+    return Field(examples=[example], json_schema_extra=untold, **bounds)
 
 
 class Stretch(BaseModel):
@@ -65,6 +79,32 @@ class Terms(BaseModel):
     tax_profile: str
     dunning_policy: str
     payment_days: int
+    change_day: str
+    parent: str | None
+
+
+class Changes(BaseModel):
+    """Terms to set; what is left out stays. `tax_profile`, `dunning_policy` and `payment_days` change at any time, the
+    others until something was billed or booked. `parent` null: none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    currency: Annotated[Short, _said("EUR")] = ""
+    timezone: Annotated[Short, _said("Europe/Vienna")] = ""
+    anchor: Annotated[int, _said(15, ge=1, le=31)] = 1
+    legal_entity: Annotated[Short, _said("main")] = ""
+    tax_profile: Annotated[Short, _said("default")] = ""
+    dunning_policy: Annotated[Short, _said("default")] = ""
+    payment_days: Annotated[int, _said(30, ge=0, le=accounts.MOST_DAYS)] = 14
+    change_day: Annotated[Literal["new", "old"], _said("new")] = "new"
+    parent: Annotated[Short | None, _said("A-10001")] = None
+
+
+class Wanted(Changes):
+    """A new account of a customer; terms that are left out are as the operator has them."""
+
+    customer: Annotated[Short, Field(examples=["C-10001"])]
 
 
 class Accounts(Answer):
@@ -78,9 +118,18 @@ class One(Answer):
     """An account."""
 
     account: Terms
+    fixed: Annotated[list[str], Field(description="why some terms cannot change any more")]
     standing: dict[str, Any]
+    children: Annotated[list[dict[str, Any]], Field(description="how the accounts below it stand")]
+    together: Annotated[dict[str, Amount], Field(description="open, overdue, credit of it and its children")]
     items: list[Item]
     dunning: list[Event]
+
+
+class Told(Answer):
+    """An account's terms."""
+
+    account: Terms
 
 
 class Promised(Given):
@@ -107,15 +156,34 @@ def list_accounts(here: Here, _who: Staff, limit: Limit = 50, after: After = "")
     return answer("accounts", accounts=shown, next=cursor)
 
 
+@ROUTER.post("", response_model=Told, status_code=201, responses=_NOT_THERE)
+def open_account(here: Here, who: Billing, wanted: Wanted) -> Any:
+    """Open an account of a customer, before services are ordered to it."""
+    terms = wanted.model_dump(exclude_unset=True, exclude={"customer"})
+    with here.context.reader() as reader, here.context.db.write() as conn:
+        name = orders.open_account(conn, reader, wanted.customer, actor=who.actor, **terms)
+        return answer("account-opened", account=_terms(accounts.get(conn, name)))
+
+
+@ROUTER.patch("/{account}", response_model=Told, responses=_NOT_THERE | _FIXED)
+def change_account(here: Here, who: Billing, account: str, wanted: Changes) -> Any:
+    """Set terms of an account; issued documents never change."""
+    terms = wanted.model_dump(exclude_unset=True)
+    with here.context.reader() as reader, here.context.db.write() as conn:
+        _, now = orders.change_account(conn, reader, account, actor=who.actor, **terms)
+    return answer("account-changed", account=_terms(now))
+
+
 @ROUTER.get("/{account}", response_model=One)
 def show_account(here: Here, _who: Staff, account: str) -> Any:
-    """Show an account: its terms, how it stands, its items over time, its dunning."""
+    """Show an account: its terms, how it and its children stand, its items over time, its dunning."""
     with here.context.db.read() as conn:
         owner = accounts.get(conn, account)
         items = [_item(one) for one in history.stories(conn, account)]
         case = [Event(on=one.on, what=one.what, by=one.by) for one in history.case(conn, account)]
-        standing = customers.account(conn, account)
-    return answer("account", account=_terms(owner), standing=standing, items=items, dunning=case)
+        family = customers.family(conn, account)
+        fixed = accounts.in_the_way(conn, account)
+    return answer("account", account=_terms(owner), fixed=fixed, items=items, dunning=case, **family)
 
 
 @ROUTER.post("/{account}/promises", response_model=Released, status_code=201)
@@ -131,6 +199,7 @@ def _terms(owner: Account) -> Terms:
         id=owner.id, customer=owner.customer_ref, currency=owner.currency, timezone=owner.timezone,
         anchor=owner.anchor, legal_entity=owner.legal_entity, tax_profile=owner.tax_profile,
         dunning_policy=owner.dunning_policy, payment_days=owner.payment_days,
+        change_day=owner.change_day, parent=owner.parent,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The billing pages of the console: the business, an account, an invoice; and what staff decide there."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -18,11 +18,14 @@ from billing import accounts, crediting, invoices, parked, payments, promises
 from billing.gateways import autopay, givebacks
 from billing.refunding import refunds
 from core.money import Money
+from crm import orders
 
 ROUTER = APIRouter(include_in_schema=False)
 Staff = Annotated[Session, visits("support", "billing")]
 Serving = Annotated[Session, posts("support", "billing")]
 Billing = Annotated[Session, posts("billing")]
+NUMBERS = frozenset({"anchor", "payment_days"})
+TEXTS = frozenset({*accounts.FIXED, *accounts.FREE}) - NUMBERS
 
 
 @ROUTER.get("/billing")
@@ -85,6 +88,21 @@ def autopay_off(here: Here, who: Serving, account: str) -> Response:
     with here.context.db.write() as conn:
         autopay.switch_off(conn, account, actor=who.identity.actor)
     return back(f"/accounts/{quote(account)}#autopay")
+
+
+@ROUTER.post("/accounts/{account}/terms")
+def terms(here: Here, who: Billing, account: str, form: Sent) -> Response:
+    """Set terms; the page offers those that can still change, and what it does not send stays."""
+    said: dict[str, Any] = {name: form[name].strip()[:64] for name in (*TEXTS, *NUMBERS) if name in form}
+    for name in NUMBERS & said.keys():
+        if not (said[name].isascii() and said[name].isdecimal() and len(said[name]) < 4):
+            raise NotUsable(f"{name.replace('_', ' ')} '{said[name]}'", "it is a number such as 14")
+        said[name] = int(said[name])
+    if "parent" in said:
+        said["parent"] = said["parent"] or None
+    with here.context.reader() as reader, here.context.db.write() as conn:
+        orders.change_account(conn, reader, account, actor=who.identity.actor, **said)
+    return back(f"/accounts/{quote(account)}#terms")
 
 
 @ROUTER.post("/accounts/{account}/promise")

@@ -53,7 +53,8 @@ def account(here: Installed, name: str) -> dict[str, Any]:
         along = _axis(owner.today, stories, steps)
         waiting = billables.waiting(conn, {name: owner.currency}, date.max).get(name, [])
         return {
-            "owner": owner, "standing": customers.account(conn, name), "today": owner.today, "axis": along,
+            "owner": owner, "today": owner.today, "axis": along, **customers.family(conn, name),
+            "fixed": accounts.in_the_way(conn, name),
             "strips": pictures.strips(stories, along), "curve": pictures.curve(steps, owner.currency, along),
             "invoices": invoices.newest(conn, name, owner.today, _MOST), "payments": _payments(conn, name),
             "case": history.case(conn, name)[:_MOST], "waiting": waiting, "payment_key": new_id("console"),

@@ -9,6 +9,7 @@ from api.amounts import amount
 from api.here import Installed
 from billing import accounts, overview
 from core import clock
+from core.money import Money
 from crm import customers, orders
 from intents.reader import Reader
 
@@ -26,9 +27,25 @@ def customer(here: Installed, conn: Connection, name: str) -> dict[str, Any]:
 
 def account(conn: Connection, name: str) -> dict[str, Any]:
     """A billing account and how it stands. Raises AccountUnknown."""
-    stands = overview.standing(conn, name)
+    return _standing(overview.standing(conn, name))
+
+
+def family(conn: Connection, name: str) -> dict[str, Any]:
+    """How an account stands, each of its children, and all of them together. Raises AccountUnknown."""
+    stand = accounts.family(conn, name)
+    sums = {
+        what: Money(sum(getattr(one, what).minor for one in stand), stand[0].open.currency)
+        for what in ("open", "overdue", "credit")
+    }
     return {
-        "id": name, "stage": stands.stage, "held": list(stands.held), "overridden": list(stands.overridden),
+        "standing": _standing(stand[0]), "children": [_standing(one) for one in stand[1:]],
+        "together": {what: amount(money) for what, money in sums.items()},
+    }  # fmt: skip
+
+
+def _standing(stands: overview.Standing) -> dict[str, Any]:
+    return {
+        "id": stands.account, "stage": stands.stage, "held": list(stands.held), "overridden": list(stands.overridden),
         "overdue": amount(stands.overdue), "open": amount(stands.open), "credit": amount(stands.credit),
     }  # fmt: skip
 

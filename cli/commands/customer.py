@@ -1,5 +1,6 @@
 """Customers and their orders: add, list, show, order, activate, cease, adopt."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,13 +22,16 @@ def add(
     email: Annotated[str, typer.Option(help="E-mail address.")] = "",
     phone: Annotated[str, typer.Option(help="Telephone.")] = "",
     address: Annotated[str, typer.Option(help="Where the services are.")] = "",
+    id_: Annotated[str, typer.Option("--id", help="The id that services in Git name already.")] = "",
     as_json: Json = False,
 ) -> None:
     """Add a customer and print the id."""
     from crm import customers
 
     with _opened() as here, here.db.write() as conn:
-        customer = customers.add(conn, here.key, name, email=email, phone=phone)
+        if id_ and (why := _unfit(conn, id_)):
+            raise typer.BadParameter(why)
+        customer = customers.add(conn, here.key, name, email=email, phone=phone, id=id_)
         if address:
             customers.add_location(conn, here.key, customer, address)
     answer("customer", text=customer, as_json=as_json, customer=customer)
@@ -66,7 +70,8 @@ def show(customer: Customer, as_json: Json = False) -> None:
     lines = [f"{customer} {found['name']} {found['email']} {found['phone']}".rstrip()]
     lines += [f"  place {one['address']}" for one in found["locations"]]
     lines += [
-        f"  account {one['id']} ({one['currency']}, anchor {one['anchor']})" for one in found["accounts"]
+        f"  account {one['id']} ({one['currency']}, {one['timezone']}, anchor {one['anchor']})"
+        for one in found["accounts"]
     ]
     for one in found["orders"]:
         why = f": {one['reason']}" if one["reason"] else ""
@@ -171,6 +176,18 @@ def adopt(
     problems = [Problem("adoption.refused", f"{name}: {why}") for name, why in taken.refused.items()]
     text = f"{len(taken.services)} services adopted, {len(taken.refused)} refused"
     answer("adoption", text=text, problems=problems, as_json=as_json, services=list(taken.services))
+
+
+def _unfit(conn: Any, name: str) -> str:
+    """Why an id cannot be a new customer's; empty when it can."""
+    from crm import customers
+    from intents.scalars import ID_PATTERN
+
+    if not re.fullmatch(ID_PATTERN, name):
+        return f"'{name}' is no id; write letters, digits and hyphens, at most 63, such as C-10001"
+    if customers.exists(conn, name):
+        return f"customer {name} is there already; see 'trunkline customer show {name}'"
+    return ""
 
 
 def _access(**given: str) -> "Access":
