@@ -117,8 +117,12 @@ def _method(conn: Connection, movement: str) -> str:
     query = sa.select(ledger_entry.c.ledger).join(
         ledger_transaction, ledger_transaction.c.id == ledger_entry.c.transaction_id
     )
-    cash = ledger_transaction.c.source == movement, ledger_entry.c.ledger.startswith(_CASH)
-    return str(conn.execute(query.where(*cash)).scalars().one()).removeprefix(_CASH)
+    query = query.where(
+        ledger_transaction.c.source == movement,
+        ledger_transaction.c.kind.startswith("wallet-"),  # what the bank took for it is booked beside
+        ledger_entry.c.ledger.startswith(_CASH),
+    )
+    return str(conn.execute(query).scalars().one()).removeprefix(_CASH)
 
 
 def currency_of(conn: Connection, top_up: str) -> str:

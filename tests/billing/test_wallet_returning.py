@@ -95,13 +95,17 @@ def test_a_chargeback_goes_out_by_the_way_in_which_the_top_up_came(database: Dat
     came = {name: minor for name, minor in books(shop).items() if name.startswith("cash:")}
     with database.write() as conn:
         returning.charge_back(
-            conn, shop.reader, f"{shop.entity}:k", Money(500, "AUD"), None, "c", actor="test", on=LATER
-        )
+            conn, shop.reader, f"{shop.entity}:k", Money(500, "AUD"), None, "c", actor="test", on=LATER,
+            cost=Money(100, "AUD"),
+        )  # fmt: skip
     gone = {name: minor for name, minor in books(shop).items() if name.startswith("cash:")}
-    assert {name: came[name] - minor for name, minor in gone.items()} == dict.fromkeys(came, 500)
+    assert {name: came[name] - minor for name, minor in gone.items()} == dict.fromkeys(came, 600)
     with database.write() as conn:
         returning.won(conn, f"{shop.entity}:k", "c", None, actor="test", on=LATER)
-    assert {name: minor for name, minor in books(shop).items() if name.startswith("cash:")} == came
+    back = {name: minor for name, minor in books(shop).items() if name.startswith("cash:")}
+    assert {name: came[name] - minor for name, minor in back.items()} == dict.fromkeys(
+        came, 100
+    )  # the bank's cost
 
 
 def test_money_of_a_wallet_is_paid_out_as_a_refund(database: Database):
