@@ -11,14 +11,14 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, holds, subscriptions
-from billing.timeline import Contract
+from billing.timeline import Contract, Terms
 from billing.wallet import prepaid
 from core import events
 from core.crypto import DataKey
 from core.db import Database
 from core.errors import Terminal
 from crm import customers
-from crm.orders import open_account
+from crm.orders import open_account, require_currency
 from intents.reader import Reader
 
 _CHUNK = 200
@@ -74,7 +74,7 @@ def _adopt(
     terms = catalog.price_on(reader, service.plan, start, config.operator.currency).terms
     if not customers.exists(conn, service.customer):
         customers.add(conn, key, service.customer, id=service.customer)
-    account = _account(conn, reader, service.customer, terms.price.currency)
+    account = _account(conn, reader, service.customer, service.plan, terms)
     bare = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
     if prepaid.order(conn, reader, name, account, bare):
         prepaid.start(conn, name, start, actor)
@@ -86,13 +86,12 @@ def _adopt(
     return True
 
 
-def _account(conn: Connection, reader: Reader, customer: str, currency: str) -> str:
+def _account(conn: Connection, reader: Reader, customer: str, plan: str, terms: Terms) -> str:
     theirs = accounts.of_customer(conn, customer)
     if not theirs:
         return open_account(conn, reader, customer)
-    fitting = [
-        one for one in theirs if one.currency == currency
-    ] or theirs  # else billing says what does not fit
+    fitting = [one for one in theirs if one.currency == terms.price.currency] or theirs
+    require_currency(plan, terms.price.currency, fitting[0])
     return fitting[0].id
 
 

@@ -76,12 +76,7 @@ def place_order(
         )
         raise NotOrderable(f"plan {plan}", f"it is of type {sold.type}: {how}")
     terms = catalog.price_on(reader, plan, owner.today, _currency(reader)).terms
-    if terms.price.currency != owner.currency:
-        raise NotOrderable(
-            f"plan {plan}",
-            f"its price is in {terms.price.currency}, the operator's currency, and account {owner.id} is kept in "
-            f"{owner.currency}; order it to an account in {terms.price.currency}",
-        )
+    require_currency(plan, terms.price.currency, owner)
     if sold.type == "voice" and not options.number:
         raise NotOrderable(f"plan {plan}", "a voice service needs its telephone number")
     order_id, moment = ids.new_id("ord"), clock.now()
@@ -94,6 +89,16 @@ def place_order(
     conn.execute(sa.insert(service_order).values(**values))
     redeeming.reserve(conn, reader, order_id, owner, plan, promotions, actor=actor, on=owner.today)
     return order_id
+
+
+def require_currency(plan: str, currency: str, owner: Account) -> None:
+    """A plan is billed to an account in the currency of its price. Raises NotOrderable."""
+    if currency != owner.currency:
+        raise NotOrderable(
+            f"plan {plan}",
+            f"its price is in {currency}, the operator's currency, and account {owner.id} is kept in "
+            f"{owner.currency}; order it to an account in {currency}",
+        )
 
 
 def get(conn: Connection, order_id: str) -> Order:

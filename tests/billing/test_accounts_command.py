@@ -96,6 +96,7 @@ def test_an_order_names_its_account_and_what_it_costs_is_in_its_currency(home: P
     assert (plain["account_id"], named["account_id"]) == (first, second)
     said = refused(home, "customer", "order", customer, "fibre", *onu, "HWTCFFFF0003", "--account", euro)
     assert f"account {euro} is kept in EUR; order it to an account in AUD" in said
+    assert f"{euro} is kept in EUR" in refused(home, "billing", "quote", "fibre", "--account", euro)
     said = refused(home, "billing", "account", "set", second, "--currency", "EUR")
     assert re.search(rf"account {second} keeps its currency: order ord_\w+ has a price in it", said)
     assert ask(home, "billing", "account", "set", euro, "--currency", "AUD")["account"]["currency"] == "AUD"

@@ -218,7 +218,7 @@ def test_adoption_bills_to_the_account_that_was_opened_before_it(database: Datab
     opened(database, there, "C-1", currency="EUR")
     taken = adoption.adopt_services(database, there, since=date(2026, 3, 1), actor="sue")
     assert taken.services == ()
-    assert "priced in AUD" in taken.refused["S-1"]
+    assert "order it to an account in AUD" in taken.refused["S-1"]
     name = opened(database, there, "C-1", anchor=9)
     taken = adoption.adopt_services(database, there, since=date(2026, 3, 1), actor="sue")
     assert taken.services == ("S-1",)
