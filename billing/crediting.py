@@ -23,6 +23,7 @@ from billing.models import charge, invoice, invoice_line
 from billing.periods import Period
 from billing.runs import numbering
 from billing.tax import Rate
+from billing.taxing import surcharges
 from core import events
 from core.money import Money
 
@@ -54,8 +55,9 @@ def credit(
 
 
 def _require_same(conn: Connection, note: str, invoice_id: str, parts: Parts | None) -> None:
-    made = {line["credits_position"]: -line["amount"] for line in invoices.lines(conn, note)}
-    of = {line["credits_invoice"] for line in invoices.lines(conn, note)}
+    lines = invoices.lines(conn, note)
+    made = {line["credits_position"]: -line["amount"] for line in lines}
+    of = {line["credits_invoice"] for line in lines}
     asked = parts or {}
     other = any(amount is not None and made.get(place) != amount.minor for place, amount in asked.items())
     if of != {invoice_id} or other or (asked and set(asked) != set(made)):
@@ -158,7 +160,7 @@ def credited_of(conn: Connection, charges: Sequence[str]) -> dict[str, tuple[int
     ).join(note, note.c.id == line.c.invoice_id)
     query = query.where(invoice_line.c.charge_id.in_(charges), note.c.state != "void")
     found: dict[str, tuple[int, str]] = {}
-    for charge_id, amount, number in conn.execute(query.where(invoice_line.c.kind != "surcharge")):
+    for charge_id, amount, number in conn.execute(query.where(invoice_line.c.kind != surcharges.KIND)):
         minor, names = found.get(charge_id, (0, ""))
         found[charge_id] = minor - amount, f"{names}, {number}".removeprefix(", ")
     return found

@@ -12,6 +12,7 @@ from billing.models import allocation, charge, invoice_line, payment, subscripti
 from billing.offers import redeeming
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
+from billing.taxing import surcharges
 from billing.timeline import SETUP, TERMINATION
 from billing.writeoffs import records
 from core.money import Money
@@ -48,7 +49,7 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
 
 def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
     said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
-    if line["kind"] == "surcharge" and line["charge_id"] is not None:
+    if line["kind"] == surcharges.KIND and line["charge_id"] is not None:
         return {**said, "why": _surcharge(conn, line, currency), "service": line["service"] or ""}
     if line["billable_id"] is not None:
         added = billables.get(conn, line["billable_id"], currency)
@@ -73,7 +74,7 @@ def _surcharge(conn: Connection, line: dict[str, Any], currency: str) -> str:
     """Of which line, and which part of that it comes to, to a hundredth of a percent."""
     bearer = sa.select(invoice_line.c.position, invoice_line.c.amount).where(
         invoice_line.c.invoice_id == line["invoice_id"], invoice_line.c.charge_id == line["charge_id"],
-        invoice_line.c.kind != "surcharge",
+        invoice_line.c.kind != surcharges.KIND,
     )  # fmt: skip
     row = conn.execute(bearer).first()
     if row is None or not row.amount:

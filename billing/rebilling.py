@@ -17,11 +17,10 @@ from billing.charges import Charge
 from billing.models import billable, charge, invoice, invoice_line, subscription_item
 from billing.periods import Period
 from billing.tax import Rate
+from billing.taxing import surcharges
 from core import clock, ids
 from core.money import Money
 
-SURCHARGE = "surcharge"
-"""A line that comes with the one before it: it has that one's charge, and comes again when that is billed anew."""
 Parts = dict[int, Money | None]
 """Positions of lines, as `crediting` has them."""
 
@@ -87,10 +86,11 @@ def take_back(conn: Connection, row: Mapping[str, Any], note: str | None, actor:
     told = invoices.lines(conn, row["id"])
     posted = _charges(conn, told)
     open_ = _open(posted)
-    wanted = [line for line in told if line["charge_id"] in open_ and line["kind"] != SURCHARGE]
+    # A surcharge has the charge of the line before it, and comes again with that.
+    wanted = [line for line in told if line["charge_id"] in open_ and line["kind"] != surcharges.KIND]
     added = [
         line for line in told
-        if line["billable_id"] and line["kind"] != SURCHARGE and not _is_back(conn, line["billable_id"])
+        if line["billable_id"] and line["kind"] != surcharges.KIND and not _is_back(conn, line["billable_id"])
     ]  # fmt: skip
     if note is not None:
         by_id = {one.id: one for one in posted}

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.sqlite import moment_text
 from aaa.models import accepted_login
+from aaa.radius.refusals import storable
 from core.db import Database
 
 _KEPT = 200_000
@@ -70,9 +71,7 @@ def _moment(milliseconds: int) -> datetime:
 
 
 def _login(told: bytes | str) -> str:
-    """As the database takes it: a login is any octets, and PostgreSQL refuses NUL."""
-    text = told if isinstance(told, str) else told.decode("utf-8", "replace")
-    return text.replace("\0", "")[:253]
+    return storable(told if isinstance(told, str) else told.decode("utf-8", "replace"))
 
 
 def last_accepted(conn: Connection, login: str, limit: int = 10) -> list[dict[str, object]]:

@@ -2,9 +2,8 @@
 
 A whole option 82 is read wherever a NAS puts it: as a circuit-id, in an attribute of its own, among all options."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from aaa.radius.packet import vendor_pairs
 from aaa.view.records import is_remote, remote
 
 _CIRCUIT, _REMOTE, _OPTION_82 = 1, 2, 82
@@ -16,12 +15,12 @@ _OPTIONS = (_ERX, 55)
 """All options of the DHCP packet (RFC 2132)."""
 
 
-def names_of(values: Sequence[bytes]) -> tuple[bytes, ...]:
-    """The names of the line in these Vendor-Specific values: circuit-ids first, in the order of the packet, each once.
+def names_of(pairs: Iterable[tuple[int, int, bytes]]) -> tuple[bytes, ...]:
+    """The names of the line in these (vendor, type, value): circuit-ids first, in the order of the packet, each once.
 
     A circuit-id that may be a whole option 82 is there as it came and as what it may contain.
     """
-    found = [name for value in values for pair in vendor_pairs(value) for name in _names(*pair)]
+    found = [name for pair in pairs for name in _names(*pair)]
     return tuple(dict.fromkeys(sorted(found, key=is_remote)))
 
 

@@ -27,10 +27,10 @@ class Refusals:
         self._waiting.append(
             {
                 "at": clock.now(),
-                "login": _storable(named),
+                "login": storable(named),
                 "nas": nas.device,
                 "reason": verdict.reason,
-                "detail": _storable(verdict.detail),
+                "detail": storable(verdict.detail),
                 "service": verdict.service[:63],
             }
         )
@@ -48,7 +48,7 @@ class Refusals:
         return len(rows)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Names out of tunnels and certificates are a stranger's: PostgreSQL refuses NUL, and one row that it refuses would
     keep all others waiting.
     """

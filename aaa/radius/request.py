@@ -60,5 +60,5 @@ def asked_of(found: Mapping[int, bytes], vendor: Sequence[bytes], authenticator:
 
 
 def _vendor(values: Sequence[bytes]) -> tuple[tuple[bytes, ...], str]:
-    kinds = {(vendor, kind) for value in values for vendor, kind, _inner in vendor_pairs(value)}
-    return names_of(values), "MS-CHAP" if kinds & _MS_CHAP else ""
+    pairs = [pair for value in values for pair in vendor_pairs(value)]
+    return names_of(pairs), "MS-CHAP" if any(pair[:2] in _MS_CHAP for pair in pairs) else ""

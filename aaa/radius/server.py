@@ -5,13 +5,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 import structlog
 
 from aaa.eap.message import offered
-from aaa.errors import ViewNotThere
+from aaa.errors import ViewFileNotUsable, ViewNotThere
 from aaa.limits.codes import Codes
 from aaa.observe.exposition import serve as serve_metrics
 from aaa.radius.limits import Limits
@@ -19,7 +18,7 @@ from aaa.radius.sockets import bind_shared, bind_stream
 from aaa.radius.worker import Worker, serve_worker, view_folder
 from aaa.radsec.tls import has_certificates
 from aaa.view.derived import follow_derived
-from aaa.view.lookup import View, damage, snapshot
+from aaa.view.lookup import View, snapshot
 from aaa.view.models import state
 from aaa.view.seal import Seal
 from core.errors import first_line
@@ -143,13 +142,13 @@ class RadiusServer:
         """A base file, so that workers share it instead of each holding the records. One that is there will do:
         nobody waits for the database, and what changed since is followed.
         """
-        if why := damage(view_folder(self.settings)):
-            _log.error(
-                "the snapshot is not used, and nobody is answered before the database is read", error=why
-            )
-        with suppress(ViewNotThere):
+        try:
             View.load(view_folder(self.settings))
             return
+        except ViewNotThere as error:
+            if isinstance(error.__cause__, ViewFileNotUsable):
+                told = "the snapshot is not used, and nobody is answered before the database is read"
+                _log.error(told, error=str(error.__cause__))
         try:
             db = follow_derived(self.settings)
             try:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.amounts import Amount, amount
 from api.answers import Answer, answer
@@ -83,12 +83,10 @@ class Terms(BaseModel):
     parent: str | None
 
 
-class Changes(BaseModel):
+class Changes(Given):
     """Terms to set; what is left out stays. `tax_profile`, `dunning_policy` and `payment_days` change at any time, the
     others until something was billed or booked. `parent` null: none.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     currency: Annotated[Short, _said("EUR")] = ""
     timezone: Annotated[Short, _said("Europe/Vienna")] = ""

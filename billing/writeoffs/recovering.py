@@ -2,7 +2,7 @@
 note pays them like any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,14 +25,9 @@ def reinstate(conn: Connection, owner: Account, available: int, on: date) -> int
     The account is locked; `on` is an open day. What comes back is open until the caller allocates.
     """
     spare = available - sum(one.balance for one in debts.open_balances(conn, owner.id))
-    brought = 0
-    for row in _recoverable(conn, owner.id) if spare > 0 else []:
-        minor = min(spare - brought, int(row.left))
-        if minor <= 0:
-            break
-        _take_back(conn, owner, row, minor, on, "paid after all")
-        brought += minor
-    return brought
+    return _bring_back(
+        conn, owner, _recoverable(conn, owner.id) if spare > 0 else [], spare, on, "paid after all"
+    )
 
 
 def annul(conn: Connection, owner: Account, invoice_id: str, credited: int, on: date) -> int:
@@ -41,12 +36,20 @@ def annul(conn: Connection, owner: Account, invoice_id: str, credited: int, on: 
     """
     on = lock.open_day(conn, owner.legal_entity, on)
     open_ = conn.execute(sa.select(debts.BALANCE).where(invoice.c.id == invoice_id)).scalar_one()
-    excess, brought = credited - int(open_), 0
-    for row in reversed(_left(conn, write_off.c.invoice_id == invoice_id)):
-        minor = min(excess - brought, int(row.left))
+    rows = list(reversed(_left(conn, write_off.c.invoice_id == invoice_id)))
+    return _bring_back(conn, owner, rows, credited - int(open_), on, "credited")
+
+
+def _bring_back(
+    conn: Connection, owner: Account, rows: Sequence[Any], most: int, on: date, reason: str
+) -> int:
+    """Of write-offs in their order, until `most` is reached; returns how much."""
+    brought = 0
+    for row in rows:
+        minor = min(most - brought, int(row.left))
         if minor <= 0:
             break
-        _take_back(conn, owner, row, minor, on, "credited")
+        _take_back(conn, owner, row, minor, on, reason)
         brought += minor
     return brought
 

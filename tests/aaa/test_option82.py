@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aaa.radius.exchange import circuit_attribute
 from aaa.radius.option82 import names_of
-from aaa.radius.packet import pair
+from aaa.radius.packet import pair, vendor_pairs
 from aaa.radius.refusals import last_refusals
 from aaa.support import explain, try_login
 from aaa.view.records import is_remote, remote
@@ -17,9 +17,10 @@ CIRCUIT, AGENT = b"olt1 0/1/0:9", b"ont-4711"
 OPTION = b"\x01\x0c" + CIRCUIT + b"\x02\x08" + AGENT
 
 
-def vendor(number: int, kind: int, value: bytes) -> bytes:
-    """The value of a Vendor-Specific attribute."""
-    return number.to_bytes(4) + pair(kind, value)
+def vendor(number: int, kind: int, value: bytes) -> tuple[int, int, bytes]:
+    """An attribute of a vendor, as it is read out of a Vendor-Specific one."""
+    (read,) = vendor_pairs(number.to_bytes(4) + pair(kind, value))
+    return read
 
 
 BOTH = {
