@@ -7,7 +7,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing import accounts, subscriptions
 from billing.agenda import entries
+from billing.offers.leaving import leaving
 from core import clock, events
 from core.db import upsert
 from crm.errors import ServiceUnknown
@@ -46,6 +48,14 @@ def cease_service(conn: Connection, reader: Reader, service: str, *, actor: str)
     }  # fmt: skip
     upsert(conn, cessation, [row], ["service"])
     return set_id
+
+
+def costs_today(conn: Connection, service: str) -> str:
+    """What leaving today costs, in words; empty where it costs nothing or nobody bills the service."""
+    if not subscriptions.is_billed(conn, service):
+        return ""
+    owner = accounts.get(conn, subscriptions.item(conn, service).account)
+    return leaving(conn, service, owner.today)
 
 
 def landed(conn: Connection, set_id: str) -> None:

@@ -52,9 +52,10 @@ class Sessions(Answer):
 
 
 class Ended(Answer):
-    """The change set that ends the service."""
+    """The change set that ends the service; `costs`: its early-termination fee, in words (empty: none)."""
 
     set_id: str
+    costs: str
 
 
 @ROUTER.get("", response_model=Services)
@@ -99,4 +100,5 @@ def show_sessions(here: Here, _who: Staff, service: str, limit: Limit = 20) -> A
 def cease(here: Here, who: Annotated[Identity, needs("support")], service: str) -> Any:
     """End a service; billing ends when it has landed."""
     with here.context.reader() as reader, here.context.db.write() as conn:
-        return answer("cessation", set_id=cessation.cease_service(conn, reader, service, actor=who.actor))
+        set_id = cessation.cease_service(conn, reader, service, actor=who.actor)
+        return answer("cessation", set_id=set_id, costs=cessation.costs_today(conn, service))

@@ -158,7 +158,9 @@ def cease(
 
     with _opened() as here, here.reader() as reader, here.db.write() as conn:
         set_id = cessation.cease_service(conn, reader, service, actor=actor)
-    answer("cessation", text=f"{service} ends: set {set_id}", as_json=as_json, service=service, set_id=set_id)
+        costs = cessation.costs_today(conn, service)
+    text = f"{service} ends: set {set_id}" + (f"\nleaving costs {costs}" if costs else "")
+    answer("cessation", text=text, as_json=as_json, service=service, set_id=set_id, costs=costs)
 
 
 @app.command()

@@ -1,11 +1,14 @@
 """`trunkline radius limits` and `grant`: what limits a service, and giving it more."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.answer import answer
 from cli.here import Actor, Json, opened
+
+if TYPE_CHECKING:
+    from intents.reader import Reader
 
 Service = Annotated[str, typer.Argument(help="A service id.")]
 
@@ -15,8 +18,10 @@ def limits(service: Service, as_json: Json = False) -> None:
     from aaa.limits.telling import told
     from cli.here import plain
 
-    with opened() as here, here.db.read() as conn:
+    with opened() as here, here.reader() as reader, here.db.read() as conn:
         found = told(conn, service)
+        if not (found.limits or found.used or found.grants) and reader.get("service", service) is None:
+            raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
     lines = [_limit(one) for one in found.limits]
     lines += [
         f"used of {one['kind']} since {one['period_start'][:16]}: "
@@ -30,6 +35,20 @@ def limits(service: Service, as_json: Json = False) -> None:
     ]
     text = "\n".join(lines) or f"nothing is recorded of {service}"
     answer("radius-limits", text=text, as_json=as_json, service=service, **plain(found))
+
+
+def require_quota(reader: "Reader", service: str, kind: str) -> None:
+    """The service is there, and its plan has what is granted: else the grant would change nothing."""
+    intent = reader.get("service", service)
+    if intent is None:
+        raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
+    plan = reader.get("plan", intent.plan)
+    if plan is None or (plan.prepaid if kind == "prepaid" else plan.fair_use) is None:
+        raise typer.BadParameter(
+            f"plan {intent.plan} of {service} has no {kind} quota, so that nothing would change; "
+            f"'{kind}:' in catalog/plans/{intent.plan}.yaml gives it one",
+            param_hint="--kind",
+        )
 
 
 def _limit(one: dict[str, Any]) -> str:
@@ -65,8 +84,7 @@ def grant(
     end = clock.now() + timedelta(days=days) if days else None
     with opened() as here:
         with here.reader() as reader:
-            if reader.get("service", service) is None:
-                raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
+            require_quota(reader, service, kind)
         with here.db.write() as conn:
             new = give(
                 conn, service, kind="fair-use" if kind == "fair-use" else "prepaid", octets=octets,

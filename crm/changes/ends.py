@@ -7,6 +7,7 @@ from billing.agenda import entries
 from billing.agenda.dates import day_of, started_on
 from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable
+from billing.offers.leaving import leaving
 from billing.timeline import state_on
 from billing.wallet import prepaid
 from crm import cessation
@@ -15,7 +16,7 @@ from intents.reader import Reader
 
 
 def ask(conn: Connection, reader: Reader, service: str, at: str, *, actor: str) -> Entry:
-    """Agree on the end: `at` is the first day that is not billed, `now` or `period-end`.
+    """Agree on the end: `at` is the first day that is not billed, `now` or `period-end`; with what leaving costs then.
 
     Raises ServiceNotBilled, ServiceUnknown, NotAgreeable.
     """
@@ -28,7 +29,8 @@ def ask(conn: Connection, reader: Reader, service: str, at: str, *, actor: str) 
     if started is not None and (day < started or state_on(item.events, day).terms is None):
         raise NotAgreeable(service, f"it is not active on {day}")
     require_free(conn, service, day, entries.CEASE)
-    return entries.add(conn, owner, service, entries.CEASE, day, {}, actor)
+    costs = leaving(conn, service, day)
+    return entries.add(conn, owner, service, entries.CEASE, day, {"costs": costs} if costs else {}, actor)
 
 
 def carry_out(conn: Connection, reader: Reader, entry: Entry) -> None:

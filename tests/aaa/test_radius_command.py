@@ -2,10 +2,18 @@
 
 import json
 import os
+from contextlib import nullcontext
 from typing import Any
+
+import pytest
+import typer
 
 from aaa.radius.server import RadiusServer
 from cli.doctor.node import check_view
+from cli.radius.quota import require_quota
+from intents.plan.schema import Plan, Prepaid
+from intents.reader import MemoryReader
+from intents.service.schema import Service
 from tests.aaa.conftest import QUICK, client_of
 from tests.aaa.network import write_snapshot
 from tests.aaa.test_accounting import record, write
@@ -87,3 +95,30 @@ def test_a_damaged_snapshot_is_told_by_whoever_is_asked(node):
             client = client_of(server, attempts=1, patience=0.3)
             assert client.login("s1@example.net", "pw-1") is None
             client.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "refused"),
+    [
+        ("S-1", "prepaid", "plan plain of S-1 has no prepaid quota, so that nothing would change"),
+        ("S-1", "fair-use", "'fair-use:' in catalog/plans/plain.yaml gives it one"),
+        ("S-2", "fair-use", "plan credit of S-2 has no fair-use quota"),
+        ("S-2", "prepaid", ""),
+        ("S-3", "prepaid", "there is no service S-3"),
+    ],
+)
+def test_quota_is_granted_where_the_plan_has_some(service, kind, refused):
+    """A grant that would change nothing is refused, with what to do."""
+    plans = {"plain": Plan(type="internet"), "credit": Plan(type="internet", prepaid=Prepaid())}
+    bought = {"S-1": "plain", "S-2": "credit"}
+    reader = MemoryReader.of(
+        [
+            *(("plan", name, plan) for name, plan in plans.items()),
+            *(
+                ("service", name, Service(customer="C-1", type="internet", state="active", plan=plan))
+                for name, plan in bought.items()
+            ),
+        ]
+    )
+    with pytest.raises(typer.BadParameter, match=refused) if refused else nullcontext():
+        require_quota(reader, service, kind)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing import billables
@@ -14,6 +14,7 @@ from billing.explain import explain
 from billing.models import billable, subscription_item
 from billing.offers import contracts, view
 from billing.offers.commitments import owed
+from billing.offers.leaving import leaving
 from billing.periods import clamped, month_index
 from billing.runs.ranges import due
 from billing.subscriptions import Item
@@ -21,10 +22,14 @@ from billing.timeline import Contract, Event, EventKind, Terms, ought
 from core.db import Database
 from core.money import Money
 from tests.billing.selling import APR, FEB, MAR, START, Shop
+from tests.support import examples
 
 FEE = Contract(months=12, each=Money(1000, "AUD"))
 TERMS = Terms("each", "a", Money(6000, "AUD"), contract=FEE)
 MAY = date(2026, 5, 1)
+FEW = settings(
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def fees(found: list[tuple[str, str, int]]) -> list[tuple[str, int]]:
@@ -82,6 +87,12 @@ def test_leaving_within_the_term_is_billed_once_and_taken_back_with_the_cessatio
     shop = Shop(database)
     service = shop.add(plan="fixed")
     shop.bill(START, FEB)
+    with database.read() as conn:
+        within, after = (leaving(conn, service, day) for day in (date(2026, 2, 20), date(2028, 1, 1)))
+    assert within == (
+        "AUD 200.00, early-termination fee of AUD 200.00 within the term of 2026-01-01 to 2028-01-01 (exclusive)"
+    )
+    assert after == ""
     shop.happen("cease", service, date(2026, 2, 20))
     assert fees(shop.bill(date(2026, 2, 20), MAR)) == [("02-20", 20_000)]
     run = shop.invoices()[-1]
@@ -94,6 +105,25 @@ def test_leaving_within_the_term_is_billed_once_and_taken_back_with_the_cessatio
     )
     assert any(line.kind == "termination" for line in shop._rows(_lines_of(run.id)))
     assert shop.bill(APR) == shop.ought(APR)
+
+
+@FEW
+@given(
+    st.sampled_from(["fixed", "each", "share", "fibre"]),
+    st.sampled_from(["each", "fibre"]),
+    st.integers(1, 900),
+)
+def test_what_leaving_costs_is_said_before_as_it_is_billed_then(database: Database, plan, other, days):
+    """Any plan, another one from March, the end on any day: the sentence has the very fee that is owed then."""
+    shop = Shop(database)
+    service = shop.add(plan=plan)
+    shop.happen("", service, MAR, other)
+    day = START + timedelta(days)
+    with database.read() as conn:
+        said = leaving(conn, service, day)
+    shop.happen("cease", service, day)
+    billed = [Money(minor, "AUD") for _, minor in fees(shop.ought(day))]
+    assert said.partition(",")[0] == (str(billed[0]) if billed else "")
 
 
 def test_an_upgrade_renews_the_term_and_a_plan_without_one_keeps_it(database: Database):
