@@ -16,7 +16,7 @@ from aaa.vendors.policy import Policy
 from intents.device.radsec import radsec_name
 
 _CLASS = re.compile(rb"TL1:([a-z0-9]{1,16}):([A-Za-z0-9-]{1,63})")
-LAYOUT = 5
+LAYOUT = 6
 """Version of these records; another one in a file or table means: build again."""
 
 Status = Literal["ok", "held", "no-address", "full"]
@@ -146,8 +146,9 @@ def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
 
 
 def login_key(login: str) -> bytes:
-    """Key of a login, exactly as written."""
-    return b"u:" + login.encode()
+    """Key of a login: its user as written, its realm in lower case (a realm is a domain name, RFC 7542 section 2.2)."""
+    user, at, realm = login.rpartition("@")
+    return f"u:{user}@{realm.lower()}".encode() if at else b"u:" + login.encode()
 
 
 def mac_key(mac: str | bytes) -> bytes | None:

@@ -19,6 +19,16 @@ def test_pap_and_chap_get_the_same_policy_of_their_vendor(nas):
 
 
 @pytest.mark.parametrize("chap", [False, True])
+def test_a_realm_is_the_same_in_any_case_and_a_user_is_not(nas, server, recorded, chap):
+    """A realm is a domain name: whoever types it in capitals is let in; accounting finds the service, too."""
+    reply = nas().login("s1@EXAMPLE.Net", "pw-1", chap=chap)
+    assert reply.accepted
+    assert any(line.startswith("Class = TL1:") for line in reply.attributes)
+    assert not nas().login("S1@example.net", "pw-1", chap=chap).accepted
+    assert server_reasons(server) == {"unknown": 1}
+
+
+@pytest.mark.parametrize("chap", [False, True])
 def test_a_wrong_password_is_refused_and_the_caller_learns_nothing(nas, server, recorded, chap):
     """A reject has Message-Authenticator first, no reason for the caller, and one for support."""
     reply = nas().login("s1@example.net", "nonsense", chap=chap)

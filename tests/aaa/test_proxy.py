@@ -198,8 +198,7 @@ def test_accounting_of_a_proxied_realm_never_takes_the_short_way(anew, network, 
 def test_a_login_of_a_proxied_realm_never_takes_the_short_way(anew, network, home):
     """Nor does one of a NAS that is still moving in, although there is a record of ours whose password is right."""
     logins = (b"s1@example.net", b"ann@guest.example", b"ann@GUEST.example")
-    for number, login in enumerate(logins[1:], 7):
-        network.subscriber(number, session=f'method: pppoe, login: {login.decode()}, password: "enc:v1:pw-1"')
+    network.subscriber(7, session='method: pppoe, login: ann@guest.example, password: "enc:v1:pw-1"')
     network.put("config", "trunkline", proxied(home.address))
     server, _client = anew(network)
     answers = server.worker.answers
@@ -214,7 +213,7 @@ def test_a_login_of_a_proxied_realm_never_takes_the_short_way(anew, network, hom
     assert short("") == [True, False, False]
     assert short("shadow") == short("proxy") == [False] * 3
     answers._elsewhere = None
-    assert short("") == [True] * 3
+    assert short("") == [True, True, False]  # its capitals are for the careful way
 
 
 def test_six_hundred_at_once_need_more_than_one_socket(anew, network, home):
