@@ -5,6 +5,7 @@
 
 import ast
 import importlib
+import inspect
 import sys
 from pathlib import Path
 
@@ -36,8 +37,12 @@ def main(args: list[str]) -> int:
         print(f"bench: no {', '.join(unknown)}; there are: {', '.join(here) or 'none yet'}", file=sys.stderr)
         return 2
     for name in args or here:
+        module = importlib.import_module(f"bench.{name}")
+        if options and not inspect.signature(module.main).parameters:
+            print(f"{name} takes no options:\n{(module.__doc__ or '').rstrip()}")
+            return 0 if "--help" in options else 2
         print(f"\n== {name}: {here[name]}", flush=True)
-        importlib.import_module(f"bench.{name}").main(*([options] if options else []))
+        module.main(*([options] if options else []))
     return 0
 
 
