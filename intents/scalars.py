@@ -220,7 +220,7 @@ class Secret(Scalar, str):
 
 
 class Amount(Scalar, str):
-    """An amount of money as decimal text, `79.00`; the currency is the operator's."""
+    """An amount of money as decimal text, `79.00`, of the operator's currency where none is said."""
 
     __slots__ = ()
     expects = 'an amount in quotes such as "79.00"'
@@ -269,10 +269,11 @@ Vlan = Annotated[int, Meta(ge=1, le=_VLAN_MAX, description="a VLAN id, 1 to 4094
 Port = Annotated[int, Meta(ge=1, le=65535, description="a TCP or UDP port")]
 Mtu = Annotated[int, Meta(ge=576, le=65535, description="an MTU in bytes")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="a share, 0 to 100")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="an ISO 4217 code such as AUD")]
 Count = Annotated[int, Meta(ge=0, le=10**9, description="a count")]
 
 __all__ = [
-    "ID_PATTERN", "Address", "Address4", "Address6", "Amount", "Asn", "Count", "Duration", "Id", "Interface4",
-    "Interface6", "Line", "Mac", "Mtu", "Percent", "Platform", "Port", "Prefix", "Prefix6", "Rate", "Scalar",
-    "Secret", "Serial", "Text", "TimeOfDay", "Vlan", "VlanSet", "Volume", "Window", "Word",
+    "ID_PATTERN", "Address", "Address4", "Address6", "Amount", "Asn", "Count", "Currency", "Duration", "Id",
+    "Interface4", "Interface6", "Line", "Mac", "Mtu", "Percent", "Platform", "Port", "Prefix", "Prefix6",
+    "Rate", "Scalar", "Secret", "Serial", "Text", "TimeOfDay", "Vlan", "VlanSet", "Volume", "Window", "Word",
 ]  # fmt: skip

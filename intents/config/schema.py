@@ -6,7 +6,20 @@ import msgspec
 from msgspec import Meta
 
 from intents.homes import Home
-from intents.scalars import Address, Asn, Count, Duration, Id, Line, Percent, Port, Secret, Window, Word
+from intents.scalars import (
+    Address,
+    Asn,
+    Count,
+    Currency,
+    Duration,
+    Id,
+    Line,
+    Percent,
+    Port,
+    Secret,
+    Window,
+    Word,
+)
 from intents.structs import Intent
 
 Moving = Literal["none", "shadow", "proxy"]
@@ -22,7 +35,7 @@ class Operator(Intent, frozen=True, kw_only=True):
     name: Line
     asn: Asn | None = None
     timezone: Zone
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="an ISO 4217 code such as AUD")]
+    currency: Currency
 
 
 class RadiusServer(Intent, frozen=True, kw_only=True):

@@ -1,17 +1,31 @@
-"""Plans as a kind, and which price version is valid on a day."""
+"""Plans as a kind, which price version is valid on a day, and what currency its amounts are of."""
 
 import datetime
 from collections.abc import Iterator
 
-from intents.kind import Complaint, Kind
+from intents.kind import Complaint, Field, Kind
 from intents.plan import usage
-from intents.plan.schema import Plan, Price
+from intents.plan.schema import Contract, Plan, Price
 
 
-def price_on(plan: Plan, day: datetime.date) -> Price | None:
-    """The price version that is valid on a day: the latest that began; None before the first."""
-    begun = [price for price in plan.prices if price.from_ <= day]
-    return max(begun, key=lambda price: price.from_, default=None)
+def has_begun(plan: Plan, day: datetime.date) -> bool:
+    """Whether a price version is valid on a day, in whatever currency."""
+    return any(price.from_ <= day for price in plan.prices)
+
+
+def prices_in(plan: Plan, currency: str, operator: str) -> list[Price]:
+    """The price versions in a currency, as they are written; one that says none is in the operator's."""
+    return [price for price in plan.prices if (price.currency or operator) == currency]
+
+
+def contract_of(plan: Plan, price: Price) -> Contract | None:
+    """What a price version binds to: its own contract, or else the plan's."""
+    return plan.contract if price.contract is None else price.contract
+
+
+def has_amounts(contract: Contract) -> bool:
+    """Whether a contract is of a currency: a share of the price is of none."""
+    return contract.fee is not None or contract.each_month is not None
 
 
 BESIDE = ("addon", "rental", "fee")
@@ -22,21 +36,31 @@ _NETWORK = ("rate", "fair_use", "prepaid", "schedule")
 def complaints(plan: Plan) -> Iterator[Complaint]:
     """A rate where there must be one, price versions that can be told apart, and terms that go together."""
     yield from _beside(plan)
-    yield from _contract(plan)
+    yield from _contract(plan.contract, ("contract",))
     for index, price in enumerate(plan.prices):
         yield from _price(plan, index, price)
+        yield from _contract(price.contract, ("prices", index, "contract"))
     if plan.type == "internet" and plan.rate is None:
         yield Complaint("plan.rate", ("type",), "an internet plan needs `rate`")
-    for key in ("id", "from_"):
-        seen: set[object] = set()
-        for index, price in enumerate(plan.prices):
-            value = getattr(price, key)
-            if value in seen:
-                place = ("prices", index, key.strip("_"))
-                yield Complaint(
-                    "plan.price-twice", place, f"two price versions have {key.strip('_')} {value}"
-                )
-            seen.add(value)
+    yield from _twice(plan)
+
+
+def _twice(plan: Plan) -> Iterator[Complaint]:
+    """Ids are a plan's own, days are those of a currency."""
+    ids: set[str] = set()
+    days: set[tuple[str | None, datetime.date]] = set()
+    for index, price in enumerate(plan.prices):
+        if price.id in ids:
+            yield Complaint(
+                "plan.price-twice", ("prices", index, "id"), f"two price versions have id {price.id}"
+            )
+        if (price.currency, price.from_) in days:
+            told = f"two price versions have from {price.from_}" + (
+                f" in {price.currency}" if price.currency else ""
+            )
+            yield Complaint("plan.price-twice", ("prices", index, "from"), told)
+        ids.add(price.id)
+        days.add((price.currency, price.from_))
 
 
 def _beside(plan: Plan) -> Iterator[Complaint]:
@@ -49,29 +73,30 @@ def _beside(plan: Plan) -> Iterator[Complaint]:
             yield Complaint(
                 "plan.beside", (key,), f"`{key}` is for services; a plan of `type: {plan.type}` is none"
             )
-    if plan.contract is not None:
-        yield Complaint(
-            "plan.beside", ("contract",), "a contract is the service's: put it on the service's plan"
-        )
+    given = [(("contract",), plan.contract)]
+    given += [(("prices", index, "contract"), one.contract) for index, one in enumerate(plan.prices)]  # type: ignore[misc]
+    for place, contract in given:
+        if contract is not None:
+            yield Complaint("plan.beside", place, "a contract is the service's: put it on the service's plan")
 
 
-def _contract(plan: Plan) -> Iterator[Complaint]:
+def _contract(contract: Contract | None, place: Field) -> Iterator[Complaint]:
     """Leaving costs one thing, and more than nothing."""
-    if plan.contract is None:
+    if contract is None:
         return
-    given = [name for name in ("fee", "each_month", "share") if getattr(plan.contract, name) is not None]
+    given = [name for name in ("fee", "each_month", "share") if getattr(contract, name) is not None]
     if len(given) != 1:
         yield Complaint(
             "plan.contract",
-            ("contract",),
+            place,
             "a contract needs one of `fee`, `each-month` and `share`, and only one",
         )
     for name in given:
-        value = getattr(plan.contract, name)
+        value = getattr(contract, name)
         if (value <= 0) if name == "share" else _is_negative(value):
             key = name.replace("_", "-")
             yield Complaint(
-                "plan.contract", ("contract", key), f"`{key}` cannot be {value}: leaving costs something"
+                "plan.contract", (*place, key), f"`{key}` cannot be {value}: leaving costs something"
             )
 
 
@@ -80,8 +105,9 @@ def _price(plan: Plan, index: int, price: Price) -> Iterator[Complaint]:
     yield from usage.complaints(plan, index, price)
     if plan.type == "fee" and price.every != "once":
         yield Complaint("plan.beside", (*place, "every"), "a fee is paid once: write `every: once`")
-    if price.every == "once" and (price.bill == "arrears" or price.minimum or price.setup):
-        key = "bill" if price.bill == "arrears" else "minimum" if price.minimum else "setup"
+    if price.every == "once" and (price.bill == "arrears" or price.minimum or price.setup or price.contract):
+        given = [key for key in ("minimum", "setup", "contract") if getattr(price, key)]
+        key = "bill" if price.bill == "arrears" else given[0]
         yield Complaint(
             "plan.price", (*place, key), f"`{key}` is for a price that comes again, not for `every: once`"
         )

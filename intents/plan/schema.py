@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from intents.scalars import Amount, Duration, Id, Line, Percent, Rate, TimeOfDay, Volume
+from intents.scalars import Amount, Currency, Duration, Id, Line, Percent, Rate, TimeOfDay, Volume
 from intents.structs import Intent
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -46,6 +46,7 @@ class Slot(Intent, frozen=True, kw_only=True):
 class Contract(Intent, frozen=True, kw_only=True):
     """A term, and what leaving within it costs: `fee` once, `each-month` or `share` (percent of the price) for every
     month that is left, begun ones counted. `renew`: months that it goes on by when it ends; 0: it just ends.
+    Amounts of a plan's contract are of the operator's currency, those of a price version's are of that one's.
     """
 
     months: Annotated[int, Meta(ge=1, le=120, description="months, 1 to 120")]
@@ -93,12 +94,14 @@ class Calls(Intent, frozen=True, kw_only=True):
 
 
 class Price(Intent, frozen=True, kw_only=True):
-    """A price version: valid from a day on, until the next version's day. `bill: arrears` bills a period when it is
-    over; `minimum` is the least that a month comes to, usage counted: what is missing is billed after it.
+    """A price version: valid from a day on, until the next version's day in its `currency` (left out: the operator's),
+    which is that of every amount in it. `bill: arrears` bills a period when it is over; `minimum` is the least that a
+    month comes to, usage counted: what is missing is billed after it. `contract` is in place of the plan's.
     """
 
     id: Id
     from_: datetime.date = msgspec.field(name="from")
+    currency: Currency | None = None
     amount: Amount
     every: Literal["month", "quarter", "year", "once"] = "month"
     setup: Amount | None = None
@@ -107,6 +110,7 @@ class Price(Intent, frozen=True, kw_only=True):
     minimum: Amount | None = None
     usage: tuple[Usage, ...] = ()
     calls: Calls | None = None
+    contract: Contract | None = None
 
 
 class Plan(Intent, frozen=True, kw_only=True):

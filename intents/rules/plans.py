@@ -1,9 +1,9 @@
-"""Plans: a price at the service's start, and the same type."""
+"""Services and their plans: a price at the service's start, and the same type."""
 
 from collections.abc import Iterator
 
 from intents.checks import Finding, Scope, check
-from intents.plan.kind import BESIDE, price_on
+from intents.plan.kind import BESIDE, has_begun
 from intents.reader import Reader
 
 
@@ -14,7 +14,7 @@ def prices(reader: Reader, scope: Scope) -> Iterator[Finding]:
         plan = reader.get("plan", service.plan)
         if plan is None or service.state == "ceased":
             continue
-        if service.start is not None and plan.prices and price_on(plan, service.start) is None:
+        if service.start is not None and plan.prices and not has_begun(plan, service.start):
             first = min(price.from_ for price in plan.prices)
             message = f"plan {service.plan} has no price on {service.start}"
             yield Finding(

@@ -8,6 +8,11 @@ from tests.intents.files import network, problems
 
 PLAN, OFFER = "catalog/plans/p.yaml", "catalog/offers/o.yaml"
 PRICE = 'prices: [{id: a, from: 2025-01-01, amount: "1"%s}]\n'
+TWO = """\
+prices:
+  - {id: a, from: 2025-01-01, currency: EUR, amount: "1"}
+  - {id: %s, from: %s, amount: "2"}
+"""
 SPEED = "type: internet\nrate: {down: 5M, up: 1M}\n"
 
 
@@ -30,6 +35,13 @@ SPEED = "type: internet\nrate: {down: 5M, up: 1M}\n"
         (PLAN, SPEED + "contract: {months: 0, share: 5}\n", "value.format", (3, 20)),
         (PLAN, SPEED + "contract: {months: 12, share: 5, fees: 1}\n", "key.unknown", (3, 34)),
         (PLAN, SPEED + "notice: soon\n", "value.format", (3, 9)),
+        (PLAN, SPEED + PRICE % ", currency: euro", "value.format", (3, 59)),
+        (PLAN, SPEED + PRICE % ", contract: {months: 12}", "plan.contract", (3, 59)),
+        (PLAN, SPEED + PRICE % ', contract: {months: 12, fee: "-9"}', "plan.contract", (3, 77)),
+        (PLAN, SPEED + PRICE % ", every: once, contract: {months: 12, share: 5}", "plan.price", (3, 72)),
+        (PLAN, "type: addon\n" + PRICE % ", contract: {months: 12, share: 5}", "plan.beside", (2, 59)),
+        (PLAN, SPEED + TWO % ("a", "2026-01-01, currency: AUD"), "plan.price-twice", (5, 10)),
+        (PLAN, SPEED + TWO % ("b", "2025-01-01, currency: EUR"), "plan.price-twice", (5, 19)),
         (OFFER, "type: promotion\n", "offer.discount", (1, 7)),
         (OFFER, 'type: promotion\npercent: 5\namount: "5"\n', "offer.discount", (1, 7)),
         (OFFER, "type: promotion\npercent: 0\n", "offer.discount", (2, 10)),
@@ -47,6 +59,11 @@ def test_a_mistake_has_its_place(path, text, code, place):
     found = loader.load(path, text.encode())
     assert not isinstance(found, Document)
     assert [(one.code, (one.line, one.column)) for one in found] == [(code, place)]
+
+
+def test_two_versions_may_begin_on_one_day_in_two_currencies():
+    """The day is a currency's own, the id is the plan's."""
+    assert isinstance(loader.load(PLAN, (SPEED + TWO % ("b", "2025-01-01")).encode()), Document)
 
 
 def test_an_offer_names_plans_that_there_are(tmp_path):

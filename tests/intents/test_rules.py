@@ -24,6 +24,8 @@ def changed(kind: str, identifier: str, *swaps: tuple[str, str]) -> str:
 N1, N2, N3 = path("line", "N-1"), path("line", "N-2"), path("line", "N-3")
 N9, V9 = path("line", "N-9"), path("service", "V-9")
 
+P = "catalog/plans/p.yaml"
+SOLD = "type: voice\nprices:\n"
 GPON = "type: gpon\nstate: active\nolt: olt1\npon: 0/1/0\nonu: 4\nserial: ABCD0000BEE0\n"
 CASES: dict[str, tuple[dict[str, str | None], list[tuple[str, str, int, int]]]] = {
     "one serial twice": (
@@ -156,6 +158,36 @@ CASES: dict[str, tuple[dict[str, str | None], list[tuple[str, str, int, int]]]] 
         {path("service", "V-1"): changed("service", "V-1", ("start: 2025-03-01", "start: 2024-12-31"))},
         [("service.price", path("service", "V-1"), 4, 7)],
     ),
+    "one day twice in the operator's currency": (
+        {P: SOLD + '  - {id: a, from: 2025-01-01, currency: EUR, amount: "1"}\n'
+                   '  - {id: b, from: 2025-01-01, currency: AUD, amount: "1"}\n'
+                   '  - {id: c, from: 2025-01-01, amount: "1"}\n'},
+        [("plan.price-twice", P, 5, 19)],
+    ),
+    "more decimals than the currency has": (
+        {P: SOLD + '  - {id: a, from: 2025-01-01, currency: JPY, amount: "90.5", setup: "9.00"}\n'
+                   '  - {id: b, from: 2025-01-01, currency: KWD, amount: "9.125", minimum: "9.0001"}\n'
+                   '  - {id: c, from: 2025-01-01, amount: "9.125", contract: {months: 12, fee: "1.001"}}\n'},
+        [("plan.decimals", P, 3, 54), ("plan.decimals", P, 4, 72), ("plan.decimals", P, 5, 39),
+         ("plan.decimals", P, 5, 76)],
+    ),
+    "a cap with more decimals than the currency has": (
+        {P: SOLD + "  - id: a\n    from: 2025-01-01\n    currency: JPY\n    amount: '9'\n"
+                   "    usage: [{meter: bytes, price: '0.0125', cap: '1.5'}]\n"},
+        [("plan.decimals", P, 7, 50)],
+    ),
+    "a contract in another currency than a price": (
+        {P: SOLD + '  - {id: a, from: 2025-01-01, amount: "9"}\n'
+                   '  - {id: b, from: 2025-01-01, currency: USD, amount: "9"}\n'
+                   '  - {id: c, from: 2025-01-01, currency: AUD, amount: "9", contract: {months: 12, fee: "90"}}\n'
+                   'contract: {months: 12, fee: "70"}\n'},
+        [("plan.contract", P, 4, 41)],
+    ),
+    "one rate deck in two currencies": (
+        {P: SOLD + '  - {id: a, from: 2025-01-01, amount: "9", calls: {deck: std}}\n'
+                   '  - {id: b, from: 2025-01-01, currency: USD, amount: "9", calls: {deck: std}}\n'},
+        [("plan.deck", P, 4, 73)],
+    ),
     "a plan without any price": (
         {"catalog/plans/talk.yaml": "type: voice\n"},
         [("service.price", path("service", "V-2"), 4, 7)],
@@ -282,3 +314,19 @@ def test_dependents_of_a_bad_document_are_everything_that_names_it():
     found = checks.dependents(reader, [("device", "olt1")])
     assert {("line", "N-1"), ("service", "V-1"), ("service", "V-2"), ("hold", "V-1.nonpayment")} <= found
     assert ("service", "V-3") not in found
+
+
+def test_a_deck_of_two_plans_is_in_one_currency():
+    """Told once: at the plan that changed, or at the later one; also where the operator's currency changes."""
+    calls = SOLD + '  - {id: a, from: 2025-01-01%s, amount: "9", calls: {deck: std}}\n'
+    mine, theirs = ("plan", "a"), ("plan", "b")
+    files = network() | {path(*mine): calls % ", currency: USD", path(*theirs): calls % ""}
+    reader = MemoryReader(documents(files))
+    for changed_, place in [
+        (None, theirs), ([mine], mine), ([theirs], theirs), ([mine, theirs], theirs),
+        ([("config", "trunkline")], theirs),
+    ]:  # fmt: skip
+        (found,) = checks.findings(reader, checks.Scope(changed_))
+        assert (found.code, (found.kind, found.id)) == ("plan.deck", place)
+    assert found.message == ("deck std is in USD by price version a of plan a, and this price is in EUR")
+    assert found.hint == "load a deck of its own with the prices in EUR, and name that"
