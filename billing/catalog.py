@@ -1,20 +1,26 @@
-"""The catalogue: price versions read from plan intents. A subscription pins one; nothing here is stored."""
+"""The catalogue: price versions read from plan intents. A subscription pins one; nothing here is stored.
 
+A version is in one currency, and only accounts kept in that currency are sold it: nothing is ever converted.
+"""
+
+from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
-from billing.errors import PriceMissing, PriceVersionUnknown
+from billing.errors import ContractCurrencyOther, PriceCurrencyOther, PriceMissing, PriceVersionUnknown
 from billing.periods import MONTHS
 from billing.timeline import RECURRING, Contract, Terms
 from core.money import Money
+from intents.plan.kind import contract_of, has_amounts, prices_in
+from intents.plan.schema import Plan, Price
 from intents.reader import Reader
 
 
 class PriceVersion(msgspec.Struct, frozen=True):
-    """A plan's price from a date on."""
+    """A plan's price from a date on, in one currency."""
 
     plan: str
     version: str
@@ -22,56 +28,95 @@ class PriceVersion(msgspec.Struct, frozen=True):
     terms: Terms
 
 
-def price_versions(reader: Reader, plan: str, currency: str) -> list[PriceVersion]:
-    """Every recurring price version of a plan, oldest first; an unknown plan has none."""
-    intent = reader.get("plan", plan)
+def operator_currency(reader: Reader, unsaid: str) -> str:
+    """The operator's currency, in which a price is that says none; `unsaid` where there is no trunkline.yaml."""
+    config = reader.get("config", "trunkline")
+    return unsaid if config is None else str(config.operator.currency)
+
+
+def every_version(reader: Reader, plan: str) -> list[PriceVersion]:
+    """Every recurring price version of a plan in whatever currency, oldest first; an unknown plan has none.
+
+    Raises ContractCurrencyOther.
+    """
+    intent, operator = reader.get("plan", plan), operator_currency(reader, "XXX")
     prices = () if intent is None else [price for price in intent.prices if price.every in MONTHS]
-    found = [_version(plan, intent, price, currency) for price in prices]
-    return sorted(found, key=lambda version: version.valid_from)
+    return _by_day(_version(plan, intent, price, operator) for price in prices)
+
+
+def price_versions(reader: Reader, plan: str, currency: str) -> list[PriceVersion]:
+    """Every recurring price version of a plan in a currency, oldest first; an unknown plan has none.
+
+    Raises ContractCurrencyOther.
+    """
+    intent, operator = reader.get("plan", plan), operator_currency(reader, currency)
+    prices = [price for price in prices_said(reader, plan, currency) if price.every in MONTHS]
+    return _by_day(_version(plan, intent, price, operator) for price in prices)
+
+
+def prices_said(reader: Reader, plan: str, currency: str) -> list[Price]:
+    """A plan's prices in a currency as its file says them; an unknown plan has none."""
+    intent = reader.get("plan", plan)
+    return [] if intent is None else prices_in(intent, currency, operator_currency(reader, currency))
 
 
 def price_on(reader: Reader, plan: str, on: date, currency: str) -> PriceVersion:
-    """The version in force on a date: the latest that has started. Raises PriceMissing."""
+    """The version in force on a date: the latest in the currency that has started.
+
+    Raises PriceMissing, ContractCurrencyOther.
+    """
     started = [version for version in price_versions(reader, plan, currency) if version.valid_from <= on]
     if not started:
-        raise PriceMissing(plan, on)
+        raise PriceMissing(plan, on, currency)
     return started[-1]
 
 
 def price_version(reader: Reader, plan: str, version: str, currency: str) -> PriceVersion:
-    """A version by its id. Raises PriceVersionUnknown."""
+    """A version by its id, in a currency. Raises PriceVersionUnknown, PriceCurrencyOther, ContractCurrencyOther."""
     for found in price_versions(reader, plan, currency):
         if found.version == version:
             return found
+    for found in every_version(reader, plan):
+        if found.version == version:
+            raise PriceCurrencyOther(plan, version, found.terms.price.currency, currency)
     raise PriceVersionUnknown(plan, version)
 
 
 def fee_on(reader: Reader, plan: str, on: date, currency: str) -> PriceVersion:
-    """What is paid once for a plan on a date (`every: once`). Raises PriceMissing."""
-    intent = reader.get("plan", plan)
-    once = () if intent is None else [price for price in intent.prices if price.every == "once"]
-    begun = [price for price in once if price.from_ <= on]
+    """What is paid once for a plan on a date (`every: once`), in a currency. Raises PriceMissing."""
+    begun = [
+        price for price in prices_said(reader, plan, currency) if price.every == "once" and price.from_ <= on
+    ]
     if not begun:
-        raise PriceMissing(plan, on)
-    return _version(plan, intent, max(begun, key=lambda price: price.from_), currency)
+        raise PriceMissing(plan, on, currency)
+    last = max(begun, key=lambda price: price.from_)
+    return _version(plan, reader.get("plan", plan), last, operator_currency(reader, currency))
 
 
-def _version(plan: str, intent: Any, price: Any, currency: str) -> PriceVersion:
+def _by_day(found: Iterable[PriceVersion]) -> list[PriceVersion]:
+    return sorted(found, key=lambda version: version.valid_from)
+
+
+def _version(plan: str, intent: Plan, price: Price, operator: str) -> PriceVersion:
+    currency = price.currency or operator
     terms = Terms(
         plan, price.id, Money.parse(str(price.amount), currency), MONTHS.get(price.every, 1), price.tax or "",
         _money(price.setup, currency), "rental" if intent.type == "rental" else RECURRING,
         arrears=price.bill == "arrears", minimum=_money(price.minimum, currency),
-        contract=_contract(intent.contract, currency),
+        contract=_contract(plan, intent, price, operator),
     )  # fmt: skip
     return PriceVersion(plan, price.id, price.from_, terms)
 
 
-def _contract(intent: Any, currency: str) -> Contract | None:
-    if intent is None:
+def _contract(plan: str, intent: Plan, price: Price, operator: str) -> Contract | None:
+    said, currency = contract_of(intent, price), price.currency or operator
+    if said is None:
         return None
+    if price.contract is None and currency != operator and has_amounts(said):
+        raise ContractCurrencyOther(plan, price.id, operator, currency)
     return Contract(
-        months=intent.months, fee=_money(intent.fee, currency), each=_money(intent.each_month, currency),
-        share=millionths(intent.share), renew=intent.renew,
+        months=said.months, fee=_money(said.fee, currency), each=_money(said.each_month, currency),
+        share=millionths(said.share), renew=said.renew,
     )  # fmt: skip
 
 

@@ -73,10 +73,32 @@ class ServiceNotBilled(Terminal):
 
 
 class PriceMissing(Terminal):
-    """A plan has no price in force on a date."""
+    """A plan has no price in force on a date in a currency; one in another currency is never converted."""
 
-    def __init__(self, plan: str, on: date) -> None:
-        super().__init__(f"plan {plan} has no price on {on}; add a price version that starts by then")
+    def __init__(self, plan: str, on: date, currency: str) -> None:
+        super().__init__(
+            f"plan {plan} has no price on {on} in {currency}; add a price with `currency: {currency}` that starts by "
+            f"then to catalog/plans/{plan}.yaml"
+        )
+
+
+class PriceCurrencyOther(Terminal):
+    """A price version that was named is in another currency."""
+
+    def __init__(self, plan: str, version: str, currency: str, wanted: str) -> None:
+        super().__init__(
+            f"price version '{version}' of plan {plan} is in {currency}, not in {wanted}; name one in {wanted}"
+        )
+
+
+class ContractCurrencyOther(Terminal):
+    """A plan's contract has amounts of another currency than a price version of it, which says no contract itself."""
+
+    def __init__(self, plan: str, version: str, currency: str, wanted: str) -> None:
+        super().__init__(
+            f"the contract of plan {plan} has its amount in {currency}, and price version '{version}' is in {wanted}; "
+            f"say `contract` in that price version too, in {wanted}, in catalog/plans/{plan}.yaml"
+        )
 
 
 class PriceVersionUnknown(Terminal):

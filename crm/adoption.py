@@ -18,7 +18,7 @@ from core.crypto import DataKey
 from core.db import Database
 from core.errors import Terminal
 from crm import customers
-from crm.orders import open_account, require_currency
+from crm.orders import open_account
 from intents.reader import Reader
 
 _CHUNK = 200
@@ -37,7 +37,7 @@ def adopt_services(
     """Bill every active service of the repository that nobody bills yet, from `since` (or its own later start).
 
     Doing it again adds nothing. A service whose plan has no price is named and left out. It is billed to the first of
-    the customer's accounts in the currency of the prices; who has no account gets one with the operator's terms.
+    the customer's accounts in whose currency the plan has one; who has no account gets one with the operator's terms.
     """
     taken: list[str] = []
     refused: dict[str, str] = {}
@@ -69,12 +69,11 @@ def _adopt(
 ) -> bool:
     if subscriptions.is_billed(conn, name):
         return False
-    config = reader.get("config", "trunkline")
     start = max(since, service.start or since)
-    terms = catalog.price_on(reader, service.plan, start, config.operator.currency).terms
+    found, terms = _priced(conn, reader, service.customer, service.plan, start)
     if not customers.exists(conn, service.customer):
         customers.add(conn, key, service.customer, id=service.customer)
-    account = _account(conn, reader, service.customer, service.plan, terms)
+    account = found or open_account(conn, reader, service.customer)
     bare = msgspec.structs.replace(terms, setup=None, contract=_contract(terms.contract, service.start))
     if prepaid.order(conn, reader, name, account, bare):
         prepaid.start(conn, name, start, actor)
@@ -86,13 +85,16 @@ def _adopt(
     return True
 
 
-def _account(conn: Connection, reader: Reader, customer: str, plan: str, terms: Terms) -> str:
+def _priced(
+    conn: Connection, reader: Reader, customer: str, plan: str, start: date
+) -> tuple[str | None, Terms]:
+    """The account that fits the plan's prices, and the price; None: none is there yet. Raises PriceMissing."""
     theirs = accounts.of_customer(conn, customer)
-    if not theirs:
-        return open_account(conn, reader, customer)
-    fitting = [one for one in theirs if one.currency == terms.price.currency] or theirs
-    require_currency(plan, terms.price.currency, fitting[0])
-    return fitting[0].id
+    for one in theirs:
+        if any(sold.valid_from <= start for sold in catalog.price_versions(reader, plan, one.currency)):
+            return one.id, catalog.price_on(reader, plan, start, one.currency).terms
+    operator = str(reader.get("config", "trunkline").operator.currency)
+    return None, catalog.price_on(reader, plan, start, theirs[0].currency if theirs else operator).terms
 
 
 def _contract(contract: Contract | None, began: date | None) -> Contract | None:

@@ -35,16 +35,17 @@ def add(
     version: str = "",
     label: str = "",
 ) -> Item:
-    """Sell an add-on or rental beside a service from `on` (today), also back-dated; its price version is pinned.
+    """Sell an add-on or rental beside a service from `on` (today), also back-dated; its price version, in the account's
+    currency, is pinned.
 
     The same label (the plan's id unless given) again adds nothing while it is had. Raises ServiceNotBilled, NotForThis,
-    NotActive, PriceMissing, PriceVersionUnknown, TimelineNotUsable.
+    NotActive, PriceMissing, PriceVersionUnknown, PriceCurrencyOther, TimelineNotUsable.
     """
     owner = accounts.lock(conn, subscriptions.item(conn, service).account)
     beside = subscriptions.item(conn, service)
     day, role = on or owner.today, _role(reader, plan)
     named = label or plan
-    sold = _priced(reader, owner, service, plan, day, version)
+    sold = _priced(reader, owner, plan, day, version)
     found = _named(conn, service, named)
     if found is not None and state_on(found.events, date.max).terms is not None:
         return found
@@ -94,14 +95,14 @@ def charge_fee(
 ) -> Billable:
     """Bill a one-off fee with the next run; `key` (default: the day) tells two fees of one plan apart.
 
-    Raises ServiceNotBilled, NotForThis, PriceMissing, BillableUnlike, TimelineNotUsable.
+    Raises ServiceNotBilled, NotForThis, PriceMissing, BillableUnlike.
     """
     owner = accounts.lock(conn, subscriptions.item(conn, service).account)
     intent = reader.get("plan", plan)
     if intent is None or intent.type != "fee":
         raise NotForThis(f"plan {plan}", intent.type if intent else None, "fee")
     day = on or owner.today
-    sold = catalog.fee_on(reader, plan, day, currency_of(reader, owner, service))
+    sold = catalog.fee_on(reader, plan, day, owner.currency)
     terms = sold.terms
     given = Billable(
         account=owner.id, kind="one-off", source=f"fee:{service}:{plan}:{key or day}", service=service,
@@ -118,16 +119,6 @@ def beside_of(conn: Connection, service: str) -> Sequence[Item]:
     return subscriptions.items_of(conn, service, (ADDON, RENTAL))
 
 
-def currency_of(reader: Reader, owner: Account, service: str) -> str:
-    """The currency that the catalogue's amounts are in, which must be the account's. Raises TimelineNotUsable."""
-    config: Any = reader.get("config", "trunkline")
-    if config is not None and config.operator.currency != owner.currency:
-        raise TimelineNotUsable(
-            service, f"the catalogue is in {config.operator.currency}, but {owner.id} is in {owner.currency}"
-        )
-    return owner.currency
-
-
 def _role(reader: Reader, plan: str) -> str:
     intent: Any = reader.get("plan", plan)
     if intent is None or intent.type not in (ADDON, RENTAL):
@@ -135,11 +126,10 @@ def _role(reader: Reader, plan: str) -> str:
     return str(intent.type)
 
 
-def _priced(reader: Reader, owner: Account, service: str, plan: str, day: date, version: str) -> PriceVersion:
-    currency = currency_of(reader, owner, service)
+def _priced(reader: Reader, owner: Account, plan: str, day: date, version: str) -> PriceVersion:
     if version:
-        return catalog.price_version(reader, plan, version, currency)
-    return catalog.price_on(reader, plan, day, currency)
+        return catalog.price_version(reader, plan, version, owner.currency)
+    return catalog.price_on(reader, plan, day, owner.currency)
 
 
 def _catch_up(

@@ -11,7 +11,6 @@ from sqlalchemy.engine import Connection
 from billing import accounts, catalog, subscriptions
 from billing.accounts import Account
 from billing.offers import redeeming
-from billing.offers.addons import currency_of
 from billing.offers.errors import GivenBefore, NotActive, NotForThis, NotHad, NotInForce, NotTogether
 from billing.offers.whole import discount_of
 from billing.periods import days_after
@@ -47,15 +46,14 @@ def promote(
     base = next((item for item in items if not intent.plans or _plan(item, day) in intent.plans), None)
     if base is None:
         raise NotTogether(offer, f"{service} has none of {', '.join(intent.plans)} on {day}")
-    currency = currency_of(reader, owner, service)
     redeeming.require_together(reader, offer, intent, given_to(conn, service), day)
-    promised = redeeming.pinned(intent, currency, day)
+    promised = redeeming.pinned(reader, offer, intent, owner.currency, day)
     named = redeeming.Named(offer, offer, intent)
     reference = f"service:{service}"
     redeeming.note(
         conn, named, owner, reference, promised, redeeming.REDEEMED, actor=actor, on=day, service=service
     )
-    _give(conn, base, offer, offer, replace(promised, of=base.key), currency, actor)
+    _give(conn, base, offer, offer, replace(promised, of=base.key), owner.currency, actor)
     return _of(conn, service, offer)
 
 
@@ -80,15 +78,16 @@ def bundle(
 ) -> list[Item]:
     """Give a bundle to services of one account that have its plans on `on` (today), each plan once. Again: nothing.
 
-    An amount is divided by the prices of the day. Raises ServiceNotBilled, NotForThis, NotInForce, NotTogether.
+    An amount is divided by the prices of the day. Raises ServiceNotBilled, NotForThis, NotInForce, NotTogether,
+    PromotionRefused.
     """
     first = subscriptions.item(conn, services[0])
     owner = accounts.lock(conn, first.account)
     day = on or owner.today
     intent = _intent(reader, offer, "bundle", day)
     members = [_member(conn, owner, offer, plan, services, day) for plan in intent.plans]
-    currency = currency_of(reader, owner, services[0])
-    parts = _divided(_money(intent.amount, currency), members, day)
+    redeeming.require_currency(reader, offer, intent, owner.currency)
+    parts = _divided(_money(intent.amount, owner.currency), members, day)
     needs = tuple((item.key, plan) for item, plan in zip(members, intent.plans, strict=True))
     given: list[Item] = []
     for item, part in zip(members, parts, strict=True):
@@ -98,7 +97,7 @@ def bundle(
             discount = Discount(
                 of=item.key, since=day, share=catalog.millionths(intent.percent), amount=part, needs=needs
             )
-            _give(conn, item, label, offer, discount, currency, actor, found)
+            _give(conn, item, label, offer, discount, owner.currency, actor, found)
         given.append(_of(conn, item.service, label))
     return given
 

@@ -60,16 +60,17 @@ def quote(
     on: date,
     currency: str,
 ) -> Quote:
-    """What `plan` with these promotions would cost from `on`, for an account, or somebody new with the defaults.
-
-    Raises PlanUnknown, PriceMissing, TaxRateMissing, PromotionRefused, AccountUnknown.
+    """What `plan` with these promotions would cost from `on`, for an account in its currency, or for somebody new with
+    the defaults in `currency`. Raises PlanUnknown, PriceMissing, TaxRateMissing, PromotionRefused, AccountUnknown.
     """
     owner = None if account is None else accounts.get(conn, account)
     profile, anchor = ("default", 1) if owner is None else (owner.tax_profile, owner.anchor)
     who = owner.customer_ref if owner is not None else customer
     terms = catalog.price_on(reader, plan, on, currency if owner is None else owner.currency).terms
     named = redeeming.usable(conn, reader, codes, plan, who, on)
-    promised = {one.offer: redeeming.pinned(one.intent, terms.price.currency, on) for one in named}
+    promised = {
+        one.offer: redeeming.pinned(reader, one.code, one.intent, terms.price.currency, on) for one in named
+    }
     rate = taxes.rate_on(conn, profile, terms.tax, on)
     last = clamped(1, month_index(on) + AHEAD + terms.months)
     sold = [Event(on, 1, EventKind.ACTIVATED, terms)]

@@ -84,8 +84,9 @@ def reserve(
     named = usable(conn, reader, codes, plan, owner.customer_ref, on)
     for one in sorted(named, key=lambda one: one.offer):  # one order for all: no deadlock
         note(
-            conn, one, owner, reference, pinned(one.intent, owner.currency, on), RESERVED, actor=actor, on=on
-        )
+            conn, one, owner, reference, pinned(reader, one.code, one.intent, owner.currency, on), RESERVED,
+            actor=actor, on=on,
+        )  # fmt: skip
     if named:
         faults.point(P_RESERVED)
 
@@ -205,8 +206,25 @@ def require_together(reader: Reader, offer: str, intent: Offer, has: Sequence[It
             raise PromotionRefused(offer, f"{item.service} has {item.label}, and the two do not go together")
 
 
-def pinned(intent: Offer, currency: str, on: date) -> Discount:
-    """What a promotion promises on a day; what it is off, and since when, comes with the service."""
+def require_currency(reader: Reader, code: str, intent: Offer, currency: str) -> None:
+    """An offer's amounts are of the operator's currency and never converted; a percentage alone is of any.
+
+    Raises PromotionRefused.
+    """
+    operator = catalog.operator_currency(reader, currency)
+    if operator != currency and (intent.amount is not None or intent.cap is not None):
+        key = "amount" if intent.amount is not None else "cap"
+        raise PromotionRefused(
+            code,
+            f"its `{key}` is in {operator}, the operator's currency, not in {currency}; give one in percent",
+        )
+
+
+def pinned(reader: Reader, code: str, intent: Offer, currency: str, on: date) -> Discount:
+    """What a promotion promises on a day to an account of a currency; what it is off, and since when, comes with the
+    service. Raises PromotionRefused.
+    """
+    require_currency(reader, code, intent, currency)
     amount, cap = (
         None if text is None else Money.parse(str(text), currency) for text in (intent.amount, intent.cap)
     )

@@ -1,4 +1,4 @@
-"""Who a price change is for, and who is left out and why. Pure."""
+"""Who a price change is for, and who is left out and why: it is for those whose price is in its currency. Pure."""
 
 from datetime import date
 from fractions import Fraction
@@ -13,6 +13,7 @@ from core.money import Money
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A price change as it is asked for: `terms` of the new version from `on`; `old`: only those who have this version.
+    It is about nobody whose price is in another currency than `terms`.
 
     Without `in_term` nobody whose contract binds on the day gets a higher price.
     """
@@ -43,7 +44,7 @@ def monthly(terms: Terms) -> Money:
 
 def decide(item: Item, change: Change) -> Move | str | None:
     """The move, or why it is left to a person; None where the change is not about it (any more)."""
-    plan, version = change.terms.plan, change.terms.version
+    plan = change.terms.plan
     now = state_on(item.events, change.on).terms
     later = [one for one in item.events if one.effective > change.on and _is_old(one.terms, change)]
     if later:
@@ -53,8 +54,6 @@ def decide(item: Item, change: Change) -> Move | str | None:
     if now is None or not _is_old(now, change):
         return None
     after = msgspec.structs.replace(change.terms, contract=None)
-    if after.price.currency != now.price.currency:
-        return f"its price is in {now.price.currency}, version {version} is in {after.price.currency}"
     bound = contracts.running(item.events, change.on)
     if bound is not None and monthly(after) > monthly(now) and not change.in_term:
         return f"its contract binds at {now.price} until {bound.until} (exclusive); --in-term moves it all the same"
@@ -76,5 +75,7 @@ def swapped(item: Item, change: Change) -> Item:
 
 def _is_old(terms: Terms | None, change: Change) -> bool:
     if terms is None or terms.plan != change.terms.plan or terms.version == change.terms.version:
+        return False
+    if terms.price.currency != change.terms.price.currency:
         return False
     return change.old is None or terms.version == change.old

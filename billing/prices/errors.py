@@ -12,6 +12,15 @@ class PlanUnknown(Terminal):
         super().__init__(f"plan {plan} is not in the catalogue, or has no price that comes again")
 
 
+class VersionUnsaid(Terminal):
+    """No version was named, and none is in the operator's currency."""
+
+    def __init__(self, plan: str, currency: str, known: list[str]) -> None:
+        super().__init__(
+            f"plan {plan} has no price in {currency}, the operator's currency; name the version: {', '.join(known)}"
+        )
+
+
 class NoticeTooShort(Terminal):
     """A price change earlier than it may be told."""
 

@@ -69,12 +69,13 @@ def apply(
     chunk: int = _CHUNK,
     watch: Watch = lambda _, __: None,
 ) -> Applied:
-    """Move all that have the plan at another version (or at `old`) to `version` from `on`; again it moves nobody.
+    """Move all that have the plan in the currency of `version`, at another (or at `old`), to it from `on`; again it
+    moves nobody.
 
-    Raises PlanUnknown, PriceVersionUnknown, NoticeTooShort.
+    Raises PlanUnknown, PriceVersionUnknown, PriceCurrencyOther, NoticeTooShort.
     """
     require_notice(reader, plan, on)
-    change = Change(terms=reading.version_of(reader, plan, version).terms, on=on, old=old, in_term=in_term)
+    change = reading.change_of(reader, plan, version, on, old=old, in_term=in_term)
     total, found = reading.chunks(database, plan, chunk)
     tally, done = _Tally(), 0
     for within in found if total else []:

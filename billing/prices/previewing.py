@@ -8,7 +8,7 @@ import msgspec
 
 from billing.periods import Period
 from billing.prices import deciding, reading
-from billing.prices.deciding import Change, Move
+from billing.prices.deciding import Move
 from billing.prices.replay import Replayed, month_before, replay
 from billing.runs.known import Known
 from core.db import Database
@@ -39,10 +39,13 @@ class AccountChange(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """`monthly`, `before`, `after`: of all accounts, by currency in minor units. `left`: service or account -> why."""
+    """`monthly`, `before`, `after`: of all accounts, by currency in minor units; of `currency` alone, which is that of
+    the version: others are not touched. `left`: service or account -> why.
+    """
 
     plan: str
     version: str
+    currency: str
     on: date
     month: Period
     groups: tuple[Group, ...]
@@ -72,14 +75,16 @@ def preview(
     chunk: int = _CHUNK,
     watch: Watch = lambda _, __: None,
 ) -> Preview:
-    """What `apply` would do on a day (default: today) with a version (default: the last), and the month before again.
+    """What `apply` would do on a day (default: today) with a version (default: the last in the operator's currency),
+    and the month before again.
 
     Without `again` last month is left out, which takes long. It changes nothing, and so does the new version: who
-    has an older one keeps it. Raises PlanUnknown, PriceVersionUnknown.
+    has an older one keeps it. Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid,
+    PriceCurrencyOther.
     """
     day = on or reading.today(reader)
-    terms = reading.version_of(reader, plan, version).terms
-    change = Change(terms=terms, on=day, old=old, in_term=in_term)
+    change = reading.change_of(reader, plan, version, day, old=old, in_term=in_term)
+    terms = change.terms
     month = month_before(min(day, reading.today(reader)))
     known = Known(reader, month.start)
     groups: Counter[tuple[str, Money, int, Money]] = Counter()
@@ -104,7 +109,8 @@ def preview(
         done += len(accounts)
         watch(done, total)
     return Preview(
-        plan=plan, version=terms.version, on=day, month=month, again=again, left=dict(sorted(left.items())),
+        plan=plan, version=terms.version, currency=terms.price.currency, on=day, month=month,
+        again=again, left=dict(sorted(left.items())),
         groups=tuple(Group(*key[:3], count, key[3]) for key, count in sorted(groups.items())),
         accounts=tuple(sorted(found, key=lambda one: (-abs(one.monthly.minor), one.account))),
         monthly=_sum(one.monthly for one in found), before=_sum(one.before for one in found),

@@ -9,9 +9,11 @@ from sqlalchemy.engine import Connection
 
 from billing import catalog, subscriptions
 from billing.catalog import PriceVersion
+from billing.errors import PriceCurrencyOther, PriceVersionUnknown
 from billing.models import subscription, subscription_event, subscription_item
 from billing.offers.whole import by_account
-from billing.prices.errors import PlanUnknown
+from billing.prices.deciding import Change
+from billing.prices.errors import PlanUnknown, VersionUnsaid
 from billing.runs import ranges
 from billing.runs.ranges import Range
 from billing.subscriptions import Item
@@ -41,13 +43,38 @@ def items_of(conn: Connection, accounts: list[str]) -> Iterator[tuple[str, list[
 
 
 def version_of(reader: Reader, plan: str, version: str | None) -> PriceVersion:
-    """A price version in the operator's currency; None: the plan's last. Raises PlanUnknown, PriceVersionUnknown."""
-    config: Any = reader.get("config", "trunkline")
-    currency = config.operator.currency if config else "XXX"
-    found = catalog.price_versions(reader, plan, currency)
+    """A price version, in whatever currency it is; None: the plan's last in the operator's.
+
+    Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid.
+    """
+    found = catalog.every_version(reader, plan)
     if not found:
         raise PlanUnknown(plan)
-    return catalog.price_version(reader, plan, version, currency) if version else found[-1]
+    if version is not None:
+        named = next((one for one in found if one.version == version), None)
+        if named is None:
+            raise PriceVersionUnknown(plan, version)
+        return named
+    operator = catalog.operator_currency(reader, "XXX")
+    ours = [one for one in found if one.terms.price.currency == operator]
+    if not ours:
+        raise VersionUnsaid(plan, operator, [one.version for one in found])
+    return ours[-1]
+
+
+def change_of(
+    reader: Reader, plan: str, version: str | None, on: date, *, old: str | None, in_term: bool
+) -> Change:
+    """The change to a version from a day on, of those at `old` (None: at any other in its currency).
+
+    Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid, PriceCurrencyOther.
+    """
+    terms = version_of(reader, plan, version).terms
+    currency = terms.price.currency
+    for one in catalog.every_version(reader, plan):
+        if one.version == old and one.terms.price.currency != currency:
+            raise PriceCurrencyOther(plan, one.version, one.terms.price.currency, currency)
+    return Change(terms=terms, on=on, old=old, in_term=in_term)
 
 
 def today(reader: Reader) -> date:

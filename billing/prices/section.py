@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from billing.catalog import price_versions
+from billing.catalog import every_version
 from billing.prices import reading
 from billing.prices.previewing import Preview, preview
 from core.money import Money
@@ -42,11 +42,9 @@ def _previewed(comparison: Comparison, plan: str, version: str, day: date) -> Pr
 
 
 def _new(comparison: Comparison, plan: str) -> Iterator[tuple[str, date]]:
-    """Versions that are new, or are not what they were."""
-    config = comparison.head.get("config", "trunkline")
-    currency = config.operator.currency if config else "XXX"
-    old = {one.version: one for one in price_versions(comparison.base, plan, currency)}
-    for one in price_versions(comparison.head, plan, currency):
+    """Versions that are new, or are not what they were, in whatever currency."""
+    old = {one.version: one for one in every_version(comparison.base, plan)}
+    for one in every_version(comparison.head, plan):
         if old.get(one.version) != one:
             yield one.version, one.valid_from
 
@@ -83,6 +81,7 @@ def _signed(amounts: dict[str, int]) -> str:
 
 def _data(one: Preview) -> dict[str, object]:
     return {
-        "plan": one.plan, "version": one.version, "items": one.items, "accounts": len(one.accounts),
+        "plan": one.plan, "version": one.version, "currency": one.currency, "items": one.items,
+        "accounts": len(one.accounts),
         "monthly": one.monthly, "before": one.before, "after": one.after, "left": len(one.left),
     }  # fmt: skip

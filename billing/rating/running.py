@@ -14,7 +14,6 @@ from billing.accounts import Account
 from billing.agenda.trial import trial
 from billing.calls import rating as calls
 from billing.calls.rating import CallPrice
-from billing.errors import PriceVersionUnknown
 from billing.models import pinned_terms, subscription, subscription_item
 from billing.periods import Cadence, Period, month_index
 from billing.rating import allowance, reading, told
@@ -29,6 +28,7 @@ from billing.subscriptions import PLAN, Item
 from billing.timeline import Terms, segments
 from core import faults
 from core.db import Database
+from intents.plan.schema import Price
 from intents.reader import Reader
 
 _CHUNK = 500
@@ -82,7 +82,7 @@ class _Rules:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._known: dict[tuple[str, str, str], tuple[Rule, ...]] = {}
+        self._rules = lru_cache(maxsize=None)(self._read)
         self._calls = lru_cache(maxsize=None)(self._read_calls)
         self.plans = sorted(
             name
@@ -91,32 +91,28 @@ class _Rules:
         )
 
     def __call__(self, terms: Terms) -> tuple[Rule, ...]:
-        place = (terms.plan, terms.version, terms.price.currency)
-        if place not in self._known:
-            self._known[place] = self._read(*place)
-        return self._known[place]
+        return self._rules(terms.plan, terms.version, terms.price.currency)
 
     def call_price(self, terms: Terms) -> CallPrice | None:
         """What calls cost at a pinned price version; None where they are not billed."""
-        return self._calls(terms.plan, terms.version)
+        return self._calls(terms.plan, terms.version, terms.price.currency)
 
     def name(self, plan: str) -> str:
         """What a customer knows a plan by."""
         found = self._reader.get("plan", plan)
         return plan if found is None or found.name is None else str(found.name)
 
-    def _read_calls(self, plan: str, version: str) -> CallPrice | None:
-        found = self._reader.get("plan", plan)
-        prices = () if found is None else [one for one in found.prices if one.id == version and one.calls]
+    def _read_calls(self, plan: str, version: str, currency: str) -> CallPrice | None:
+        prices = [one for one in self._said(plan, version, currency) if one.calls]
         return calls.price_of(prices[0].calls) if prices else None
 
     def _read(self, plan: str, version: str, currency: str) -> tuple[Rule, ...]:
-        try:
-            catalog.price_version(self._reader, plan, version, currency)
-        except PriceVersionUnknown:
-            return ()
-        prices = [price for price in self._reader.get("plan", plan).prices if price.id == version]
+        prices = self._said(plan, version, currency)
         return tuple(rule_of(one, currency) for price in prices for one in price.usage)
+
+    def _said(self, plan: str, version: str, currency: str) -> list[Price]:
+        """The version as the plan says it; none where it is gone, or is in another currency than what was pinned."""
+        return [one for one in catalog.prices_said(self._reader, plan, currency) if one.id == version]
 
 
 def unpriced(conn: Connection, reader: Reader, services: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ def add(billing: typer.Typer) -> None:
 @app.command("preview")
 def preview(
     plan: Plan,
-    version: Annotated[str, typer.Option(help="The new price version; default: the plan's last.")] = "",
+    version: Annotated[str, typer.Option(help="The new version; default: the last in our currency.")] = "",
     on: Annotated[
         datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="From this day on; default: today.")
     ] = None,
@@ -53,7 +53,8 @@ def preview(
     ]
     answer(
         "billing-prices-preview", text=_text(found, limit), problems=problems, as_json=as_json, plan=plan,
-        price_version=found.version, on=str(found.on), items=found.items, account_count=len(found.accounts),
+        price_version=found.version, currency=found.currency, on=str(found.on), items=found.items,
+        account_count=len(found.accounts),
         monthly=found.monthly, month=str(found.month.start)[:7], before=found.before, after=found.after,
         left=len(found.left),
         groups=[
@@ -106,9 +107,8 @@ def apply(
 
 
 def _text(found: "Preview", limit: int) -> str:
-    lines = [
-        f"{found.plan} {found.version} from {found.on}: {found.items} items of {len(found.accounts)} accounts"
-    ]
+    many = f"{found.items} items of {len(found.accounts)} accounts in {found.currency}"
+    lines = [f"{found.plan} {found.version} from {found.on}: {many}"]
     lines += [
         f"  {one.items:>8} at {one.version} ({one.price} every {one.months} months): {one.each} a month each"
         for one in found.groups

@@ -1,5 +1,6 @@
 """Another plan: billing and the service's file change in one transaction; a refused file takes billing back."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -28,9 +29,10 @@ def ask(
     actor: str,
     version: str | None = None,
 ) -> Entry:
-    """Agree on another plan from `at` (a date, `now`, `period-end`); the price version is pinned now.
+    """Agree on another plan from `at` (a date, `now`, `period-end`); the price version, in the account's currency, is
+    pinned now.
 
-    Raises ServiceNotBilled, NotAgreeable, PlanUnknown, PriceMissing, PriceVersionUnknown.
+    Raises ServiceNotBilled, NotAgreeable, PlanUnknown, PriceMissing, PriceVersionUnknown, PriceCurrencyOther.
     """
     item = subscriptions.item(conn, service)
     owner = accounts.lock(conn, item.account)
@@ -56,7 +58,7 @@ def ask(
             service, "prepaid and postpaid do not change into each other; cease it and order anew"
         )
     require_free(conn, service, day, entries.CHANGE, entries.CEASE)
-    terms = _terms(reader, owner, plan, version, service, day)
+    terms = _terms(reader, owner, plan, version, day)
     return entries.add(
         conn, owner, service, entries.CHANGE, day, {"plan": plan, "terms": msgspec.to_builtins(terms)}, actor
     )
@@ -98,13 +100,7 @@ def refused(conn: Connection, entry: Entry) -> None:
         subscriptions.change_terms(conn, entry.service, old, entry.due_on, entry.actor)
 
 
-def _terms(reader: Reader, owner: Account, plan: str, version: str | None, service: str, day: Any) -> Terms:
-    config = reader.get("config", "trunkline")
-    currency = config.operator.currency if config is not None else owner.currency
-    if currency != owner.currency:
-        raise NotAgreeable(
-            service, f"plan {plan} is priced in {currency}, account {owner.id} kept in {owner.currency}"
-        )
+def _terms(reader: Reader, owner: Account, plan: str, version: str | None, day: date) -> Terms:
     if version is not None:
-        return catalog.price_version(reader, plan, version, currency).terms
-    return catalog.price_on(reader, plan, day, currency).terms
+        return catalog.price_version(reader, plan, version, owner.currency).terms
+    return catalog.price_on(reader, plan, day, owner.currency).terms

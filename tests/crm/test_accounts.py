@@ -11,7 +11,7 @@ from billing import accounts, catalog, policies, subscriptions, taxes
 from billing import register as billing_register
 from billing.billrun import run_billing
 from billing.dunning import run_dunning
-from billing.errors import AccountTermsFixed
+from billing.errors import AccountTermsFixed, PriceMissing
 from billing.models import invoice
 from billing.stages import Step
 from core import clock, events
@@ -22,7 +22,7 @@ from core.jobs import Worker
 from crm import activation, adoption, customers, orders
 from crm import register as crm_register
 from crm.access import Radio
-from crm.errors import AccountNotTheirs, CustomerUnknown, NotOrderable
+from crm.errors import AccountNotTheirs, CustomerUnknown
 from crm.models import service_order
 from intents.models import change
 from intents.reader import MemoryReader
@@ -42,6 +42,14 @@ FILES = {
 """A service that is in Git already."""
 NOON = datetime(2026, 3, 9, 21, 0, tzinfo=UTC)
 """On the 10th in Kathmandu and in Perth."""
+
+
+def both(currency: str, amount: str) -> dict[tuple[str, str], bytes]:
+    """Fibre at AUD 79.00, and at a price in another currency."""
+    said = "type: internet\nname: Fibre 500\nrate: {down: 500M, up: 50M}\nprices:\n"
+    said += '- {id: 2025a, from: 2025-01-01, amount: "79.00", tax: gst}\n'
+    said += f'- {{id: other, from: 2025-01-01, currency: {currency}, amount: "{amount}", tax: gst}}\n'
+    return {("plan", "fibre"): said.encode()}
 
 
 @pytest.fixture
@@ -123,18 +131,19 @@ def test_an_account_in_another_currency_is_billed_and_dunned_in_it(database: Dat
     name = opened(
         database, reader, ready(database), currency="KWD", timezone="Asia/Kuwait", dunning_policy="strict"
     )
+    sold = town(both("KWD", "19.750"))
     with database.write() as conn:
         policies.set_policy(
-            conn, "strict", [Step("stop", 3, "block")], minimum={"KWD": "90.000", "AUD": "1.00"}
+            conn, "strict", [Step("stop", 3, "block")], minimum={"KWD": "30.000", "AUD": "1.00"}
         )
-        terms = catalog.price_on(reader, "fibre", date(2026, 3, 1), "KWD").terms
+        terms = catalog.price_on(sold, "fibre", date(2026, 3, 1), "KWD").terms
         subscriptions.activate(conn, name, "S-1", terms, date(2026, 3, 1), "sue")
     for month, held in ((3, ()), (4, ("S-1",))):
-        run_billing(database, reader, date(2026, month, 1))
+        run_billing(database, sold, date(2026, month, 1))
         assert run_dunning(database, town(FILES), date(2026, month, 25)).held == held
     with database.read() as conn:
         totals = conn.execute(sa.select(invoice.c.currency, invoice.c.total)).all()
-    assert [tuple(one) for one in totals] == [("KWD", 86_900)] * 2
+    assert [tuple(one) for one in totals] == [("KWD", 21_725)] * 2
 
 
 def test_an_order_without_an_account_opens_one_as_the_operator_has_it(
@@ -155,14 +164,16 @@ def test_an_order_without_an_account_opens_one_as_the_operator_has_it(
         opened(database, reader, "C-X")
 
 
-def test_a_plan_is_not_ordered_to_an_account_in_another_currency_than_its_price(
+def test_a_plan_is_not_ordered_to_an_account_in_a_currency_without_a_price(
     database: Database, reader: MemoryReader
 ):
-    """The sentence names both currencies and the account; nothing is placed."""
+    """The sentence names plan, day, currency and what to do; nothing is placed."""
     customer = ready(database)
     name = opened(database, reader, customer, currency="EUR")
     with pytest.raises(
-        NotOrderable, match=rf"price is in AUD.*{name} is kept in EUR; order it to an account in AUD"
+        PriceMissing,
+        match=r"plan fibre has no price on \d{4}-\d\d-\d\d in EUR; add a price with `currency: EUR` that starts "
+        r"by then to catalog/plans/fibre.yaml",
     ):
         placed(database, reader, customer, name)
     with database.read() as conn:
@@ -201,7 +212,7 @@ def test_an_order_and_a_change_of_currency_at_once_never_both_happen(
 
     def act() -> None:
         turn = next(turns)
-        with suppress(AccountTermsFixed, NotOrderable), database.write() as conn:
+        with suppress(AccountTermsFixed, PriceMissing), database.write() as conn:
             turn(conn)
 
     together(2, act)
@@ -211,16 +222,36 @@ def test_an_order_and_a_change_of_currency_at_once_never_both_happen(
 
 
 def test_adoption_bills_to_the_account_that_was_opened_before_it(database: Database, reader: MemoryReader):
-    """The first one in the currency of the prices; without any such the service is named and left out."""
+    """The first one in a currency of the plan's prices; without any such the service is named and left out."""
     there = town(FILES)
     with database.write() as conn:
         customers.add(conn, KEY, "Ada", id="C-1")
     opened(database, there, "C-1", currency="EUR")
     taken = adoption.adopt_services(database, there, since=date(2026, 3, 1), actor="sue")
     assert taken.services == ()
-    assert "order it to an account in AUD" in taken.refused["S-1"]
+    assert "no price on 2026-03-01 in EUR; add a price with `currency: EUR`" in taken.refused["S-1"]
     name = opened(database, there, "C-1", anchor=9)
     taken = adoption.adopt_services(database, there, since=date(2026, 3, 1), actor="sue")
     assert taken.services == ("S-1",)
     with database.read() as conn:
         assert subscriptions.item(conn, "S-1").account == name
+
+
+def test_an_account_in_euros_orders_and_is_adopted_at_the_price_in_euros(
+    database: Database, reader: MemoryReader
+):
+    """The same plan, each in its own price; an account in euros comes first, so the service in Git is billed to it."""
+    there, customer = town(FILES | both("EUR", "45.50")), ready(database)
+    euro = opened(database, there, customer, currency="EUR")
+    assert str(placed(database, there, customer, euro).terms.price) == "EUR 45.50"
+    assert (
+        str(placed(database, there, customer, opened(database, there, customer)).terms.price) == "AUD 79.00"
+    )
+    with database.write() as conn:
+        customers.add(conn, KEY, "Bob", id="C-1")
+    name = opened(database, there, "C-1", currency="EUR")
+    assert adoption.adopt_services(database, there, since=date(2026, 3, 1), actor="sue").refused == {}
+    with database.read() as conn:
+        item = subscriptions.item(conn, "S-1")
+    assert item.account == name
+    assert [str(event.terms.price) for event in item.events if event.terms] == ["EUR 45.50"]
