@@ -10,16 +10,20 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from billing import catalog
 from billing.calls.errors import ColumnsMissing, DeckNotUsable
 from billing.calls.models import call_rate
 from core import db
+from intents.reader import Reader
 
 COLUMNS = ("prefix", "destination", "per_minute")
 """What a deck's file must have; `connection` (0), `first` (1) and `step` (1) may be there."""
 
 
 class CallRate(msgspec.Struct, frozen=True):
-    """A price. `per_minute` and `connection` in major units of the account's currency; `first`, `step` in seconds."""
+    """A price. `per_minute` and `connection` in major units of the deck's currency (`currency_of`), which is that of
+    the accounts it is billed to; `first`, `step` in seconds.
+    """
 
     prefix: str
     destination: str
@@ -74,6 +78,13 @@ def load(conn: Connection, name: str, valid_from: date, path: Path) -> int:
     ]  # fmt: skip
     db.insert_many(conn, call_rate, values)
     return len(values)
+
+
+def currency_of(reader: Reader, name: str) -> str | None:
+    """The currency of a deck: that of the price versions that name it, which is one; None where none does."""
+    operator = catalog.operator_currency(reader, "XXX")
+    prices = (price for _, plan in reader.all("plan") for price in plan.prices if price.calls is not None)
+    return next((price.currency or operator for price in prices if price.calls.deck == name), None)
 
 
 def decks(conn: Connection, names: set[str]) -> dict[str, Deck]:

@@ -99,11 +99,16 @@ def load(
     from billing.calls import decks
     from cli.commands.billing import _opened
 
-    with _opened() as here, here.db.write() as conn:
+    with _opened() as here, here.reader() as reader, here.db.write() as conn:
         count = decks.load(conn, name, since.date(), file)
+        currency = decks.currency_of(reader, name)
+    text = f"{name} from {since.date()}: {count} prefixes"
+    text += (
+        f", prices in {currency}" if currency else "; no plan names it yet, so its prices are of no currency"
+    )
     answer(
-        "billing-deck", text=f"{name} from {since.date()}: {count} prefixes", as_json=as_json, deck=name,
-        valid_from=str(since.date()), prefixes=count,
+        "billing-deck", text=text, as_json=as_json, deck=name, valid_from=str(since.date()), prefixes=count,
+        currency=currency,
     )  # fmt: skip
 
 

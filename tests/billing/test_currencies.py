@@ -11,6 +11,7 @@ from aaa.models import usage_day
 from billing import catalog
 from billing import preview as revenue
 from billing.billrun import run_billing
+from billing.calls import decks
 from billing.errors import ContractCurrencyOther, PriceCurrencyOther, PriceMissing, PriceVersionUnknown
 from billing.offers import addons
 from billing.offers.errors import PromotionRefused
@@ -22,7 +23,7 @@ from billing.rating.running import rate
 from core.db import Database
 from core.preview import Comparison
 from crm.changes import plans
-from intents.plan.schema import Contract, Plan, Usage
+from intents.plan.schema import Calls, Contract, Plan, Usage
 from tests.billing.selling import FEB, MAR, START, Shop
 from tests.billing.stage import price
 
@@ -221,9 +222,11 @@ def test_a_price_change_is_for_those_of_its_currency(database: Database, today: 
 def test_a_price_change_that_mixes_currencies_is_refused(database: Database, today: date):
     """From a version of another currency; without a version, where the operator's currency has none."""
     shop = a_shop(database)
-    for call in (preview, lambda *given, **said: moving.apply(*given, on=MAR, actor="anna", **said)):
-        with pytest.raises(PriceCurrencyOther, match="'2025a' of plan fibre is in AUD, not in EUR"):
-            call(database, shop.reader, "fibre", "eu-2", old="2025a")
+    mixed = "'2025a' of plan fibre is in AUD, not in EUR"
+    with pytest.raises(PriceCurrencyOther, match=mixed):
+        preview(database, shop.reader, "fibre", "eu-2", old="2025a")
+    with pytest.raises(PriceCurrencyOther, match=mixed):
+        moving.apply(database, shop.reader, "fibre", "eu-2", MAR, actor="anna", old="2025a")
     shop.more["abroad"] = Plan(type="internet", prices=(euros("eu", "35.00"),))
     with pytest.raises(
         VersionUnsaid, match="abroad has no price in AUD, the operator's currency; name the version: eu"
@@ -259,3 +262,13 @@ def test_days_before_a_currencys_first_price_have_none(database: Database):
     assert catalog.price_on(shop.reader, "later", MAR, "EUR").version == "eu"
     with pytest.raises(PriceMissing, match="on 2026-02-28 in EUR"):
         catalog.price_on(shop.reader, "later", MAR - timedelta(days=1), "EUR")
+
+
+def test_a_deck_is_in_the_currency_of_the_prices_that_name_it(database: Database):
+    """Who loads it hears in which; none where no plan names it yet."""
+    shop = a_shop(database)
+    for name, currency in (("ours", None), ("theirs", "EUR")):
+        given = price("a", "9.00", currency=currency, calls=Calls(deck=name))
+        shop.more[name] = Plan(type="voice", prices=(given,))
+    found = [decks.currency_of(shop.reader, name) for name in ("ours", "theirs", "nobodys")]
+    assert found == ["AUD", "EUR", None]

@@ -208,7 +208,7 @@ def test_an_order_that_makes_no_sense_is_refused_in_one_sentence(database: Datab
             (PlanUnknown, "business, fibre, voice", {"plan": "fiber"}),
             (NotOrderable, "pull request", {"plan": "business"}),
             (NotOrderable, "telephone number", {"plan": "voice"}),
-            (NotOrderable, "price is in AUD", {"account": euros}),
+            (PriceMissing, "in EUR; add a price with `currency: EUR`", {"account": euros}),
             (AccountNotTheirs, "does not belong", {"account": orders.get(conn, other).account_id}),
         ]:
             with pytest.raises(error, match=words):
