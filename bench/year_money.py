@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection
 
 from aaa.models import usage_day
-from bench.year_events import FIRST, NEAR_MIDNIGHT, Step, Who
+from bench.year_events import CURRENCIES, FIRST, NEAR_MIDNIGHT, Step, Who
 from bench.year_gateway import GATEWAY, YearGateway
 from billing import debts, undoing
 from billing.errors import TimelineNotUsable
@@ -21,7 +22,7 @@ from billing.gateways import asking, autopay, recording
 from billing.gateways.models import UNDECIDED, attempt
 from billing.models import dunning_run, payment
 from billing.offers import addons, giving
-from billing.offers.errors import GivenBefore, NotActive, NotHad
+from billing.offers.errors import GivenBefore, NotActive, NotHad, PromotionRefused
 from billing.rating.running import rate
 from billing.refunding import chargebacks, refunds
 from billing.refunding.errors import ChargebackUnknown, NotRefundable
@@ -135,7 +136,7 @@ def evening(year: "Year", day: date) -> None:
 
 
 def _promote(year: "Year", conn: Connection, _owner: Any, step: Step) -> None:
-    with suppress(NotActive, GivenBefore, TimelineNotUsable):
+    with suppress(NotActive, GivenBefore, PromotionRefused, TimelineNotUsable):
         giving.promote(conn, year.reader, step.service, step.said["offer"], actor="year", on=step.day)
 
 
@@ -235,12 +236,20 @@ def offers() -> list[tuple[str, str, Any]]:
         ("plan", "static", _plan("addon", Price(id="a", from_=old, amount=Amount("5"), setup=Amount("3"), tax="gst"))),
         ("plan", "metered", _plan("internet", Price(id="a", from_=old, amount=Amount("20"), tax="gst", usage=(free,)))),
         ("plan", "pre", Plan(type="internet", name="pre", prepaid=Prepaid(),
-                             prices=(Price(id="a", from_=old, amount=Amount("30"), tax="gst"),))),
+                             prices=in_each(Price(id="a", from_=old, amount=Amount("30"), tax="gst")))),
     ]  # fmt: skip
 
 
 def _plan(kind: Any, price: Price) -> Plan:
-    return Plan(type=kind, name=kind, prices=(price,))
+    return Plan(type=kind, name=kind, prices=in_each(price))
+
+
+def in_each(*prices: Price) -> tuple[Price, ...]:
+    """The prices, which are in AUD, and again with the same numbers in every other currency of the year."""
+    others = sorted(set(CURRENCIES) - {"AUD"})
+    return prices + tuple(
+        replace(one, id=f"{one.id}-{currency}", currency=currency) for currency in others for one in prices
+    )
 
 
 DO: dict[str, _Do] = {

@@ -263,7 +263,7 @@ def _plans() -> list[tuple[str, str, Plan]]:
 def _prices(name: str) -> tuple[Price, ...]:
     every: Any = _EVERY[name]
     old, new = _AMOUNT[name]
-    return (
+    return year_money.in_each(
         Price(id="2025a", from_=date(2025, 1, 1), amount=Amount(old), every=every, tax="gst"),
         Price(
             id="2026b", from_=date(2026, 6, 1), amount=Amount(new), every=every, tax="gst", setup=Amount("25")

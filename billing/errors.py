@@ -75,6 +75,8 @@ class ServiceNotBilled(Terminal):
 class PriceMissing(Terminal):
     """A plan has no price in force on a date in a currency; one in another currency is never converted."""
 
+    status = 422
+
     def __init__(self, plan: str, on: date, currency: str) -> None:
         super().__init__(
             f"plan {plan} has no price on {on} in {currency}; add a price with `currency: {currency}` that starts by "
@@ -84,6 +86,8 @@ class PriceMissing(Terminal):
 
 class PriceCurrencyOther(Terminal):
     """A price version that was named is in another currency."""
+
+    status = 422
 
     def __init__(self, plan: str, version: str, currency: str, wanted: str) -> None:
         super().__init__(

@@ -131,7 +131,7 @@ def test_an_order_of_a_program_names_its_account(caller, customer: str) -> None:
     assert support.post("/orders", order).json()["order"]["account_id"] == first
     assert support.post("/orders", order | {"account": second}).json()["order"]["account_id"] == second
     refused = support.post("/orders", order | {"account": euro})
-    assert (refused.status_code, "order it to an account in AUD" in refused.text) == (422, True)
+    assert (refused.status_code, "add a price with `currency: EUR`" in refused.text) == (422, True)
     assert change(billing, second, {"currency": "EUR"}).status_code == 409
 
 
