@@ -80,7 +80,7 @@ def service_ceased(conn: Connection, event: Event) -> None:
     if owner is not None:
         agreed = event.data.get("on")
         on = date.fromisoformat(agreed) if agreed else _day(owner, event)
-        subscriptions.cease(conn, event.data["service"], on, event.actor)
+        subscriptions.cease(conn, event.data["service"], on, event.actor, goes_on="by" in event.data)
 
 
 def _owner(conn: Connection, service: str) -> Account | None:

@@ -17,6 +17,7 @@ from core.errors import Terminal
 from core.money import Money
 from intents.scalars import Rate
 
+_DAYS_MOST = 3660
 EFFECTS = ("", "throttle", "walled-garden", "block")
 """What a step may do, the mildest first; nothing: it only tells."""
 CHANNELS = ("letter", "e-mail", "sms", "call")
@@ -72,6 +73,8 @@ def _why_not(policy: Policy) -> str:
         return "it has no steps"
     if policy.grace < 0 or any(step.days < 1 for step in policy.steps):
         return "a step comes at least one day after the due date, and grace is no less than 0 days"
+    if policy.grace > _DAYS_MOST or any(step.days > _DAYS_MOST for step in policy.steps):
+        return f"a step comes at most {_DAYS_MOST} days after the due date, and grace is no more"
     if len({step.name for step in policy.steps}) < len(policy.steps):
         return "two of its steps have one name"
     for step in policy.steps:

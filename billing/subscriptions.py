@@ -80,10 +80,13 @@ def unblock(conn: Connection, service: str, on: date, actor: str) -> None:
     _record(conn, service, EventKind.UNBLOCKED, on, actor)
 
 
-def cease(conn: Connection, service: str, on: date, actor: str) -> None:
-    """End billing: by default `on` is the first day that is not billed (pin 2)."""
-    if state_on(item(conn, service).events, date.max).terms is not None:
-        _record(conn, service, EventKind.CEASED, on, actor)
+def cease(conn: Connection, service: str, on: date, actor: str, *, goes_on: bool = False) -> None:
+    """End billing: by default `on` is the first day that is not billed (pin 2). `goes_on`: by another service at the
+    same terms, so that it breaks no contract.
+    """
+    terms = state_on(item(conn, service).events, date.max).terms
+    if terms is not None:
+        _record(conn, service, EventKind.CEASED, on, actor, terms if goes_on else None)
 
 
 def item(conn: Connection, service: str) -> Item:
@@ -187,10 +190,11 @@ def _record(
 
 
 def items_of(conn: Connection, service: str, roles: Sequence[str]) -> list[Item]:
-    """The items of a service with one of the roles, in order."""
+    """The items of a service with one of the roles on the account that has it now, in order."""
     if not roles:
         return []
-    return items(conn, sa.and_(subscription.c.service == service, subscription_item.c.role.in_(roles)))
+    mine = sa.and_(subscription.c.service == service, subscription.c.left_on.is_(None))
+    return items(conn, sa.and_(mine, subscription_item.c.role.in_(roles)))
 
 
 def add_item(conn: Connection, beside: Item, role: str, label: str, on: date) -> str:

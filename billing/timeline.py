@@ -87,7 +87,9 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One entry. `effective` is a local date; the day belongs to the new state (pin 2)."""
+    """One entry. `effective` is a local date; the day belongs to the new state (pin 2). A cessation with `terms` goes
+    on at these elsewhere (another account, a new service): nobody leaves, so no term is broken.
+    """
 
     effective: date
     seq: int

@@ -69,6 +69,8 @@ def landed(conn: Connection, set_id: str) -> None:
     conn.execute(sa.update(cessation).where(cessation.c.service == row.service).values(state="done"))
     agreed = entries.by_set(conn, set_id)
     said = {"service": row.service, "on": None if agreed is None else str(agreed.due_on)}
+    if agreed is not None and "replaced_by" in agreed.details:
+        said["by"] = agreed.details["replaced_by"]
     events.emit(conn, "service.ceased", row.service, said, actor=ACTOR, unique=f"service.ceased:{set_id}")
 
 

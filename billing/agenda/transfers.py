@@ -12,6 +12,7 @@ from billing.accounts import Account
 from billing.agenda.dates import started_on
 from billing.agenda.errors import NotAgreeable
 from billing.models import nonpayment_hold, subscription, subscription_event, subscription_item
+from billing.offers import contracts
 from billing.subscriptions import Item
 from billing.timeline import EventKind, state_on
 from billing.wallet import prepaid
@@ -71,9 +72,9 @@ def _carry(conn: Connection, one: Item, to_subscription: str, on: date, actor: s
     conn.execute(sa.insert(subscription_item).values(**values))
     if state.terms is None:
         return
-    terms = msgspec.structs.replace(state.terms, setup=None)
-    _append(conn, one.id, EventKind.CEASED, on, None, actor)
-    _append(conn, item_id, EventKind.ACTIVATED, on, msgspec.to_builtins(terms), actor)
+    terms = msgspec.to_builtins(contracts.carried(one.events, on, state.terms))
+    _append(conn, one.id, EventKind.CEASED, on, terms, actor)
+    _append(conn, item_id, EventKind.ACTIVATED, on, terms, actor)
     if state.blocked:
         _append(conn, item_id, EventKind.BLOCKED, on, None, actor)
     later = [event for event in one.events if event.effective > on]

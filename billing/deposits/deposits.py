@@ -20,6 +20,7 @@ from billing.deposits.models import deposit, deposit_movement
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.ledger import CREDIT, Books, Entry, book
 from billing.models import billable, invoice, invoice_line, payment
+from billing.writeoffs.models import write_off
 from core import clock, events, faults, ids
 from core.money import Money
 
@@ -144,13 +145,24 @@ def _told(conn: Connection, row: Any) -> Deposit:
         is_open = any(one.invoice == document.id for one in debts.open_balances(conn, row.account_id))
         left = row.amount - credited - used
         state = (
-            "credited" if credited >= row.amount else "used" if not left else "billed" if is_open else "held"
-        )
+            "credited" if credited >= row.amount
+            else "used" if not left
+            else "billed" if is_open
+            else "written-off" if _written_off(conn, document.id)
+            else "held"
+        )  # fmt: skip
     held = row.amount - credited - used if state == "held" else 0
     return Deposit(
         id=row.id, account=row.account_id, amount=Money(row.amount, row.currency),
         held=Money(held, row.currency), state=state, asked_on=row.asked_on, service=row.service,
     )  # fmt: skip
+
+
+def _written_off(conn: Connection, document: str) -> bool:
+    """Whether something of an invoice stands written off as a bad debt: that was never paid."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(write_off.c.amount), 0))
+    query = query.where(write_off.c.invoice_id == document, write_off.c.kind != "residue")
+    return int(conn.execute(query).scalar_one()) > 0
 
 
 def _lock(conn: Connection, deposit_id: str) -> tuple[Account, Deposit]:
@@ -164,6 +176,7 @@ def _lock(conn: Connection, deposit_id: str) -> tuple[Account, Deposit]:
         why = {
             "asked": "it is not billed yet", "billed": "its invoice is not paid yet",
             "credited": "its line was credited", "used": "nothing is left of it",
+            "written-off": "its invoice was written off, so it was not paid in full",
         }  # fmt: skip
         raise DepositNotUsable(deposit_id, why[one.state])
     return owner, one

@@ -47,6 +47,13 @@ def on(contract: Contract, day: date) -> Running | None:
     return Running(contract, since, _after(since, months), left)
 
 
+def carried(events: Sequence[Event], day: date, terms: Terms) -> Terms:
+    """The terms with which a service goes on elsewhere from a day: no set-up fee again, the contract as it stands."""
+    found = running(events, day)
+    contract = None if found is None else msgspec.structs.replace(found.contract, since=found.since)
+    return msgspec.structs.replace(terms, setup=None, contract=contract)
+
+
 def fee(found: Running, terms: Terms) -> Money:
     """What leaving costs while the service is billed at `terms`; rounded once."""
     contract = found.contract
@@ -83,12 +90,13 @@ def _days(events: Sequence[Event]) -> Iterator[_Day]:
     """The last word of each day: A to B to A begins no new term."""
     state, contract = NOTHING, None
     for day, same_day in groupby(in_order(events), key=lambda event: event.effective):
-        before, found = state, contract
+        before, found, goes_on = state, contract, False
         for event in same_day:
             state = after(state, event)
             found = _following(found, event, state.terms)
+            goes_on = event.kind is EventKind.CEASED and event.terms is not None
         if state.terms is None:
-            yield _Day(day, None, before.terms)
+            yield _Day(day, None, None if goes_on else before.terms)
             contract = None
         else:
             contract = contract if state.terms == before.terms else found

@@ -77,10 +77,10 @@ def note(conn: Connection, one: Mine, key: Key, found: Found) -> Iterator[Change
     )  # fmt: skip
 
 
-def gone(conn: Connection, one: Mine, since: date, seen: set[Key]) -> Iterator[Change]:
-    """What was rated from `since` on, and the timeline now has otherwise: it is taken back."""
+def gone(conn: Connection, one: Mine, rated: Period, seen: set[Key]) -> Iterator[Change]:
+    """What was rated of these days, and the timeline now has otherwise: it is taken back."""
     for key, row in one.known.items():
-        if key in seen or row.period_start < since or not row.amount:
+        if key in seen or not rated.start <= row.period_start < rated.end or not row.amount:
             continue
         earlier = billables.of_source(conn, source(one.owner.id, key), one.owner.currency)[-1]
         found = Found(

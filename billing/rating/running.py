@@ -163,7 +163,8 @@ def _chunk(
         for key, found in calls.found(talked, owner, items[owner.id], periods[owner.id], rules):
             seen.add(key)
             yield from note(conn, one, key, found)
-        yield from gone(conn, one, periods[owner.id][0].start, seen)
+        rated = Period(periods[owner.id][0].start, periods[owner.id][-1].end)
+        yield from gone(conn, one, rated, seen)
 
 
 def _used(conn: Connection, owners: Sequence[Account], asked: dict[str, list[Part]]) -> reading.Days:

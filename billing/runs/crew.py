@@ -56,12 +56,14 @@ class Turns:
         self._next, self._failed = 0, False
         self._changed = threading.Condition()
 
-    def wait(self, n: int) -> None:
-        """Wait for the turn of the n-th. Raises TurnLost."""
+    def wait(self, n: int, patience: float | None = None) -> None:
+        """Wait for the turn of the n-th, at most so many seconds. Raises TurnLost, TurnLate."""
         with self._changed:
-            self._changed.wait_for(lambda: self._failed or self._next >= n)
+            came = self._changed.wait_for(lambda: self._failed or self._next >= n, patience)
             if self._failed:
                 raise TurnLost
+            if not came:
+                raise TurnLate
 
     def done(self, n: int) -> None:
         """The n-th is done."""
@@ -74,6 +76,10 @@ class Turns:
         with self._changed:
             self._failed = True
             self._changed.notify_all()
+
+
+class TurnLate(Exception):
+    """It is not our turn yet: whoever holds locks lets go of them before it waits on."""
 
 
 class TurnLost(Exception):

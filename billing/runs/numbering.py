@@ -29,6 +29,10 @@ from core.db import Database, UtcDateTime
 
 INVOICE, CREDIT_NOTE = "invoice", "credit-note"
 _PREFIX = {INVOICE: "INV", CREDIT_NOTE: "CN"}
+_PATIENCE = 5.0
+"""Seconds that a stretch keeps its accounts locked for its turn. Whoever holds an account of an earlier stretch may
+want one of these: PostgreSQL sees no circle that goes through our threads.
+"""
 P_NUMBER = faults.declare("billing.after_number")
 P_STRETCH = faults.declare("billing.after_numbers")
 
@@ -118,11 +122,12 @@ class _Pass:
                         self._entity,
                         self._kind,
                         within,
-                        lambda: self._turns.wait(n),
+                        lambda: self._turns.wait(n, _PATIENCE),
                         guess=True,
                         choice=self._choice,
                     )
-            except _GuessedWrong:
+            except (_GuessedWrong, crew.TurnLate):
+                self._turns.wait(n)
                 with self._database.write() as conn:
                     made = number_stretch(
                         conn, self._entity, self._kind, within, lambda: None, guess=False, choice=self._choice

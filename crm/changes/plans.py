@@ -79,12 +79,21 @@ def carry_out(conn: Connection, reader: Reader, entry: Entry) -> None:
             raise NotAgreeable(entry.service, f"it is not active on {entry.due_on}")
         subscriptions.change_terms(conn, entry.service, terms, entry.due_on, entry.actor)
         before = msgspec.to_builtins(old)
+        terms = _today(conn, entry) or terms
     undo: dict[str, Any] = {"terms": before, "plan": intent.plan}
-    if intent.plan == terms.plan:  # only the price version changes: nothing of it is in the file
+    if (
+        intent.plan == terms.plan
+    ):  # another price version only, or an earlier day's plan: the file is right already
         entries.done(conn, entry)
         return
     set_id = put_service(conn, entry, msgspec.structs.replace(intent, plan=terms.plan), "plan-change")
     entries.asked(conn, entry, set_id, undo)
+
+
+def _today(conn: Connection, entry: Entry) -> Terms | None:
+    """What the timeline says today: after a back-dated change that may be what came later."""
+    item = subscriptions.item(conn, entry.service)
+    return state_on(item.events, max(entry.due_on, accounts.get(conn, item.account).today)).terms
 
 
 def refused(conn: Connection, entry: Entry) -> None:

@@ -12,6 +12,7 @@ from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable
 from billing.agenda.models import agenda_entry
 from billing.models import subscription_item
+from billing.offers import contracts
 from billing.timeline import Terms, state_on
 from billing.wallet import prepaid
 from core import events
@@ -67,7 +68,7 @@ def activated(conn: Connection, service: str, on: date, actor: str) -> None:
     order = orders.by_service(conn, service)
     terms: Terms | None = order.terms if order is not None else None
     if terms is not None:
-        subscriptions.activate(conn, owner.id, service, terms, on, actor)
+        subscriptions.activate(conn, owner.id, service, contracts.carried(old.events, on, terms), on, actor)
     mine = subscription_item.c.id == subscriptions.item(conn, service).id
     conn.execute(sa.update(subscription_item).where(mine).values(cadence_base=old.cadence_base))
     entries.add(conn, owner, entry.service, entries.CEASE, on, {"replaced_by": service}, entry.actor)

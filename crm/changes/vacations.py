@@ -46,9 +46,29 @@ def ask(
     if started is None or since < started or state_on(item.events, since).terms is None:
         raise NotAgreeable(service, f"it is not active on {since}")
     require_free(conn, service, until, entries.VACATION, entries.RETURN)
+    _require_apart(conn, service, since, until)
     begin = entries.add(conn, owner, service, entries.VACATION, since, {"until": str(until)}, actor)
     end = entries.add(conn, owner, service, entries.RETURN, until, {"vacation": begin.id}, actor)
     return begin, end
+
+
+def _require_apart(conn: Connection, service: str, since: date, until: date) -> None:
+    """Its other vacations, past ones too, neither overlap nor begin where it ends. Raises NotAgreeable."""
+    found = entries.of_service(conn, service)
+    for one in found:
+        if one.kind != entries.VACATION or one.state not in (entries.ASKED, entries.DONE):
+            continue
+        ends = [
+            other.due_on for other in found
+            if other.kind == entries.RETURN and other.details["vacation"] == one.id
+            and other.state in (entries.ASKED, entries.DONE)
+        ]  # fmt: skip
+        end = max(ends, default=date.max)
+        if since < end and until >= one.due_on:
+            raise NotAgreeable(
+                service,
+                f"its vacation from {one.due_on} until {end} is agreed already; say days before or after it",
+            )
 
 
 def until(conn: Connection, service: str, day: date, *, actor: str) -> Entry:
