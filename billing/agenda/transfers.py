@@ -1,5 +1,6 @@
 """A service goes to another account: from a day on the other pays, each exactly its days; terms go along."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,8 +14,8 @@ from billing.agenda.dates import started_on
 from billing.agenda.errors import NotAgreeable
 from billing.models import nonpayment_hold, subscription, subscription_event, subscription_item
 from billing.offers import contracts
-from billing.subscriptions import Item
-from billing.timeline import EventKind, state_on
+from billing.subscriptions import ADDON, DISCOUNT, RENTAL, Item
+from billing.timeline import EventKind, Terms, state_on
 from billing.wallet import prepaid
 from billing.wallet.models import prepaid_service
 from core import clock, events, ids
@@ -61,7 +62,34 @@ def transfer(conn: Connection, service: str, to_account: str, on: date, actor: s
     return _release(conn, owner, to, service)
 
 
-def _carry(conn: Connection, one: Item, to_subscription: str, on: date, actor: str) -> None:
+def carry_along(conn: Connection, old: Item, new: Item, on: date, actor: str) -> None:
+    """Let the add-ons, rentals and discounts of a service go on with the new service that replaces it from a day."""
+    for one in subscriptions.items_of(conn, old.service, (ADDON, RENTAL, DISCOUNT)):
+        _carry(
+            conn, one, new.subscription, on, actor, lambda terms: _renamed(terms, old.service, new.service)
+        )
+
+
+def _renamed(terms: Terms, old: str, new: str) -> Terms:
+    """A discount's terms with the items of the new service for those of the old one."""
+    if terms.discount is None:
+        return terms
+    names = {"of": _key(terms.discount.of, old, new)}
+    needs = tuple((_key(key, old, new), plan) for key, plan in terms.discount.needs)
+    return msgspec.structs.replace(
+        terms, discount=msgspec.structs.replace(terms.discount, needs=needs, **names)
+    )
+
+
+def _key(key: str, old: str, new: str) -> str:
+    service, colon, rest = key.partition(":")
+    return f"{new}{colon}{rest}" if service == old else key
+
+
+def _carry(
+    conn: Connection, one: Item, to_subscription: str, on: date, actor: str,
+    named: Callable[[Terms], Terms] = lambda terms: terms,
+) -> None:  # fmt: skip
     """End an item on the day, and let its like begin on the other account at the same terms; no set-up fee again."""
     item_id = ids.new_id("itm")
     state = state_on(one.events, on)
@@ -72,14 +100,14 @@ def _carry(conn: Connection, one: Item, to_subscription: str, on: date, actor: s
     conn.execute(sa.insert(subscription_item).values(**values))
     if state.terms is None:
         return
-    terms = msgspec.to_builtins(contracts.carried(one.events, on, state.terms))
-    _append(conn, one.id, EventKind.CEASED, on, terms, actor)
-    _append(conn, item_id, EventKind.ACTIVATED, on, terms, actor)
+    terms = contracts.carried(one.events, on, state.terms)
+    _append(conn, one.id, EventKind.CEASED, on, msgspec.to_builtins(terms), actor)
+    _append(conn, item_id, EventKind.ACTIVATED, on, msgspec.to_builtins(named(terms)), actor)
     if state.blocked:
         _append(conn, item_id, EventKind.BLOCKED, on, None, actor)
     later = [event for event in one.events if event.effective > on]
     for event in later:
-        told = None if event.terms is None else msgspec.to_builtins(event.terms)
+        told = None if event.terms is None else msgspec.to_builtins(named(event.terms))
         _append(conn, item_id, event.kind, event.effective, told, actor)
 
 

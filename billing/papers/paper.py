@@ -8,6 +8,7 @@ import msgspec
 
 from billing.bank.checks import reference_of
 from billing.papers.parties import Party, Seller
+from billing.papers.phrases import said
 from billing.tax import rate_text
 from core.money import Money
 
@@ -106,13 +107,13 @@ def of_rows(
     def money(minor: int) -> Money:
         return Money(sign * minor, row["currency"])
 
-    said, subtotals = list(lines), list(taxes)
+    told, subtotals = list(lines), list(taxes)
     return Paper(
         kind=row["kind"], number=row["number"], issued_on=row["issued_on"],
         due_on=None if sign < 0 else row["due_on"], currency=row["currency"], account=row["account_id"],
         entity=row["legal_entity"],
         seller=seller, buyer=buyer, net=money(row["net"]), tax=money(row["tax"]), total=money(row["total"]),
-        lines=tuple(_line(line, untaxed, money) for line in said),
+        lines=tuple(_line(line, untaxed, money, seller.language) for line in told),
         taxes=tuple(_tax(one, untaxed, money) for one in subtotals),
         inclusive=any(one["inclusive"] for one in subtotals), credits=tuple(credits),
     )  # fmt: skip
@@ -125,13 +126,11 @@ def code_of(untaxed: Mapping[str, Reason], category: str, millionths: int) -> tu
     return untaxed.get(category, (EXEMPT, _UNSAID))
 
 
-def _line(row: Row, untaxed: Mapping[str, Reason], money: Any) -> PaperLine:
+def _line(row: Row, untaxed: Mapping[str, Reason], money: Any, language: str) -> PaperLine:
     first, end = row["period_start"], row["period_end"]
-    description = row["description"].replace(
-        f": {first} to {end} (exclusive)", ""
-    )  # the days stand beside it
     return PaperLine(
-        position=row["position"], description=description, service=row["service"] or "",
+        position=row["position"], description=said(row["description"], language, first, end),
+        service=row["service"] or "",
         first=first, last=end - timedelta(days=1) if end else None, amount=money(row["amount"]),
         net=money(row["net"]), code=code_of(untaxed, row["tax_category"], row["tax_millionths"])[0],
         millionths=row["tax_millionths"],

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, subscriptions
-from billing.agenda import entries
+from billing.agenda import entries, transfers
 from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable
 from billing.agenda.models import agenda_entry
@@ -37,7 +37,8 @@ def require_replaceable(conn: Connection, reader: Reader, service: str) -> None:
 def carry_out(conn: Connection, reader: Reader, entry: Entry, key: DataKey | None) -> None:
     """Order and provision the new service at the pinned terms, no set-up fee. Raises NotAgreeable, NotOrderable."""
     intent = require_active(reader, entry.service)
-    terms = state_on(subscriptions.item(conn, entry.service).events, entry.due_on).terms
+    story = subscriptions.item(conn, entry.service).events
+    terms = state_on(story, entry.due_on).terms
     if terms is None:
         raise NotAgreeable(entry.service, f"it is not active on {entry.due_on}")
     options = Options(
@@ -50,7 +51,7 @@ def carry_out(conn: Connection, reader: Reader, entry: Entry, key: DataKey | Non
         conn, reader, intent.customer, intent.plan, access, actor=entry.actor, options=options,
         account=entry.account_id,
     )  # fmt: skip
-    pinned = msgspec.to_builtins(msgspec.structs.replace(terms, setup=None))
+    pinned = msgspec.to_builtins(contracts.carried(story, entry.due_on, terms))
     mine = service_order.c.id == order_id
     conn.execute(sa.update(service_order).where(mine).values(terms=pinned))
     set_id = activation._provision(conn, reader, orders.lock(conn, order_id), entry.actor, key)
@@ -68,9 +69,11 @@ def activated(conn: Connection, service: str, on: date, actor: str) -> None:
     order = orders.by_service(conn, service)
     terms: Terms | None = order.terms if order is not None else None
     if terms is not None:
-        subscriptions.activate(conn, owner.id, service, contracts.carried(old.events, on, terms), on, actor)
-    mine = subscription_item.c.id == subscriptions.item(conn, service).id
+        subscriptions.activate(conn, owner.id, service, terms, on, actor)
+    new = subscriptions.item(conn, service)
+    mine = subscription_item.c.id == new.id
     conn.execute(sa.update(subscription_item).where(mine).values(cadence_base=old.cadence_base))
+    transfers.carry_along(conn, old, new, on, actor)
     entries.add(conn, owner, entry.service, entries.CEASE, on, {"replaced_by": service}, entry.actor)
     entries.done(conn, entry)
     told = {"service": entry.service, "by": service, "account": owner.id, "on": str(on)}

@@ -13,6 +13,7 @@ from billing.errors import AmountNotPayable, CurrencyWrong, NotCreditable, Payme
 from billing.refunding import refunds
 from billing.refunding.errors import NotRefundable
 from billing.runs.verify import breaches
+from billing.writeoffs import writing
 from core.db import Database
 from core.money import Money
 from tests.billing.stage import START, Stage
@@ -109,6 +110,21 @@ def test_forfeited_for_a_bad_debt_is_written_as_such(database: Database):
     with database.write() as conn:
         deposits.apply(conn, deposit, actor="t", on=LATE, forfeit=True)
     assert {row.kind for row in stage.ledger() if row.ledger == "deposits"} == {"invoice", "forfeited"}
+
+
+def test_a_deposit_that_was_written_off_is_not_held(database: Database):
+    """Nobody paid it: it is neither returned nor used, until the debt is paid after all."""
+    stage = Stage(database)
+    deposit = take(stage)
+    run_billing(database, stage.reader, START)
+    with database.write() as conn:
+        writing.write(conn, stage.invoices()[0].number, actor="t", reason="never paid", relief=False, on=LATE)
+    assert stands(stage) == ("written-off", 0, 20_000)
+    for act in (deposits.give_back, deposits.apply):
+        with database.write() as conn, pytest.raises(DepositNotUsable, match="its invoice was written off"):
+            act(conn, deposit, actor="t")
+    pay(stage, 20_000)
+    assert stands(stage)[:2] == ("held", 20_000)
 
 
 def test_a_deposit_whose_line_was_credited_is_not_held(database: Database):

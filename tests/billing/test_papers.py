@@ -1,6 +1,7 @@
 """Papers: PDF and e-invoice of final documents, valid, accessible, made once."""
 
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from billing.papers.cii import e_invoice
 from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal, TaxesApart, TemplateFailed
 from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, Seller
+from billing.papers.phrases import SAID, said
 from billing.periods import Period
 from billing.tax import Rate
 from core import clock, crypto
@@ -330,3 +332,61 @@ def test_prices_with_and_without_tax_at_one_rate_may_have_no_e_invoice_in_yen() 
     row |= {"number": "INV-000001", "issued_on": START, "due_on": START}
     with pytest.raises(TaxesApart, match="come to JPY 3238 of tax, and EN 16931 wants JPY 3237"):
         e_invoice(of_rows(row, told, subtotals, SELLER, BUYER, []))
+
+
+NAMES = st.text("XYéßЖש{}&%", min_size=1, max_size=12)
+DAY = date(2026, 3, 1)
+MADE = [
+    "{}: set-up on 2026-03-01", "{}: early termination on 2026-03-01", "{}: 2026-03-01 to 2026-04-01 (exclusive)",
+    "{}: 2026-03-01 to 2026-04-01 (exclusive), 12 of 31 days", "{}: 2026-03-01 to 2026-04-01 (exclusive), prepaid",
+    "Fee: {} of 2026-03-01", "{} on 2026-03-01", "{}: data 590 GB", "{}: download 1.5 TB", "{}: upload 12 B",
+    "{}: time online 12 h 30 min", "{}: sessions 17", "{}: 12 calls, 3 h 2 min 1 s",
+]  # fmt: skip
+
+
+@given(
+    NAMES, st.sampled_from(MADE), st.sampled_from(["de", "fr", "es"]), st.sampled_from(["", "back", "line"])
+)
+@settings(deadline=None)
+def test_lines_are_in_the_customers_language_and_names_are_as_written(name, made, language, around):
+    """Each sentence that we make has its own in every language; the name stands in it once, and so do figures."""
+    text = made.format(name)
+    begins = {"": "", "back": "taken back: ", "line": "INV-000007, line 2: "}[around]
+    found = said(begins + text, language, DAY, date(2026, 4, 1))
+    assert name in found
+    english = (
+        "set-up",
+        "early termination",
+        "(exclusive)",
+        " of 31 days",
+        "prepaid",
+        "Fee:",
+        "taken back",
+        " calls",
+    )
+    assert not [word for word in english if word in found.replace(name, "")]
+    figures = re.findall(
+        r"\d[\d.]*", text.replace(name, "").replace("2026-03-01 to 2026-04-01 (exclusive)", "")
+    )
+    assert sorted(re.findall(r"\d[\d.]*", found.replace(name, "", 1))) == sorted(
+        figures + (["000007", "2"] if around == "line" else [])
+    )
+
+
+def test_every_language_has_every_sentence() -> None:
+    """And the same fields in each; days of another time than the line's are first to last."""
+    fields = {
+        language: {name: set(re.findall(r"{(\w+)}", text)) for name, text in words.items()}
+        for language, words in SAID.items()
+    }
+    assert all(one == fields["en"] for one in fields.values())
+    assert (
+        said("Fibre: 2026-02-01 to 2026-03-01 (exclusive)", "de", DAY, None)
+        == "Fibre: 2026-02-01 – 2026-02-28"
+    )
+    assert said("Minimum from 2026-02-01 to 2026-03-01 (exclusive)", "fr") == "Minimum de facturation"
+    assert said("Deposit dep_01M8", "es") == "Fianza dep_01M8"
+    assert said("Fee for a payment that was charged back, taken back", "de").endswith(
+        "Zahlung, zurückgenommen"
+    )
+    assert said("Whatever {a} person: wrote", "de") == "Whatever {a} person: wrote"

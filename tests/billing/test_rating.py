@@ -354,3 +354,17 @@ def _session(database: Database, service: str, ref: str, started: datetime, seco
     }  # fmt: skip
     with database.write() as conn:
         conn.execute(sa.insert(session).values(**values))
+
+
+def test_rating_an_earlier_month_again_leaves_later_ones_alone(database: Database):
+    """January and February are billed; January is looked at again: nothing of February is taken back."""
+    stage = _Metered(database)
+    service = stage.add(plan="metered")
+    stage.used(service, date(2026, 1, 5), 10 * GB)
+    stage.used(service, date(2026, 2, 5), 590 * GB)
+    for on in (date(2026, 2, 1), date(2026, 3, 1)):
+        rate(database, stage.reader, on)
+    before = [(one.amount, one.revision) for one in stage.rated()]
+    assert before
+    assert rate(database, stage.reader, date(2026, 2, 10)).changes == ()
+    assert [(one.amount, one.revision) for one in stage.rated()] == before
