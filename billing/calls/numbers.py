@@ -34,16 +34,21 @@ def e164(text: str, country: str = "", trunk: str = "0") -> str:
 
 
 def assign(conn: Connection, service: str, number: str, since: date, actor: str) -> int:
-    """A number is a service's from a day on; returns how many waiting calls became its. Raises NumberTaken."""
+    """A number is a service's from a day on; returns how many waiting calls of its days became its. Raises NumberTaken.
+
+    Saying again what is so already, also of a number that it had until a day, gives it no other days.
+    """
     subscriptions.item(conn, service)
     overlap = sa.or_(voice_number.c.until.is_(None), voice_number.c.until > since)
-    row = conn.execute(sa.select(voice_number).where(voice_number.c.number == number, overlap)).first()
-    if row is not None and row.service != service:
-        raise NumberTaken(number, row.service)
-    if row is None:
-        values = {"number": number, "since": since, "service": service, "actor": actor}
-        conn.execute(sa.insert(voice_number).values(**values))
-    return _adopt(conn, number, service, since)
+    query = sa.select(voice_number).where(voice_number.c.number == number, overlap)
+    rows = conn.execute(query.order_by(voice_number.c.since)).all()
+    if rows and rows[0].service == service:
+        return _adopt(conn, number, service, max(since, rows[0].since), rows[0].until)
+    if rows:
+        raise NumberTaken(number, rows[0].service)
+    values = {"number": number, "since": since, "service": service, "actor": actor}
+    conn.execute(sa.insert(voice_number).values(**values))
+    return _adopt(conn, number, service, since, None)
 
 
 def end(conn: Connection, number: str, on: date) -> None:
@@ -82,12 +87,13 @@ def owner_at(spans: Sequence[Span], moment: datetime) -> str | None:
     return None
 
 
-def _adopt(conn: Connection, number: str, service: str, since: date) -> int:
-    """Calls that nobody had become the service's, from its first day on, where its account lives."""
+def _adopt(conn: Connection, number: str, service: str, since: date, until: date | None) -> int:
+    """Calls that nobody had become the service's, of its days `[since, until)`, where its account lives."""
     zone = accounts.get(conn, subscriptions.item(conn, service).account).timezone
     waiting = sa.select(call_record.c.id, call_record.c.started_at)
     waiting = waiting.where(call_record.c.caller == number, call_record.c.service.is_(None))
-    mine = [row.id for row in conn.execute(waiting) if local_date(row.started_at, zone) >= since]
+    days = [(row.id, local_date(row.started_at, zone)) for row in conn.execute(waiting)]
+    mine = [name for name, day in days if since <= day and (until is None or day < until)]
     for start in range(0, len(mine), 500):
         some = call_record.c.id.in_(mine[start : start + 500])
         conn.execute(sa.update(call_record).where(some).values(service=service))

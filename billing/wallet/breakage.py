@@ -34,6 +34,8 @@ from core.money import Money
 VOUCHER, WALLET = "voucher", "wallet"
 USING = (prepaid.ORDERED, prepaid.OPEN, prepaid.GRACE, prepaid.OWED)
 """Services in these states may still use what is in the wallet."""
+_EVERYWHERE = 2
+"""Days after a day's date at UTC until it has passed twelve hours west, too."""
 _CHUNK = 500
 _MOVED = (
     wallet.TOP_UP,
@@ -146,7 +148,7 @@ def _vouchers(database: Database, rule: Rule, on: date | None, actor: str, dry: 
     known = sa.select(voucher_breakage.c.batch)
     query = sa.select(batch.name).where(
         batch.legal_entity == rule.legal_entity, batch.sold_on.is_not(None), batch.voided_at.is_(None),
-        batch.expires_on <= day - timedelta(days=rule.days), batch.name.not_in(known),
+        batch.expires_on <= day - timedelta(days=max(rule.days, _EVERYWHERE)), batch.name.not_in(known),
     )  # fmt: skip
     with database.read() as conn:
         names = list(conn.execute(query.order_by(batch.name)).scalars())

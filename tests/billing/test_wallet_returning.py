@@ -236,6 +236,18 @@ def test_expired_vouchers_become_income_once_and_cannot_be_redeemed_any_more(dat
         vouchers.redeem(database, HASHER, shop.account, codes[1], actor="test", on=DAY)
 
 
+def test_a_voucher_is_good_until_its_last_day_has_passed_in_the_west_too(database: Database):
+    """A rule of one day waits for a second: at noon UTC of the day after, the last day still runs at UTC-12."""
+    shop = Shop(database)
+    last = date(2099, 3, 31)
+    batch(shop, 1, last=last)
+    rule(shop, "voucher", 1)
+    with database.write() as conn:
+        batches.sell(conn, f"{shop.entity}-b", Money(3000, "AUD"), "bank", actor="test", on=DAY)
+    assert broken(shop, last + timedelta(days=1)) == []
+    assert broken(shop, last + timedelta(days=2)) == [(f"{shop.entity}-b", 3300)]
+
+
 def test_an_idle_wallet_expires_by_its_rule_and_is_given_back_when_somebody_comes(database: Database):
     """7.00 nobody touched for a year are unclaimed; not while a service may use them, nor a day too early."""
     shop = Shop(database)
