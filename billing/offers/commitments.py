@@ -70,9 +70,12 @@ def owed(
 def settle(conn: Connection, item: Item, anchor: int, slices: Sequence[Slice], since: date, on: date) -> None:
     """Add what is missing of each period, or the difference to what was added before; again it adds nothing."""
     currency = next(event.terms.price.currency for event in item.events if event.terms)
-    for one in owed(item, anchor, slices, _usage(conn, item.service), since, on):
+    for one in owed(item, anchor, slices, _usage(conn, item), since, on):
         source = f"commitment:{item.service}:{one.period.start}"
-        earlier = billables.of_source(conn, source, currency)
+        every = billables.of_source(conn, source, currency)
+        earlier = [
+            before for before in every if before.account == item.account
+        ]  # another had the service before
         more = one.missing.minor - sum(before.amount.minor for before in earlier)
         if not more:
             continue
@@ -80,7 +83,7 @@ def settle(conn: Connection, item: Item, anchor: int, slices: Sequence[Slice], s
         if earlier:
             why["billed before"] = str(one.missing - Money(more, currency))
         given = Billable(
-            account=item.account, kind="commitment", source=source, revision=len(earlier), service=item.service,
+            account=item.account, kind="commitment", source=source, revision=len(every), service=item.service,
             description=f"Minimum from {one.period.start} to {one.period.end} (exclusive)",
             amount=Money(more, currency), billed_from=min(one.period.end, on), tax=one.tax, period=one.period, why=why,
         )  # fmt: skip
@@ -111,8 +114,9 @@ def _is_over(item: Item, on: date) -> bool:
     return end is not None and end <= on
 
 
-def _usage(conn: Connection, service: str) -> list[tuple[date, int]]:
+def _usage(conn: Connection, item: Item) -> list[tuple[date, int]]:
     query = sa.select(billable.c.period_start, billable.c.amount).where(
-        billable.c.service == service, billable.c.kind == "usage", billable.c.period_start.is_not(None)
-    )
+        billable.c.service == item.service, billable.c.account_id == item.account, billable.c.kind == "usage",
+        billable.c.period_start.is_not(None),
+    )  # fmt: skip
     return [(row[0], row[1]) for row in conn.execute(query)]

@@ -24,15 +24,23 @@ def wanted(item: Item, anchor: int, day: date, since: date | None = None) -> lis
 def whole(items: Sequence[Item], anchor: int, day: Callable[[Item], date]) -> dict[str, list[Slice]]:
     """By item, all that ought to be billed from its first day on, each item by its `day`."""
     found = {item.id: wanted(item, anchor, day(item)) for item in items if item.role != DISCOUNT}
-    events = {item.key: item.events for item in items}
-    left = {item.key: found[item.id] for item in items if item.role != DISCOUNT}
+    left = dict(found)
     for item in sorted((item for item in items if item.role == DISCOUNT), key=_order):
-        base = discount_of(item)
-        if base is None:
+        base, beside = discount_of(item), _beside(item, items)
+        off = None if base is None else beside.get(base.of)
+        if off is None:
             found[item.id] = []
             continue
-        found[item.id], left[base.of] = taken_off(item.events, left.get(base.of, []), events)
+        events = {key: one.events for key, one in beside.items()}
+        found[item.id], left[off.id] = taken_off(item.events, left.get(off.id, []), events)
     return found
+
+
+def _beside(item: Item, items: Sequence[Item]) -> dict[str, Item]:
+    """Items by key as a discount means them: of a service that left and came back, those of its own subscription."""
+    return {one.key: one for one in items} | {
+        one.key: one for one in items if one.subscription == item.subscription
+    }
 
 
 def discount_of(item: Item) -> Discount | None:
@@ -43,9 +51,9 @@ def discount_of(item: Item) -> Discount | None:
 
 def is_past(item: Item, items: Sequence[Item], slices: dict[str, list[Slice]], on: date) -> bool:
     """Whether a discount item has ended by `on`, and all that it was taken off is billed."""
-    events = {one.key: one.events for one in items}
-    base = discount_of(item)
-    off = next((one for one in items if base is not None and one.key == base.of), None)
+    base, beside = discount_of(item), _beside(item, items)
+    events = {key: one.events for key, one in beside.items()}
+    off = None if base is None else beside.get(base.of)
     if off is None:
         return True
     end = max((window.end for _, window in windows(item.events, events)), default=date.min)

@@ -12,7 +12,7 @@ from billing import accounts, subscriptions, taxes, timeline
 from billing.agenda import entries
 from billing.agenda.errors import NotAgreeable
 from billing.billrun import run_billing
-from billing.models import invoice
+from billing.models import billable, invoice
 from billing.offers import addons, contracts, giving
 from billing.timeline import Discount
 from core import clock
@@ -29,6 +29,7 @@ from tests.crm.town import TOWN
 TERM = {"months": 24, "share": 50}
 MORE = {
     "bound": Plan(type="internet", name="Bound", prices=(price("a", "79.00"),), contract=Contract(months=24, share=50)),
+    "least": Plan(type="voice", name="Least", prices=(price("a", "10.00", minimum="31.00"),)),
     "static": Plan(type="addon", name="Static address", prices=(price("a", "5.00"),)),
 }  # fmt: skip
 
@@ -99,6 +100,41 @@ def test_after_a_transfer_addons_are_of_the_account_that_has_the_service(databas
     assert [(one.kind, str(one.effective)) for one in item.events] == [
         ("activated", "2026-01-11"), ("ceased", "2026-01-15"), ("activated", "2026-01-25"),
     ]  # fmt: skip
+
+
+def test_there_and_back_a_discount_is_off_its_own_days(database: Database):
+    """A until the 11th, B until the 21st, A again: 50 % off each one's days."""
+    desk, service, other = two(database)
+    with database.write() as conn:
+        base = subscriptions.item(conn, service)
+        half = Discount(of=base.key, since=START, share=500_000)
+        giving._give(conn, base, "spring", "spring", half, "AUD", "t")
+    desk.bill(START)
+    desk.agree(transfers.ask, service, other, "2026-01-11")
+    run_billing(database, desk.reader, date(2026, 1, 12))
+    desk.agree(transfers.ask, service, desk.account, "2026-01-20")
+    run_billing(database, desk.reader, date(2026, 1, 20))
+    with database.read() as conn:
+        query = sa.select(invoice.c.account_id, sa.func.sum(invoice.c.net)).group_by(invoice.c.account_id)
+        net = {row[0]: row[1] for row in conn.execute(query)}
+    mine = (2548 - 1274) + (3058 - 1529)  # 79.00 x 10/31 and 12/31, each with half of it off
+    assert (net[desk.account], net[other]) == (mine, 2294 - 1147)  # B: 9/31
+
+
+def test_each_account_has_its_own_minimum(database: Database):
+    """31.00 a month at a price of 10.00, transferred on the 16th: 15/31 of it for the one, 16/31 for the other."""
+    desk, _, other = two(database)
+    service = desk.add(START, plan="least", type="voice")
+    with database.read() as conn:
+        customer = accounts.get(conn, desk.account).customer_ref
+    desk.services[service] = msgspec.structs.replace(desk.services[service], customer=customer)
+    run_billing(database, desk.reader, START)
+    desk.agree(transfers.ask, service, other, "2026-01-16")
+    run_billing(database, desk.reader, date(2026, 1, 20))
+    run_billing(database, desk.reader, date(2026, 2, 1))
+    with database.read() as conn:
+        query = sa.select(billable.c.account_id, billable.c.amount).where(billable.c.kind == "commitment")
+        assert {row[0]: row[1] for row in conn.execute(query)} == {desk.account: 1016, other: 1084}
 
 
 def test_a_new_service_has_the_contract_the_addons_and_the_discounts_of_the_old_one(database: Database):
