@@ -3,7 +3,7 @@
 A version is in one currency, and only accounts kept in that currency are sold it: nothing is ever converted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -28,7 +28,11 @@ class PriceVersion(msgspec.Struct, frozen=True):
     terms: Terms
 
 
-def operator_currency(reader: Reader, unsaid: str) -> str:
+NO_CURRENCY = "XXX"
+"""ISO 4217's code for that."""
+
+
+def operator_currency(reader: Reader, unsaid: str = NO_CURRENCY) -> str:
     """The operator's currency, in which a price is that says none; `unsaid` where there is no trunkline.yaml."""
     config = reader.get("config", "trunkline")
     return unsaid if config is None else str(config.operator.currency)
@@ -39,9 +43,8 @@ def every_version(reader: Reader, plan: str) -> list[PriceVersion]:
 
     Raises ContractCurrencyOther.
     """
-    intent, operator = reader.get("plan", plan), operator_currency(reader, "XXX")
-    prices = () if intent is None else [price for price in intent.prices if price.every in MONTHS]
-    return _by_day(_version(plan, intent, price, operator) for price in prices)
+    intent = reader.get("plan", plan)
+    return _versions(plan, intent, () if intent is None else intent.prices, operator_currency(reader))
 
 
 def price_versions(reader: Reader, plan: str, currency: str) -> list[PriceVersion]:
@@ -50,8 +53,7 @@ def price_versions(reader: Reader, plan: str, currency: str) -> list[PriceVersio
     Raises ContractCurrencyOther.
     """
     intent, operator = reader.get("plan", plan), operator_currency(reader, currency)
-    prices = [price for price in prices_said(reader, plan, currency) if price.every in MONTHS]
-    return _by_day(_version(plan, intent, price, operator) for price in prices)
+    return _versions(plan, intent, () if intent is None else prices_in(intent, currency, operator), operator)
 
 
 def prices_said(reader: Reader, plan: str, currency: str) -> list[Price]:
@@ -73,13 +75,16 @@ def price_on(reader: Reader, plan: str, on: date, currency: str) -> PriceVersion
 
 def price_version(reader: Reader, plan: str, version: str, currency: str) -> PriceVersion:
     """A version by its id, in a currency. Raises PriceVersionUnknown, PriceCurrencyOther, ContractCurrencyOther."""
-    for found in price_versions(reader, plan, currency):
-        if found.version == version:
-            return found
-    for found in every_version(reader, plan):
-        if found.version == version:
-            raise PriceCurrencyOther(plan, version, found.terms.price.currency, currency)
+    if (found := named(price_versions(reader, plan, currency), version)) is not None:
+        return found
+    if (other := named(every_version(reader, plan), version)) is not None:
+        raise PriceCurrencyOther(plan, version, other.terms.price.currency, currency)
     raise PriceVersionUnknown(plan, version)
+
+
+def named(versions: Sequence[PriceVersion], version: str | None) -> PriceVersion | None:
+    """The version with an id."""
+    return next((one for one in versions if one.version == version), None)
 
 
 def fee_on(reader: Reader, plan: str, on: date, currency: str) -> PriceVersion:
@@ -93,7 +98,8 @@ def fee_on(reader: Reader, plan: str, on: date, currency: str) -> PriceVersion:
     return _version(plan, reader.get("plan", plan), last, operator_currency(reader, currency))
 
 
-def _by_day(found: Iterable[PriceVersion]) -> list[PriceVersion]:
+def _versions(plan: str, intent: Plan, prices: Iterable[Price], operator: str) -> list[PriceVersion]:
+    found = [_version(plan, intent, price, operator) for price in prices if price.every in MONTHS]
     return sorted(found, key=lambda version: version.valid_from)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from billing.catalog import PriceVersion, every_version, price_on
+from billing.catalog import NO_CURRENCY, PriceVersion, every_version, price_on
 from billing.errors import PriceMissing
 from billing.models import account, subscription
 from billing.periods import MONTHS
@@ -23,14 +23,13 @@ from core.money import Money
 from core.preview import Comparison, Section, cut, preview
 
 _LISTED = 30
-_DEFAULT = "XXX"
 
 
 @preview("billing")
 def sections(comparison: Comparison) -> Iterator[Section]:
     """One section, or none when neither services nor prices change."""
     config = comparison.head.get("config", "trunkline") or comparison.base.get("config", "trunkline")
-    currency = str(config.operator.currency) if config else _DEFAULT
+    currency = str(config.operator.currency) if config else NO_CURRENCY
     today = clock.today(config.operator.timezone if config else "UTC")
     moves = _moves(comparison, currency)
     versions = list(_new_versions(comparison))

@@ -4,6 +4,7 @@ For an operator who moves in with a network, and for engineers who added service
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from billing import accounts, catalog, holds, subscriptions
+from billing.errors import PriceMissing
 from billing.timeline import Contract, Terms
 from billing.wallet import prepaid
 from core import events
@@ -91,10 +93,10 @@ def _priced(
     """The account that fits the plan's prices, and the price; None: none is there yet. Raises PriceMissing."""
     theirs = accounts.of_customer(conn, customer)
     for one in theirs:
-        if any(sold.valid_from <= start for sold in catalog.price_versions(reader, plan, one.currency)):
+        with suppress(PriceMissing):
             return one.id, catalog.price_on(reader, plan, start, one.currency).terms
-    operator = str(reader.get("config", "trunkline").operator.currency)
-    return None, catalog.price_on(reader, plan, start, theirs[0].currency if theirs else operator).terms
+    currency = theirs[0].currency if theirs else catalog.operator_currency(reader)
+    return None, catalog.price_on(reader, plan, start, currency).terms
 
 
 def _contract(contract: Contract | None, began: date | None) -> Contract | None:

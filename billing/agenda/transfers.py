@@ -72,13 +72,12 @@ def carry_along(conn: Connection, old: Item, new: Item, on: date, actor: str) ->
 
 def _renamed(terms: Terms, old: str, new: str) -> Terms:
     """A discount's terms with the items of the new service for those of the old one."""
-    if terms.discount is None:
+    given = terms.discount
+    if given is None:
         return terms
-    names = {"of": _key(terms.discount.of, old, new)}
-    needs = tuple((_key(key, old, new), plan) for key, plan in terms.discount.needs)
-    return msgspec.structs.replace(
-        terms, discount=msgspec.structs.replace(terms.discount, needs=needs, **names)
-    )
+    needs = tuple((_key(key, old, new), plan) for key, plan in given.needs)
+    renamed = msgspec.structs.replace(given, of=_key(given.of, old, new), needs=needs)
+    return msgspec.structs.replace(terms, discount=renamed)
 
 
 def _key(key: str, old: str, new: str) -> str:

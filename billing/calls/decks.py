@@ -82,7 +82,7 @@ def load(conn: Connection, name: str, valid_from: date, path: Path) -> int:
 
 def currency_of(reader: Reader, name: str) -> str | None:
     """The currency of a deck: that of the price versions that name it, which is one; None where none does."""
-    operator = catalog.operator_currency(reader, "XXX")
+    operator = catalog.operator_currency(reader)
     prices = (price for _, plan in reader.all("plan") for price in plan.prices if price.calls is not None)
     return next((price.currency or operator for price in prices if price.calls.deck == name), None)
 

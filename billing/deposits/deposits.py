@@ -20,7 +20,7 @@ from billing.deposits.models import deposit, deposit_movement
 from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
 from billing.ledger import CREDIT, Books, Entry, book
 from billing.models import billable, invoice, invoice_line, payment
-from billing.writeoffs.models import write_off
+from billing.writeoffs import records
 from core import clock, events, faults, ids
 from core.money import Money
 
@@ -148,7 +148,7 @@ def _told(conn: Connection, row: Any) -> Deposit:
             "credited" if credited >= row.amount
             else "used" if not left
             else "billed" if is_open
-            else "written-off" if _written_off(conn, document.id)
+            else "written-off" if records.lost(conn, document.id)
             else "held"
         )  # fmt: skip
     held = row.amount - credited - used if state == "held" else 0
@@ -156,13 +156,6 @@ def _told(conn: Connection, row: Any) -> Deposit:
         id=row.id, account=row.account_id, amount=Money(row.amount, row.currency),
         held=Money(held, row.currency), state=state, asked_on=row.asked_on, service=row.service,
     )  # fmt: skip
-
-
-def _written_off(conn: Connection, document: str) -> bool:
-    """Whether something of an invoice stands written off as a bad debt: that was never paid."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(write_off.c.amount), 0))
-    query = query.where(write_off.c.invoice_id == document, write_off.c.kind != "residue")
-    return int(conn.execute(query).scalar_one()) > 0
 
 
 def _lock(conn: Connection, deposit_id: str) -> tuple[Account, Deposit]:

@@ -72,10 +72,8 @@ def settle(conn: Connection, item: Item, anchor: int, slices: Sequence[Slice], s
     currency = next(event.terms.price.currency for event in item.events if event.terms)
     for one in owed(item, anchor, slices, _usage(conn, item), since, on):
         source = f"commitment:{item.service}:{one.period.start}"
-        every = billables.of_source(conn, source, currency)
-        earlier = [
-            before for before in every if before.account == item.account
-        ]  # another had the service before
+        every = billables.of_source(conn, source, currency)  # of other accounts that had the service too
+        earlier = [before for before in every if before.account == item.account]
         more = one.missing.minor - sum(before.amount.minor for before in earlier)
         if not more:
             continue

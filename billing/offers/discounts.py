@@ -13,17 +13,17 @@ import msgspec
 
 from billing.periods import Period, clamped, month_index
 from billing.proration import prorate_slices
-from billing.subscriptions import DISCOUNT
+from billing.subscriptions import DISCOUNT, Item
 from billing.timeline import ONCE, Discount, Event, Slice, Terms, segments, state_on
 from core.money import Money, half_up
 
 SCALE = 10**6
 
 
-def windows(events: Sequence[Event], sold: Mapping[str, Sequence[Event]]) -> list[tuple[Terms, Period]]:
+def windows(events: Sequence[Event], sold: Mapping[str, Item]) -> list[tuple[Terms, Period]]:
     """From when to when (`date.max`: no end) a discount item is in force, for each time that it was given.
 
-    `sold`: the timelines of items by their keys, for what the discount needs.
+    `sold`: items by their keys, for what the discount needs.
     """
     found = []
     for segment in segments(events):
@@ -31,7 +31,10 @@ def windows(events: Sequence[Event], sold: Mapping[str, Sequence[Event]]) -> lis
         if discount is None:
             continue
         ends = [segment.end, end_of(discount)]
-        ends += [leaves(sold.get(item, ()), plan, segment.start) for item, plan in discount.needs]
+        ends += [
+            leaves(sold[key].events if key in sold else (), plan, segment.start)
+            for key, plan in discount.needs
+        ]
         end = min((day for day in ends if day is not None), default=date.max)
         if end > segment.start:
             found.append((segment.terms, Period(segment.start, end)))
@@ -56,7 +59,7 @@ def leaves(events: Sequence[Event], plan: str, since: date) -> date | None:
 
 
 def taken_off(
-    events: Sequence[Event], base: Sequence[Slice], sold: Mapping[str, Sequence[Event]]
+    events: Sequence[Event], base: Sequence[Slice], sold: Mapping[str, Item]
 ) -> tuple[list[Slice], list[Slice]]:
     """The slices of a discount item, negative, and what they leave of `base` for the next discount."""
     off: list[Slice] = []

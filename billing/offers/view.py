@@ -10,7 +10,7 @@ from billing.models import subscription
 from billing.offers import contracts
 from billing.offers.discounts import windows
 from billing.offers.telling import contract_text, offer_text
-from billing.offers.whole import by_account
+from billing.offers.whole import by_account, by_subscription
 from billing.subscriptions import DISCOUNT, PLAN, Item
 from billing.timeline import segments, state_on
 from core.money import Money
@@ -58,7 +58,7 @@ def _sold(item: Item, items: list[Item], day: date) -> Sold | None:
         told = f"contract {contract_text(found)}"
     if item.role == DISCOUNT and terms.discount is not None:
         told = offer_text(terms.discount)
-        ends = windows(item.events, {one.key: one.events for one in items})
+        ends = windows(item.events, by_subscription(items)[item.subscription])
         end = ends[-1][1].end if ends else day
         end = None if end == date.max else end
     billed = "paused" if state.blocked else "in arrears" if terms.arrears else "in advance"

@@ -1,7 +1,7 @@
 """Everything that ought to be billed of an account's items, discounts and termination fees included. Pure."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from billing.offers.contracts import terminations
@@ -24,23 +24,26 @@ def wanted(item: Item, anchor: int, day: date, since: date | None = None) -> lis
 def whole(items: Sequence[Item], anchor: int, day: Callable[[Item], date]) -> dict[str, list[Slice]]:
     """By item, all that ought to be billed from its first day on, each item by its `day`."""
     found = {item.id: wanted(item, anchor, day(item)) for item in items if item.role != DISCOUNT}
-    left = dict(found)
+    left, beside = dict(found), by_subscription(items)
     for item in sorted((item for item in items if item.role == DISCOUNT), key=_order):
-        base, beside = discount_of(item), _beside(item, items)
-        off = None if base is None else beside.get(base.of)
+        base, sold = discount_of(item), beside[item.subscription]
+        off = None if base is None else sold.get(base.of)
         if off is None:
             found[item.id] = []
             continue
-        events = {key: one.events for key, one in beside.items()}
-        found[item.id], left[off.id] = taken_off(item.events, left.get(off.id, []), events)
+        found[item.id], left[off.id] = taken_off(item.events, left.get(off.id, []), sold)
     return found
 
 
-def _beside(item: Item, items: Sequence[Item]) -> dict[str, Item]:
-    """Items by key as a discount means them: of a service that left and came back, those of its own subscription."""
-    return {one.key: one for one in items} | {
-        one.key: one for one in items if one.subscription == item.subscription
-    }
+def by_subscription(items: Sequence[Item]) -> dict[str, Mapping[str, Item]]:
+    """For the discounts of each subscription, an account's items by key: its own first, for a service may have left the
+    account and come back, and then both subscriptions have items with its keys.
+    """
+    everybody = {one.key: one for one in items}
+    own: dict[str, dict[str, Item]] = defaultdict(dict)
+    for one in items:
+        own[one.subscription][one.key] = one
+    return {name: ChainMap(mine, everybody) for name, mine in own.items()}
 
 
 def discount_of(item: Item) -> Discount | None:
@@ -51,12 +54,11 @@ def discount_of(item: Item) -> Discount | None:
 
 def is_past(item: Item, items: Sequence[Item], slices: dict[str, list[Slice]], on: date) -> bool:
     """Whether a discount item has ended by `on`, and all that it was taken off is billed."""
-    base, beside = discount_of(item), _beside(item, items)
-    events = {key: one.events for key, one in beside.items()}
-    off = None if base is None else beside.get(base.of)
+    base, sold = discount_of(item), by_subscription(items)[item.subscription]
+    off = None if base is None else sold.get(base.of)
     if off is None:
         return True
-    end = max((window.end for _, window in windows(item.events, events)), default=date.min)
+    end = max((window.end for _, window in windows(item.events, sold)), default=date.min)
     covered = charged_through(off.events, slices.get(off.id, []))
     return end <= on and (covered is None or covered >= end)
 

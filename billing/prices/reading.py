@@ -1,6 +1,6 @@
 """Accounts with a plan, chunk by chunk, with all their items."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -42,39 +42,30 @@ def items_of(conn: Connection, accounts: list[str]) -> Iterator[tuple[str, list[
     yield from sorted(by_account(subscriptions.items(conn, chosen)).items())
 
 
-def version_of(reader: Reader, plan: str, version: str | None) -> PriceVersion:
-    """A price version, in whatever currency it is; None: the plan's last in the operator's.
-
-    Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid.
+def change_of(
+    reader: Reader, plan: str, version: str | None, on: date, *, old: str | None, in_term: bool
+) -> Change:
+    """The change to a version (None: the plan's last in the operator's currency) from a day on, of those at `old`
+    (None: at any other in its currency). Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid, PriceCurrencyOther.
     """
     found = catalog.every_version(reader, plan)
     if not found:
         raise PlanUnknown(plan)
-    if version is not None:
-        named = next((one for one in found if one.version == version), None)
-        if named is None:
-            raise PriceVersionUnknown(plan, version)
-        return named
-    operator = catalog.operator_currency(reader, "XXX")
+    chosen = catalog.named(found, version) if version is not None else _last(reader, plan, found)
+    if chosen is None:
+        raise PriceVersionUnknown(plan, str(version))
+    was, currency = catalog.named(found, old), chosen.terms.price.currency
+    if was is not None and was.terms.price.currency != currency:
+        raise PriceCurrencyOther(plan, was.version, was.terms.price.currency, currency)
+    return Change(terms=chosen.terms, on=on, old=old, in_term=in_term)
+
+
+def _last(reader: Reader, plan: str, found: Sequence[PriceVersion]) -> PriceVersion:
+    operator = catalog.operator_currency(reader)
     ours = [one for one in found if one.terms.price.currency == operator]
     if not ours:
         raise VersionUnsaid(plan, operator, [one.version for one in found])
     return ours[-1]
-
-
-def change_of(
-    reader: Reader, plan: str, version: str | None, on: date, *, old: str | None, in_term: bool
-) -> Change:
-    """The change to a version from a day on, of those at `old` (None: at any other in its currency).
-
-    Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid, PriceCurrencyOther.
-    """
-    terms = version_of(reader, plan, version).terms
-    currency = terms.price.currency
-    for one in catalog.every_version(reader, plan):
-        if one.version == old and one.terms.price.currency != currency:
-            raise PriceCurrencyOther(plan, one.version, one.terms.price.currency, currency)
-    return Change(terms=terms, on=on, old=old, in_term=in_term)
 
 
 def today(reader: Reader) -> date:

@@ -39,6 +39,11 @@ def relieved(conn: Connection, invoice_id: str) -> int:
     return sum(row["amount"] for row in of_invoice(conn, invoice_id) if row["relief"])
 
 
+def lost(conn: Connection, invoice_id: str) -> int:
+    """What is written off of an invoice as a bad debt and not recovered."""
+    return sum(row["amount"] for row in of_invoice(conn, invoice_id) if row["kind"] != RESIDUE)
+
+
 def store(
     conn: Connection, owner: Account, invoice_id: str, kind: str, minor: int, tax: Mapping[str, int], on: date,
     actor: str, reason: str, *, relief: bool, recoverable: bool = False, reverses: str | None = None,

@@ -28,12 +28,12 @@ def quote(
     as_json: Json = False,
 ) -> None:
     """Say what an order would cost: each period until the price stays, with promotions and tax. Reserves nothing."""
+    from billing import catalog
     from billing.offers import quoting
     from cli.commands.billing import _day, _opened
 
     with _opened() as here, here.reader() as reader, here.db.read() as conn:
-        config = reader.get("config", "trunkline")
-        currency = config.operator.currency if config else "AUD"
+        currency = catalog.operator_currency(reader, "AUD")
         found = quoting.quote(
             conn,
             reader,

@@ -31,14 +31,14 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a batch of vouchers. The file is written once, for its owner only; nobody can read the codes again."""
+    from billing import catalog
     from billing.wallet import batches
     from billing.wallet.codes import Hasher
     from cli.commands.billing import _opened
     from core.money import Money
 
     with _opened() as here, here.reader() as reader:
-        config = reader.get("config", "trunkline")
-        money = Money.parse(amount, currency or (config.operator.currency if config else "AUD"))
+        money = Money.parse(amount, currency or catalog.operator_currency(reader, "AUD"))
         hasher = Hasher.of(here.settings.home)
         written = False
         try:

@@ -18,10 +18,12 @@ def limits(service: Service, as_json: Json = False) -> None:
     from aaa.limits.telling import told
     from cli.here import plain
 
-    with opened() as here, here.reader() as reader, here.db.read() as conn:
-        found = told(conn, service)
-        if not (found.limits or found.used or found.grants) and reader.get("service", service) is None:
-            raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
+    with opened() as here:
+        with here.db.read() as conn:
+            found = told(conn, service)
+        if not (found.limits or found.used or found.grants):
+            with here.reader() as reader:
+                _require_service(reader, service)
     lines = [_limit(one) for one in found.limits]
     lines += [
         f"used of {one['kind']} since {one['period_start'][:16]}: "
@@ -37,11 +39,16 @@ def limits(service: Service, as_json: Json = False) -> None:
     answer("radius-limits", text=text, as_json=as_json, service=service, **plain(found))
 
 
-def require_quota(reader: "Reader", service: str, kind: str) -> None:
-    """The service is there, and its plan has what is granted: else the grant would change nothing."""
+def _require_service(reader: "Reader", service: str) -> Any:
     intent = reader.get("service", service)
     if intent is None:
         raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
+    return intent
+
+
+def require_quota(reader: "Reader", service: str, kind: str) -> None:
+    """The service is there, and its plan has what is granted: else the grant would change nothing."""
+    intent = _require_service(reader, service)
     plan = reader.get("plan", intent.plan)
     if plan is None or (plan.prepaid if kind == "prepaid" else plan.fair_use) is None:
         raise typer.BadParameter(

@@ -81,9 +81,7 @@ def carry_out(conn: Connection, reader: Reader, entry: Entry) -> None:
         before = msgspec.to_builtins(old)
         terms = _today(conn, entry) or terms
     undo: dict[str, Any] = {"terms": before, "plan": intent.plan}
-    if (
-        intent.plan == terms.plan
-    ):  # another price version only, or an earlier day's plan: the file is right already
+    if intent.plan == terms.plan:  # another price version only, or an earlier day's plan: the file is right
         entries.done(conn, entry)
         return
     set_id = put_service(conn, entry, msgspec.structs.replace(intent, plan=terms.plan), "plan-change")

@@ -1,8 +1,8 @@
 """Vacations: from a day until a day the service is held and not billed, both local days of the account exactly."""
 
+from collections.abc import Sequence
 from datetime import date
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, subscriptions
@@ -10,7 +10,6 @@ from billing.agenda import entries
 from billing.agenda.dates import started_on
 from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable
-from billing.agenda.models import agenda_entry
 from billing.timeline import state_on
 from billing.wallet import prepaid
 from core import clock
@@ -58,12 +57,7 @@ def _require_apart(conn: Connection, service: str, since: date, until: date) -> 
     for one in found:
         if one.kind != entries.VACATION or one.state not in (entries.ASKED, entries.DONE):
             continue
-        ends = [
-            other.due_on for other in found
-            if other.kind == entries.RETURN and other.details["vacation"] == one.id
-            and other.state in (entries.ASKED, entries.DONE)
-        ]  # fmt: skip
-        end = max(ends, default=date.max)
+        end = _end_of(found, one, entries.ASKED, entries.DONE)
         if since < end and until >= one.due_on:
             raise NotAgreeable(
                 service,
@@ -99,7 +93,8 @@ def begin(conn: Connection, reader: Reader, entry: Entry) -> None:
     require_active(reader, entry.service)
     owner = accounts.lock(conn, entry.account_id)
     subscriptions.block(conn, entry.service, entry.due_on, entry.actor)
-    if _end_of(conn, entry) <= owner.today:
+    agreed = entries.of_service(conn, entry.service)
+    if _end_of(agreed, entry, entries.SCHEDULED) <= owner.today:
         entries.done(conn, entry)
         return
     since = clock.now().replace(microsecond=0)
@@ -138,12 +133,12 @@ def _agreed(conn: Connection, service: str) -> tuple[Entry, Entry]:
     return begin, ends[0]
 
 
-def _end_of(conn: Connection, begin: Entry) -> date:
-    query = sa.select(agenda_entry.c.due_on, agenda_entry.c.details).where(
-        agenda_entry.c.service == begin.service, agenda_entry.c.kind == entries.RETURN,
-        agenda_entry.c.state == entries.SCHEDULED,
-    )  # fmt: skip
-    days = [row.due_on for row in conn.execute(query) if row.details["vacation"] == begin.id]
+def _end_of(found: Sequence[Entry], begin: Entry, *states: str) -> date:
+    """The last day on which an entry in one of the states ends a vacation; `date.max` where none does."""
+    days = [
+        one.due_on for one in found
+        if one.kind == entries.RETURN and one.state in states and one.details["vacation"] == begin.id
+    ]  # fmt: skip
     return max(days, default=date.max)
 
 

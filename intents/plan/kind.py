@@ -73,8 +73,8 @@ def _beside(plan: Plan) -> Iterator[Complaint]:
             yield Complaint(
                 "plan.beside", (key,), f"`{key}` is for services; a plan of `type: {plan.type}` is none"
             )
-    given = [(("contract",), plan.contract)]
-    given += [(("prices", index, "contract"), one.contract) for index, one in enumerate(plan.prices)]  # type: ignore[misc]
+    given: list[tuple[Field, Contract | None]] = [(("contract",), plan.contract)]
+    given += [(("prices", index, "contract"), one.contract) for index, one in enumerate(plan.prices)]
     for place, contract in given:
         if contract is not None:
             yield Complaint("plan.beside", place, "a contract is the service's: put it on the service's plan")
