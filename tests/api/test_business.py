@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from aaa.radius.client import NasStandIn
 from aaa.radius.exchange import RadiusClient
 from billing import subscriptions, taxes
 from billing.billrun import run_billing
 from billing.dunning import run_dunning
+from billing.timeline import Contract
 from core import clock
+from core.money import Money
 from crm.adoption import adopt_services
 from tests.api.parking import park
 from tests.support import eventually
@@ -45,6 +48,23 @@ def test_an_order_becomes_a_service_that_the_network_has(world: World, caller) -
     assert support.post(f"/orders/{order}/activate").status_code == 409
     told = support.get("/events", subject=order, type="order.provisioning").json()["events"]
     assert [one["actor"] for one in told] == ["support-1"]
+
+
+def test_an_end_says_what_leaving_costs(world: World, caller) -> None:
+    """A service within its term: the fee and how it comes about, beside the change set; support may ask for it."""
+    with world.one.context.reader() as reader:
+        adopt_services(world.one.db, reader, since=clock.today("UTC") - timedelta(days=30), actor="t")
+    with world.one.db.write() as conn:
+        (begun,) = subscriptions.item(conn, "S-1").events
+        assert begun.terms is not None
+        bound = replace(begun.terms, contract=Contract(months=12, fee=Money(5000, "AUD")))
+        subscriptions.change_terms(conn, "S-1", bound, begun.effective, "t")
+    ended = caller("support").post("/services/S-1/cease")
+    assert ended.status_code == 202
+    assert ended.json()["costs"].startswith(
+        "AUD 50.00, early-termination fee of AUD 50.00 within the term of "
+    )
+    assert ended.json()["set_id"].startswith("set_")
 
 
 def test_an_order_that_makes_no_sense_is_told_where(caller) -> None:

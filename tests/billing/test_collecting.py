@@ -386,6 +386,8 @@ def test_status_says_why_and_what_is_next(database: Database):
             "can only be blocked or left alone",
         ),
         ("steps: [{name: a, days: 1}, {name: a, days: 2}]", "two of its steps have one name"),
+        ("steps: [{name: a, days: 9999999}]", "at most 3660 days after the due date"),
+        ("{steps: [{name: a, days: 1}], grace: 9999999}", "and grace is no more"),
         ("{steps: [{name: a, days: 1}], minimum: {AUD: '-1'}}", "not more than nothing"),
         ("{steps: [{name: a, days: 1}], calendar: {days_off: [sunday]}}", "'sunday' is no day of the week"),
         (

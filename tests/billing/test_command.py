@@ -104,6 +104,9 @@ def test_a_customer_orders_and_leaves(home: Path):
         (("customer", "show", "C-X"), "there is no customer 'C-X'"),
         (("customer", "order", "C-0", "fibre"), "say --olt --pon --serial"),
         (("customer", "cease", "S-X"), "there is no service 'S-X'"),
+        (("radius", "limits", "S-X"), "there is no service S-X"),
+        (("radius", "grant", "S-X", "--data", "1G"), "there is no service S-X"),
+        (("radius", "grant", "S-1", "--data", "1G"), "has no prepaid quota, so that nothing would change"),
     ],
 )
 def test_a_mistake_is_one_sentence(home: Path, args: tuple[str, ...], sentence: str):

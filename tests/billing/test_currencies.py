@@ -15,7 +15,7 @@ from billing.calls import decks
 from billing.errors import ContractCurrencyOther, PriceCurrencyOther, PriceMissing, PriceVersionUnknown
 from billing.offers import addons
 from billing.offers.errors import PromotionRefused
-from billing.prices import moving, reading
+from billing.prices import moving
 from billing.prices.errors import VersionUnsaid
 from billing.prices.previewing import preview
 from billing.prices.section import sections
@@ -70,14 +70,6 @@ def a_shop(database: Database, currency: str = "AUD") -> Shop:
     shop = Shop(database, currency=currency)
     shop.more.update(SOLD)
     return shop
-
-
-@pytest.fixture
-def today(monkeypatch: pytest.MonkeyPatch) -> date:
-    """The operator's today: 10 February 2026."""
-    day = date(2026, 2, 10)
-    monkeypatch.setattr(reading, "today", lambda _: day)
-    return day
 
 
 def test_the_price_in_force_is_the_latest_of_the_currency(database: Database):

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing import bill, crediting
+from billing import bill, crediting, invoices
 from billing.bill import Line
 from billing.billrun import run_billing
+from billing.deposits import deposits
 from billing.invoices import rows_of
+from billing.offers import addons
 from billing.papers import making, parties, pdf
 from billing.papers.cii import e_invoice
 from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal, TaxesApart, TemplateFailed
@@ -23,6 +25,7 @@ from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, Seller
 from billing.papers.phrases import SAID, said
 from billing.periods import Period
+from billing.rating.told import amount_of, what
 from billing.tax import Rate
 from core import clock, crypto
 from core.db import Database
@@ -32,6 +35,7 @@ from intents.reader import MemoryReader
 from intents.scalars import Text
 from intents.template.schema import Template
 from tests.billing.e_invoices import complaints
+from tests.billing.selling import Shop
 from tests.billing.stage import START, Stage, reader_of
 
 SELLER = Seller(
@@ -390,3 +394,29 @@ def test_every_language_has_every_sentence() -> None:
         "Zahlung, zurückgenommen"
     )
     assert said("Whatever {a} person: wrote", "de") == "Whatever {a} person: wrote"
+
+
+def test_what_a_bill_run_writes_is_read_in_german(database: Database) -> None:
+    """Every sentence out of the makers themselves: set-up, days, what is taken back, a fee, use, leaving, a minimum."""
+    shop = Shop(database)
+    fixed, least = shop.add(plan="fixed"), shop.add(plan="metered", type="voice")
+    shop.sell(fixed, "static")
+    with database.write() as conn:
+        addons.charge_fee(conn, shop.reader, fixed, "visit", actor="test", on=START)
+        deposit = deposits.take(conn, shop.account, Money(100, "AUD"), shop.entity, actor="test", on=START)
+    shop.bill(START)
+    shop.happen("cease", fixed, date(2026, 1, 11))
+    shop.happen("block", least, date(2026, 1, 11))
+    shop.bill(date(2026, 1, 12), date(2026, 2, 1))
+    with database.read() as conn:
+        rows = [row for one in shop.invoices() for row in invoices.lines(conn, one.id)]
+    found = {said(row["description"], "de", row["period_start"], row["period_end"]) for row in rows}
+    assert found == {
+        "Two years", "zurückgenommen: Two years", "Two years, 10 von 31 Tagen",
+        "Two years: vorzeitige Kündigung zum 2026-01-11", "Static address: Einrichtung am 2026-01-01", "Static address",
+        "zurückgenommen: Static address", "Static address, 10 von 31 Tagen", "Visit am 2026-01-01",
+        f"Kaution {deposit}", "Metered", "zurückgenommen: Metered", "Metered, 10 von 31 Tagen", "Mindestumsatz",
+    }  # fmt: skip
+    for meter in ("bytes", "down", "up", "seconds", "sessions"):
+        text = f"Fibre: {what(meter)} {amount_of(meter, 12_345)}"
+        assert what(meter) not in said(text, "fr")

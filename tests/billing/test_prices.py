@@ -14,7 +14,7 @@ from billing.billrun import run_billing
 from billing.errors import PriceVersionUnknown
 from billing.models import bill_park, subscription_event
 from billing.offers import contracts
-from billing.prices import deciding, moving, reading, section
+from billing.prices import deciding, moving, section
 from billing.prices.deciding import Change, Move
 from billing.prices.errors import NoticeTooShort, PlanUnknown
 from billing.prices.previewing import preview
@@ -52,14 +52,6 @@ def sold_at(shop: Shop, version: str = "2025a") -> str:
     with shop.database.write() as conn:
         subscriptions.change_terms(conn, name, terms, START, "test")
     return name
-
-
-@pytest.fixture
-def today(monkeypatch: pytest.MonkeyPatch) -> date:
-    """The operator's today: 10 February 2026."""
-    day = date(2026, 2, 10)
-    monkeypatch.setattr(reading, "today", lambda _: day)
-    return day
 
 
 def events_of(database: Database) -> int:

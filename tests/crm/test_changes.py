@@ -75,6 +75,16 @@ class Desk(Stage):
         with self.database.write() as conn:
             return entries.lock(conn, entry.id).state
 
+    def other_account(self, anchor: int) -> tuple[str, str]:
+        """The customer, and another account of theirs under the same tax, entity and zone (a desk of `both`)."""
+        with self.database.write() as conn:
+            taxes.set_rate(conn, "gst", "10%", profile="both", valid_from=date(2000, 1, 1))
+            customer = accounts.get(conn, self.account).customer_ref
+            return customer, accounts.open_account(
+                conn, customer, currency="AUD", timezone="Australia/Perth", anchor=anchor, tax_profile="both",
+                legal_entity="both",
+            )  # fmt: skip
+
     def bill(self, on: date) -> int:
         """Run billing; returns all that was ever charged, as listed."""
         run_billing(self.database, self.reader, on)
@@ -345,13 +355,7 @@ def test_a_vacation_that_makes_no_sense_is_one_sentence(database: Database):
 def test_each_account_pays_its_days_of_a_transferred_service(database: Database):
     """From 11 January: 10/31 stay with the old one, whose rest becomes credit; 21/31 are the new one's."""
     old = Desk(database, legal_entity="both", tax_profile="both")
-    with database.write() as conn:
-        taxes.set_rate(conn, "gst", "10%", profile="both", valid_from=date(2000, 1, 1))
-        customer = accounts.get(conn, old.account).customer_ref
-        new = accounts.open_account(
-            conn, customer, currency="AUD", timezone="Australia/Perth", anchor=15, tax_profile="both",
-            legal_entity="both",
-        )  # fmt: skip
+    customer, new = old.other_account(anchor=15)
     service = old.add(START)
     old.services[service] = msgspec.structs.replace(old.services[service], customer=customer)
     old.bill(START)

@@ -1,6 +1,5 @@
 """A service that goes on elsewhere, on another account or as another service: nobody leaves, all it has goes along."""
 
-from contextlib import nullcontext
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -8,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from billing import accounts, subscriptions, taxes, timeline
+from billing import subscriptions, timeline
 from billing.agenda import entries
 from billing.agenda.errors import NotAgreeable
 from billing.billrun import run_billing
@@ -17,13 +16,14 @@ from billing.offers import addons, contracts, giving
 from billing.timeline import Discount
 from core import clock
 from core.db import Database
-from crm.changes import job, moves, performing, transfers, vacations
+from crm import cessation
+from crm.changes import ends, transfers, vacations
 from intents.plan.schema import Contract, Plan
 from intents.reader import MemoryReader
 from tests.billing.stage import PLANS, price, reader_of
 from tests.crm.test_changes import START, Desk
 from tests.crm.test_moves import Home
-from tests.crm.test_orders import KEY, ONU, tell
+from tests.crm.test_orders import tell
 from tests.crm.town import TOWN
 
 TERM = {"months": 24, "share": 50}
@@ -50,17 +50,11 @@ def _noon():
         yield
 
 
-def two(database: Database) -> tuple[Sold, str, str]:
-    """A desk with a service in its contract, and another account of the customer."""
+def two(database: Database, **sold: str) -> tuple[Sold, str, str]:
+    """A desk with a service (in its contract, unless `sold` says another), and another account of the customer."""
     desk = Sold(database, legal_entity="both", tax_profile="both")
-    with database.write() as conn:
-        taxes.set_rate(conn, "gst", "10%", profile="both", valid_from=date(2000, 1, 1))
-        customer = accounts.get(conn, desk.account).customer_ref
-        other = accounts.open_account(
-            conn, customer, currency="AUD", timezone="Australia/Perth", anchor=1, tax_profile="both",
-            legal_entity="both",
-        )  # fmt: skip
-    service = desk.add(START, plan="bound")
+    customer, other = desk.other_account(anchor=1)
+    service = desk.add(START, **{"plan": "bound", **sold})
     desk.services[service] = msgspec.structs.replace(desk.services[service], customer=customer)
     return desk, service, other
 
@@ -123,11 +117,7 @@ def test_there_and_back_a_discount_is_off_its_own_days(database: Database):
 
 def test_each_account_has_its_own_minimum(database: Database):
     """31.00 a month at a price of 10.00, transferred on the 16th: 15/31 of it for the one, 16/31 for the other."""
-    desk, _, other = two(database)
-    service = desk.add(START, plan="least", type="voice")
-    with database.read() as conn:
-        customer = accounts.get(conn, desk.account).customer_ref
-    desk.services[service] = msgspec.structs.replace(desk.services[service], customer=customer)
+    desk, service, other = two(database, plan="least", type="voice")
     run_billing(database, desk.reader, START)
     desk.agree(transfers.ask, service, other, "2026-01-16")
     run_billing(database, desk.reader, date(2026, 1, 20))
@@ -154,14 +144,9 @@ def test_a_new_service_has_the_contract_the_addons_and_the_discounts_of_the_old_
         half = Discount(of=base.key, since=date(2026, 1, 20), share=500_000, months=6)
         giving._give(conn, base, "spring", "spring", half, "AUD", "t")
     run_billing(database, reader, date(2026, 1, 20))
-    job.register(lambda: nullcontext(reader), KEY)
     with clock.frozen(datetime(2026, 2, 10, 4, tzinfo=UTC)):
         run_billing(database, reader, date(2026, 2, 10))
-        with database.write() as conn:
-            asked = moves.ask(conn, reader, home.service, ONU, "now", actor="anna", as_new=True)
-            (entry,) = performing.at_once(conn, reader, asked, key=KEY)
-        new = str((entry.undo or {})["service"])
-        tell(database, "changeset.landed", str(entry.set_id), set_id=entry.set_id)
+    _, new = home.as_new(reader, datetime(2026, 2, 10, 4, tzinfo=UTC))
     with clock.frozen(datetime(2026, 2, 12, 4, tzinfo=UTC)):
         tell(database, "activation.confirmed", new, service=new)
         with database.read() as conn:
@@ -176,6 +161,22 @@ def test_a_new_service_has_the_contract_the_addons_and_the_discounts_of_the_old_
     with database.read() as conn:
         query = sa.select(invoice.c.net).where(invoice.c.account_id == home.account)
         assert list(conn.execute(query.order_by(invoice.c.number)).scalars()) == [1723, 4450, 0, 4450]
+
+
+def test_what_leaving_costs_is_said_when_it_is_agreed_and_when_it_is_asked_for(database: Database):
+    """In the entry of a later day, and of today for who ends it at once; a service without a term costs nothing."""
+    desk, service, _ = two(database)
+    free = desk.add(START, plan="fibre")
+    (bound,) = desk.agree(ends.ask, service, "2026-02-05")
+    (loose,) = desk.agree(ends.ask, free, "2026-02-05")
+    within = (
+        "early-termination fee of 50% of AUD 79.00 for each of the {} months left of the term of 2026-01-01"
+    )
+    assert bound.details["costs"].startswith(f"AUD 908.50, {within.format(23)}")
+    assert loose.details == {}
+    with database.read() as conn:
+        assert cessation.costs_today(conn, service).startswith(f"AUD 948.00, {within.format(24)}")
+        assert [cessation.costs_today(conn, one) for one in (free, "S-unknown")] == ["", ""]
 
 
 def test_a_vacation_overlaps_no_other_one(database: Database):

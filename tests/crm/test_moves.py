@@ -60,6 +60,16 @@ class Home:
             asked = moves.ask(conn, using, self.service, access, at, actor="anna")
             return performing.at_once(conn, using, asked)[0]
 
+    def as_new(self, reader: MemoryReader, moment: datetime) -> tuple[entries.Entry, str]:
+        """Move by a new service: the entry, and the new one, which is on trunk and does not work yet."""
+        job.register(lambda: nullcontext(reader), KEY)
+        with clock.frozen(moment):
+            with self.database.write() as conn:
+                asked = moves.ask(conn, reader, self.service, ONU, "now", actor="anna", as_new=True)
+                (entry,) = performing.at_once(conn, reader, asked, key=KEY)
+            tell(self.database, "changeset.landed", str(entry.set_id), set_id=entry.set_id)
+        return entry, str((entry.undo or {})["service"])
+
     def written(self, entry: entries.Entry) -> dict[tuple[str, str], Any]:
         """What the move writes, read by the strict loader."""
         with self.database.read() as conn:
@@ -149,13 +159,7 @@ def test_a_new_service_takes_over_at_the_old_terms_and_the_old_one_ends_when_it_
     dearer["prices"] = [*dearer["prices"], more]
     reader = home.reader({("plan", "fibre"): yaml.safe_dump(dearer).encode()})
     run_billing(database, reader, date(2026, 1, 20))
-    job.register(lambda: nullcontext(reader), KEY)
-    with clock.frozen(datetime(2026, 1, 25, 4, tzinfo=UTC)):
-        with database.write() as conn:
-            asked = moves.ask(conn, reader, home.service, ONU, "now", actor="anna", as_new=True)
-            (entry,) = performing.at_once(conn, reader, asked, key=KEY)
-        new = str((entry.undo or {})["service"])
-        tell(database, "changeset.landed", str(entry.set_id), set_id=entry.set_id)
+    entry, new = home.as_new(reader, datetime(2026, 1, 25, 4, tzinfo=UTC))
     with clock.frozen(datetime(2026, 1, 27, 4, tzinfo=UTC)):
         for _ in range(2):
             tell(database, "activation.confirmed", new, service=new)
