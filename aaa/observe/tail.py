@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from aaa.radius.sockets import unix_address
+from aaa.radius.sockets import bind_private, unix_address
 
 _SIZE = 16384
 _ENDING = ".sock"
@@ -90,12 +90,7 @@ def listening(home: Path, wait: float = 0.5) -> Iterator[Iterator[Event | None]]
     path = place / f"{os.getpid()}-{os.urandom(3).hex()}{_ENDING}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as port:
         port.settimeout(wait)
-        before = os.umask(0o177)
-        try:
-            with unix_address(path.parent, path.name) as name:
-                port.bind(name)
-        finally:
-            os.umask(before)
+        bind_private(port, path.parent, path.name)
         try:
             yield _events(port)
         finally:

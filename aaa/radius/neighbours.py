@@ -4,7 +4,6 @@ A TLS handshake cannot move between processes. When a NAS changes its source por
 datagram to another worker; that one hands it over, and the holder answers from its own socket of the shared port.
 """
 
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from aaa.radius.sockets import unix_address
+from aaa.radius.sockets import bind_private, unix_address
 
 _log = structlog.get_logger()
 _WAIT = 0.25
@@ -43,12 +42,7 @@ class Neighbours:
         """Take the place of a dead worker of the same name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / self._name).unlink(missing_ok=True)
-        with unix_address(self._folder, self._name) as address:
-            before = os.umask(0o177)
-            try:
-                self._socket.bind(address)
-            finally:
-                os.umask(before)
+        bind_private(self._socket, self._folder, self._name)
 
     def take(self, into: Take) -> None:
         """Wait a quarter of a second for one passed datagram."""

@@ -97,3 +97,14 @@ def unix_address(folder: Path, name: str) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
+
+
+def bind_private(made: socket.socket, folder: Path, name: str) -> None:
+    """Bind a Unix socket that only its owner may write to.
+
+    On Linux the socket's own mode becomes that of its file (unix_bind_bsd), so it is set before the bind. A umask
+    would be the whole process's: threads that change it and put it back at the same time leave the wrong one.
+    """
+    os.fchmod(made.fileno(), 0o600)
+    with unix_address(folder, name) as address:
+        made.bind(address)

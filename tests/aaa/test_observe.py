@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -196,6 +199,26 @@ def test_whoever_listens_gets_every_event(tmp_path):
     sender.look()
     assert len(sender.listeners) == 0
     sender.close()
+
+
+def test_listeners_of_one_process_leave_its_umask_alone(tmp_path):
+    """A umask is of the whole process: two threads that set and restored it left 0177, and folders without an x."""
+
+    def listen(_):
+        for _ in range(200):
+            with listening(tmp_path):
+                pass
+
+    before, patience = _umask(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as they can
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(listen, range(8)))
+    sys.setswitchinterval(patience)
+    assert _umask() == before
+
+
+def _umask() -> int:
+    return int(re.findall(r"^Umask:\t(\d+)$", Path("/proc/self/status").read_text(), re.MULTILINE)[0], 8)
 
 
 def test_a_slow_listener_costs_events_not_logins(tmp_path):

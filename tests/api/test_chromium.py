@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import BrowserContext, Playwright, sync_playwright
-from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import BrowserContext, sync_playwright
 
 from api import tokens
 from api.app import create_app
@@ -40,24 +39,14 @@ def chromium(tmp_path: Path) -> Iterator[BrowserContext]:
     """A browser of nobody; its window is as narrow as a telephone's."""
     program = need("chromium", apt="chromium")
     with sync_playwright() as playwright:
-        browser = started(playwright, program, tmp_path)
-        yield browser
-        browser.close()
-
-
-def started(playwright: Playwright, program: str, folder: Path, tries: int = 3) -> BrowserContext:
-    """Chromium with an empty profile; where it crashes before it opens a window, another one is started."""
-    try:
-        return playwright.chromium.launch_persistent_context(
-            str(folder / f"browser-{tries}"),
+        browser = playwright.chromium.launch_persistent_context(
+            str(tmp_path / "browser"),
             executable_path=program,
             args=ARGS,
             viewport={"width": 400, "height": 800},
         )
-    except PlaywrightError:
-        if tries == 1:
-            raise
-        return started(playwright, program, folder, tries - 1)
+        yield browser
+        browser.close()
 
 
 @pytest.mark.real
