@@ -1,5 +1,6 @@
 """Secrets, redaction, fault points, settings, leases, problems."""
 
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -88,15 +89,37 @@ def test_a_lease_has_one_owner_and_its_epoch_grows_with_every_change(database: D
         assert leases.is_current(conn, "d", "b", second)
 
 
-def test_shards_follow_sha256_and_ids_sort_by_time() -> None:
+def test_a_shard_follows_sha256() -> None:
     """The path of S-1 can be computed with sha256sum."""
     assert ids.shard("S-1") == "66/36"
-    made = [ids.new_id("set") for _ in range(3)]
-    assert len(set(made)) == 3
-    many = ids.new_ids("ses", 2500)
-    assert len(set(many)) == len(many) == 2500
-    assert many == sorted(many)
-    assert {len(one) for one in (*many, *made)} == {30}
+
+
+def test_ids_sort_in_the_order_in_which_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one millisecond too, and where the clock is set back: two charges of one moment stay first and second."""
+    made: list[str] = []
+    for moment in (5_000, 5_000, 4_000, 6_000):
+        monkeypatch.setattr(ids.time, "time_ns", lambda at=moment: at * 1_000_000_000_000)
+        made += [ids.new_id("set") for _ in range(2000)]
+        made += ids.new_ids("set", 2500)
+        made.append(ids.new_id("set"))
+    assert len(set(made)) == len(made) == 4 * 4501
+    assert made == sorted(made)
+    assert {len(one) for one in made} == {30}
+
+
+def test_a_forked_process_makes_other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock says the same and its last id was the same."""
+    monkeypatch.setattr(ids.time, "time_ns", lambda: 1)
+    ids.new_id("set")
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writer, ids.new_id("set").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    mine, theirs = ids.new_id("set"), os.read(reader, 100).decode()
+    assert (mine != theirs, len(theirs)) == (True, 30)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_problem_prints_its_place_and_travels_in_the_envelope() -> None:
