@@ -36,7 +36,7 @@ def _greater(room: int) -> int:
     Where the moment's own number is not greater, the next is a random distance away: a forked process has the same
     last one.
     """
-    global _last  # noqa: PLW0603 (one sequence for the process)
+    global _last
     random = int.from_bytes(os.urandom(10))
     moment = time.time_ns() // 1_000_000 << 80
     with _lock:
@@ -55,7 +55,7 @@ def _text(value: int, low: int) -> str:
 
 def _unlocked() -> None:
     """A process that was forked while a thread held the lock has nobody who lets it go."""
-    global _lock  # noqa: PLW0603 (the process's own)
+    global _lock
     _lock = threading.Lock()
 
 

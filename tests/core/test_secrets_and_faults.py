@@ -98,7 +98,7 @@ def test_ids_sort_in_the_order_in_which_they_were_made(monkeypatch: pytest.Monke
     """Within one millisecond too, and where the clock is set back: two charges of one moment stay first and second."""
     made: list[str] = []
     for moment in (5_000, 5_000, 4_000, 6_000):
-        monkeypatch.setattr(ids.time, "time_ns", lambda at=moment: at * 1_000_000_000_000)
+        monkeypatch.setattr("time.time_ns", lambda at=moment: at * 1_000_000_000_000)
         made += [ids.new_id("set") for _ in range(2000)]
         made += ids.new_ids("set", 2500)
         made.append(ids.new_id("set"))
@@ -109,7 +109,7 @@ def test_ids_sort_in_the_order_in_which_they_were_made(monkeypatch: pytest.Monke
 
 def test_a_forked_process_makes_other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its clock says the same and its last id was the same."""
-    monkeypatch.setattr(ids.time, "time_ns", lambda: 1)
+    monkeypatch.setattr("time.time_ns", lambda: 1)
     ids.new_id("set")
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
