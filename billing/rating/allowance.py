@@ -21,16 +21,20 @@ class Used(msgspec.Struct, frozen=True):
 
 
 def use(month: int, quantity: int, included: int, rolls: int, lots: Sequence[Lot] = ()) -> Used:
-    """Use a quantity in a month: lots of at most `rolls` months ago first, the oldest first, then this month's."""
-    there = [lot for lot in sorted(lots) if month - rolls <= lot.month < month]
+    """Use a quantity in a month: lots of at most `rolls` months ago first, the oldest first, then this month's.
+
+    A lot of this month is left from days at another rule; it lasts like what is included now, and is one with it. What
+    lasts until the end of this month is kept, for its days at yet another rule; the next month does not look at it.
+    """
+    there = {lot.month: lot.left for lot in sorted(lots) if rolls and month - rolls <= lot.month <= month}
+    there[month] = there.get(month, 0) + included
     rest, left = quantity, []
-    for lot in [*there, Lot(month, included)]:
+    for lot in [Lot(*one) for one in there.items()]:
         taken = min(rest, lot.left)
         rest -= taken
         if lot.left > taken:
             left.append(Lot(lot.month, lot.left - taken))
-    kept = [lot for lot in left if lot.month > month - rolls] if rolls else []
-    return Used(quantity - rest, rest, tuple(kept))
+    return Used(quantity - rest, rest, tuple(left) if rolls else ())
 
 
 def share(included: int, days: int, of: int) -> int:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection
 
 from billing import billables
@@ -43,7 +44,9 @@ class Mine(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a month comes to. `free` of `used` cost nothing; `lots` are left for later months."""
+    """What a month comes to. `free` of `used` cost nothing; `lots` are left for later months; `gone`: nothing is rated
+    of these days any more.
+    """
 
     period: Period
     used: int
@@ -54,16 +57,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     tax: str
     service: str | None = None
     lots: tuple[Lot, ...] = ()
+    gone: bool = False
 
 
 def note(conn: Connection, one: Mine, key: Key, found: Found) -> Iterator[Change]:
     """Write down what a month comes to, and bill the difference to what it came to before."""
     row = one.known.get(key)
-    if row is not None and (row.used, row.amount, row.lots) == (
-        found.used,
-        found.amount.minor,
-        _plain(found.lots),
-    ):
+    now = (found.used, found.amount.minor, _plain(found.lots), not found.gone)
+    if row is not None and (row.used, row.amount, row.lots, is_there(row)) == now:
         return
     last = one.owner.money(0 if row is None else row.amount)
     changed = found.amount != last
@@ -78,17 +79,25 @@ def note(conn: Connection, one: Mine, key: Key, found: Found) -> Iterator[Change
 
 
 def gone(conn: Connection, one: Mine, rated: Period, seen: set[Key]) -> Iterator[Change]:
-    """What was rated of these days, and the timeline now has otherwise: it is taken back."""
+    """What was rated of these days, and the timeline now has otherwise: it is taken back, with what was left of it."""
     for key, row in one.known.items():
-        if key in seen or not rated.start <= row.period_start < rated.end or not row.amount:
+        if key in seen or not rated.start <= row.period_start < rated.end or not is_there(row):
             continue
-        earlier = billables.of_source(conn, source(one.owner.id, key), one.owner.currency)[-1]
-        found = Found(
-            period=Period(row.period_start, row.period_end), used=0, free=0, amount=one.owner.money(0),
-            text=f"taken back: {earlier.description}", tax=earlier.tax, service=earlier.service,
-            why={"correction": "the timeline changed: these days are rated anew"},
+        nothing = Found(
+            period=Period(row.period_start, row.period_end), used=0, free=0, amount=one.owner.money(0), text="",
+            why={"correction": "the timeline changed: these days are rated anew"}, tax="", gone=True,
         )  # fmt: skip
-        yield from note(conn, one, key, found)
+        if row.amount:
+            earlier = billables.of_source(conn, source(one.owner.id, key), one.owner.currency)[-1]
+            nothing = replace(
+                nothing, text=f"taken back: {earlier.description}", tax=earlier.tax, service=earlier.service
+            )
+        yield from note(conn, one, key, nothing)
+
+
+def is_there(row: Any) -> bool:
+    """Whether a row of `usage_rated` is of some days; one that was taken back is of none (it ends where it begins)."""
+    return bool(row.period_end > row.period_start)
 
 
 def source(account: str, key: Key) -> str:
@@ -109,9 +118,10 @@ def _bill(conn: Connection, one: Mine, key: Key, found: Found, revision: int, am
 
 
 def _keep(conn: Connection, one: Mine, key: Key, found: Found, revision: int) -> None:
+    until = key[2] if found.gone else found.period.end
     values = {
-        "account_id": one.owner.id, "scope": key[0], "meter": key[1], "period_start": key[2],
-        "period_end": found.period.end, "used": found.used, "free": found.free, "amount": found.amount.minor,
+        "account_id": one.owner.id, "scope": key[0], "meter": key[1], "period_start": key[2], "period_end": until,
+        "used": found.used, "free": found.free, "amount": found.amount.minor,
         "lots": _plain(found.lots), "revision": revision, "rated_at": clock.now(),
     }  # fmt: skip
     db.upsert(conn, usage_rated, [values], ["account_id", "scope", "meter", "period_start"])

@@ -47,22 +47,14 @@ def parts(items: Iterable[Item], period: Period, rules: Rules) -> Iterator[Part]
 
 
 def together(found: Iterable[Part]) -> dict[tuple[str, str, date], list[Part]]:
-    """Parts that are rated as one, by (scope, meter, first day): of a month, those of a service that follow each other
-    at one rule, and those of all services that share.
+    """Parts that are rated as one, by (scope, meter, first day): those of a month at one rule, of a service or of all
+    that share. A pause between them, or days at another rule, give nobody a cap, tiers or packages twice.
     """
-    groups: dict[tuple[str, str, date], list[Part]] = {}
+    rated: dict[tuple[str, Period, Rule], list[Part]] = {}
     for one in found:
-        same = (members for members in groups.values() if _belongs(one, members[-1]))
-        members = next(same, None)
-        if members is not None:
-            members.append(one)
-        else:
-            start = one.period.start if one.rule.shared else one.part.start
-            groups[one.scope, one.rule.meter, start] = [one]
+        rated.setdefault((one.scope, one.period, one.rule), []).append(one)
+    groups = {}
+    for (scope, period, rule), members in rated.items():
+        members.sort(key=lambda one: one.part.start)
+        groups[scope, rule.meter, period.start if rule.shared else members[0].part.start] = members
     return groups
-
-
-def _belongs(one: Part, last: Part) -> bool:
-    if (one.scope, one.period, one.rule) != (last.scope, last.period, last.rule):
-        return False
-    return one.rule.shared or one.part.start == last.part.end

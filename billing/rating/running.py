@@ -19,7 +19,7 @@ from billing.periods import Cadence, Period, month_index
 from billing.rating import allowance, reading, told
 from billing.rating.allowance import Lot
 from billing.rating.models import usage_rated
-from billing.rating.noting import Change, Found, Key, Mine, gone, note
+from billing.rating.noting import Change, Found, Key, Mine, gone, is_there, note
 from billing.rating.parts import Part, months, parts, together
 from billing.rating.rules import Rule, cost, rule_of
 from billing.runs import ranges
@@ -221,6 +221,8 @@ def _found(rules: _Rules, one: Mine, members: list[Part], used: int, outcome: al
 
 def _lots_before(mine: dict[Key, Any], scope: str, meter: str, start: date) -> list[Lot]:
     earlier = [
-        row for (one, other, day), row in mine.items() if (one, other) == (scope, meter) and day < start
+        row
+        for (one, other, day), row in mine.items()
+        if (one, other) == (scope, meter) and day < start and is_there(row)
     ]
     return [Lot(month, left) for month, left in earlier[-1].lots] if earlier else []

@@ -89,7 +89,7 @@ def test_allowances_are_used_once_the_oldest_first(used: list[int], included: in
         found = allowance.use(month, quantity, included, rolls, lots)
         assert found.free + found.over == quantity
         assert found.over == 0 or not found.lots or rolls == 0
-        assert all(month - rolls < lot.month <= month for lot in found.lots)
+        assert all(month - rolls <= lot.month <= month for lot in found.lots)
         free += found.free
         lots = found.lots
     assert free + sum(lot.left for lot in lots) <= included * len(used)
@@ -149,7 +149,7 @@ HOURLY = Plan(
 PLANS = {"metered": METERED, "family": FAMILY, "hourly": HOURLY}
 
 
-class _Metered(Stage):
+class Metered(Stage):
     @property
     def reader(self) -> MemoryReader:
         """With plans that have usage prices."""
@@ -175,7 +175,7 @@ class _Metered(Stage):
 
 def test_a_month_is_billed_after_it_once(database: Database) -> None:
     """Invariant 36: a second run adds nothing; the line explains itself."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     run_billing(database, stage.reader, START)
     stage.used(service, date(2026, 1, 10), 250 * GB)
@@ -197,7 +197,7 @@ def test_a_month_is_billed_after_it_once(database: Database) -> None:
 
 def test_records_that_come_late_bill_the_difference_with_the_next_bill(database: Database) -> None:
     """As a further revision; what was billed stays."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     stage.used(service, date(2026, 1, 10), 210 * GB)
     rate(database, stage.reader, FEB)
@@ -214,7 +214,7 @@ def test_records_that_come_late_bill_the_difference_with_the_next_bill(database:
 
 def test_what_is_left_rolls_over_and_expires(database: Database) -> None:
     """200 GB a month, kept for one month more."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     for month, amount in ((1, 100), (2, 290), (3, 250)):
         stage.used(service, date(2026, month, 5), amount * GB)
@@ -236,7 +236,7 @@ def test_what_is_left_rolls_over_and_expires(database: Database) -> None:
 
 def test_services_of_an_account_share(database: Database) -> None:
     """Two times 10 GB; the line is the account's."""
-    stage = _Metered(database)
+    stage = Metered(database)
     one, other = stage.add(plan="family"), stage.add(plan="family")
     stage.used(one, date(2026, 1, 3), 18 * GB)
     stage.used(other, date(2026, 1, 3), 5 * GB)
@@ -249,7 +249,7 @@ def test_services_of_an_account_share(database: Database) -> None:
 
 def test_time_and_sessions_count_where_the_account_lives(database: Database) -> None:
     """A session that begins at 23:30 UTC on 31 January begins on 1 February in Perth."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="hourly")
     _session(database, service, "a", datetime(2026, 1, 31, 15, 30, tzinfo=UTC), 3601)
     _session(database, service, "b", datetime(2026, 1, 31, 23, 30, tzinfo=UTC), 100)
@@ -262,7 +262,7 @@ def test_time_and_sessions_count_where_the_account_lives(database: Database) -> 
 
 def test_a_plan_that_changes_within_the_month_is_rated_in_parts(database: Database) -> None:
     """Each with its days' share of what is included."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     with database.write() as conn:
         subscriptions.change_terms(conn, service, stage.terms("fibre"), date(2026, 1, 16), "test")
@@ -276,7 +276,7 @@ def test_a_plan_that_changes_within_the_month_is_rated_in_parts(database: Databa
 
 def test_a_change_that_is_told_late_takes_back_what_was_rated(database: Database) -> None:
     """The plan had no usage price in that month after all."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     stage.add(plan="metered")
     stage.used(service, date(2026, 1, 15), 300 * GB)
@@ -291,7 +291,7 @@ def test_a_change_that_is_told_late_takes_back_what_was_rated(database: Database
 
 def test_a_dry_run_keeps_nothing(database: Database) -> None:
     """And tells the same."""
-    stage = _Metered(database)
+    stage = Metered(database)
     stage.used(stage.add(plan="metered"), date(2026, 1, 15), 300 * GB)
     dry = rate(database, stage.reader, FEB, dry=True)
     assert stage.rated() == []
@@ -303,7 +303,7 @@ POINTS = [running.P_CHUNK]
 
 def test_a_run_that_is_cut_off_goes_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a chunk; the rerun adds only what is missing."""
-    stages = [_Metered(database) for _ in range(3)]
+    stages = [Metered(database) for _ in range(3)]
     for stage in stages:
         stage.used(stage.add(plan="metered"), date(2026, 1, 15), 300 * GB)
     reader = reader_of({name: a_service(plan="metered") for one in stages for name in one.services}, PLANS)
@@ -358,7 +358,7 @@ def _session(database: Database, service: str, ref: str, started: datetime, seco
 
 def test_rating_an_earlier_month_again_leaves_later_ones_alone(database: Database):
     """January and February are billed; January is looked at again: nothing of February is taken back."""
-    stage = _Metered(database)
+    stage = Metered(database)
     service = stage.add(plan="metered")
     stage.used(service, date(2026, 1, 5), 10 * GB)
     stage.used(service, date(2026, 2, 5), 590 * GB)
