@@ -35,18 +35,30 @@ def require_transferable(conn: Connection, owner: Account, to: Account, service:
         raise NotAgreeable(service, f"it is not active on {on}")
 
 
+def both(conn: Connection, service: str, to: str) -> tuple[Item, Account, Account]:
+    """The service, and the accounts that pay for it and that shall, locked in one order. Raises AccountUnknown and
+    ServiceNotBilled.
+
+    While this waits, somebody else may transfer the service: then these locks are let go and its new account's taken.
+    """
+    to = accounts.get(conn, to).id
+    while True:
+        with conn.begin_nested() as point:
+            item = subscriptions.item(conn, service)
+            owners = {one.id: one for one in accounts.by_ids(conn, sorted({item.account, to}))}
+            now = subscriptions.item(conn, service)
+            if now.account in owners:
+                return now, owners[now.account], owners[to]
+            point.rollback()
+
+
 def transfer(conn: Connection, service: str, to_account: str, on: date, actor: str) -> tuple[str, ...]:
     """Make another account pay from local date `on`; returns change sets that release it from the old one's debts.
 
     What the old account was billed for later days becomes its credit with the next run. Raises AccountUnknown,
     ServiceNotBilled, NotAgreeable.
     """
-    item = subscriptions.item(conn, service)
-    owners = {
-        one.id: one
-        for one in accounts.by_ids(conn, sorted({item.account, accounts.get(conn, to_account).id}))
-    }
-    owner, to = owners[item.account], owners[to_account]
+    item, owner, to = both(conn, service, to_account)
     require_transferable(conn, owner, to, service, on)
     before = subscription.c.id == item.subscription
     conn.execute(sa.update(subscription).where(before).values(left_on=on))

@@ -3,7 +3,9 @@
 from sqlalchemy.engine import Connection
 
 from billing import accounts
+from billing.accounts import Account
 from billing.agenda import entries
+from billing.agenda import transfers as billing_transfers
 from billing.agenda.entries import Entry
 from billing.agenda.errors import NotAgreeable, NotYet
 from core import faults
@@ -52,7 +54,7 @@ def carry_out(conn: Connection, reader: Reader, entry_id: str, key: DataKey | No
     entry = entries.lock(conn, entry_id)
     if entry.state != entries.SCHEDULED:
         return entry
-    if entry.due_on > accounts.lock(conn, entry.account_id).today:
+    if entry.due_on > _locked(conn, entry).today:
         raise NotYet(entry.id, entry.due_on)
     match entry.kind:
         case entries.CHANGE:
@@ -68,6 +70,13 @@ def carry_out(conn: Connection, reader: Reader, entry_id: str, key: DataKey | No
         case _:
             transfers.carry_out(conn, reader, entry)
     return entries.lock(conn, entry_id)
+
+
+def _locked(conn: Connection, entry: Entry) -> Account:
+    """The account that is billed for the service, locked; where another one takes over, both of them."""
+    if entry.kind == entries.TRANSFER:
+        return billing_transfers.both(conn, entry.service, entry.details["to"])[1]
+    return accounts.lock(conn, entry.account_id)
 
 
 def at_once(conn: Connection, reader: Reader, *agreed: Entry, key: DataKey | None = None) -> list[Entry]:

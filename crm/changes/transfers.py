@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy.engine import Connection
 
-from billing import accounts, subscriptions
+from billing import accounts
 from billing.agenda import entries, transfers
 from billing.agenda.dates import day_of
 from billing.agenda.entries import Entry
@@ -13,13 +13,12 @@ from intents.reader import Reader
 
 def ask(conn: Connection, reader: Reader, service: str, to: str, at: str, *, actor: str) -> Entry:
     """Agree that account `to` pays from `at` on. Raises AccountUnknown, ServiceNotBilled, NotAgreeable."""
-    item = subscriptions.item(conn, service)
-    owners = {one.id: one for one in accounts.by_ids(conn, sorted({item.account, accounts.get(conn, to).id}))}
+    item, owner, receiver = transfers.both(conn, service, to)
     require_active(reader, service)
-    day = day_of(owners[item.account], item, at)
-    transfers.require_transferable(conn, owners[item.account], owners[to], service, day)
+    day = day_of(owner, item, at)
+    transfers.require_transferable(conn, owner, receiver, service, day)
     require_free(conn, service, day, entries.TRANSFER, entries.CEASE)
-    return entries.add(conn, owners[item.account], service, entries.TRANSFER, day, {"to": to}, actor)
+    return entries.add(conn, owner, service, entries.TRANSFER, day, {"to": to}, actor)
 
 
 def carry_out(conn: Connection, reader: Reader, entry: Entry) -> None:

@@ -17,6 +17,7 @@ from billing.rating.running import rate
 from core.db import Database
 from intents.plan.schema import Plan, Usage, UsageTier
 from intents.reader import MemoryReader
+from intents.scalars import Amount
 from tests.billing.stage import START, price, reader_of
 from tests.billing.test_rating import APR, FEB, GB, MAR, Metered
 
@@ -24,17 +25,16 @@ MAY = date(2026, 5, 1)
 
 
 def _plan(version: str, **usage: Any) -> Plan:
-    given = {"meter": "bytes", "per": "1G"} | usage
+    given: dict[str, Any] = {"meter": "bytes", "per": "1G"} | usage
     return Plan(type="internet", name=version, prices=(price(version, "30.00", usage=(Usage(**given),)),))
 
 
+_TIERS = (UsageTier(upto="100G", price=Amount("1.00")), UsageTier(price=Amount("0.10")))
 PLANS = {
     "rolls": _plan("r1", price="0.50", included="31G", rolls=1),
     "rolls too": _plan("r2", price="0.40", included="31G", rolls=1),
     "capped": _plan("c1", price="0.50", cap="80.00"),
-    "graduated": _plan(
-        "g1", model="graduated", tiers=(UsageTier(upto="100G", price="1.00"), UsageTier(price="0.10"))
-    ),
+    "graduated": _plan("g1", model="graduated", tiers=_TIERS),
     "package": _plan("p1", model="package", per="100G", price="10.00"),
 }
 
