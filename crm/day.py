@@ -67,7 +67,7 @@ def _rated(work: Work) -> _Told:
     done = running.rate(work.database, work.reader, work.on, actor=work.actor)
     with work.database.write() as conn:
         cutting.want(conn, work.reader)
-    return f"{len(done.changes)} amounts of usage rated", ()
+    return f"{len(done.changes)} amounts of usage rated", tuple(map(str, done.lost))
 
 
 def _billed(work: Work) -> _Told:

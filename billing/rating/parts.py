@@ -39,11 +39,16 @@ def parts(items: Iterable[Item], period: Period, rules: Rules) -> Iterator[Part]
             if part is None:
                 continue
             for rule in rules(segment.terms):
-                shared = f"shared:{segment.terms.plan}:{segment.terms.version}"
+                own, shared = scopes(item.service, segment.terms)
                 yield Part(
-                    service=item.service, scope=shared if rule.shared else f"service:{item.service}", rule=rule,
-                    period=period, part=part, terms=segment.terms,
+                    service=item.service, scope=shared if rule.shared else own, rule=rule, period=period, part=part,
+                    terms=segment.terms,
                 )  # fmt: skip
+
+
+def scopes(service: str, terms: Terms) -> tuple[str, str]:
+    """Who uses together: a service by itself, or all of an account that have the price and share."""
+    return f"service:{service}", f"shared:{terms.plan}:{terms.version}"
 
 
 def together(found: Iterable[Part]) -> dict[tuple[str, str, date], list[Part]]:

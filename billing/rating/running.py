@@ -16,11 +16,12 @@ from billing.calls import rating as calls
 from billing.calls.rating import CallPrice
 from billing.models import pinned_terms, subscription, subscription_item
 from billing.periods import Cadence, Period, month_index
-from billing.rating import allowance, reading, told
+from billing.rating import allowance, lost, reading, told
 from billing.rating.allowance import Lot
+from billing.rating.lost import Lost
 from billing.rating.models import usage_rated
 from billing.rating.noting import Change, Found, Key, Mine, gone, is_there, note
-from billing.rating.parts import Part, months, parts, together
+from billing.rating.parts import Part, months, parts, scopes, together
 from billing.rating.rules import Rule, cost, rule_of
 from billing.runs import ranges
 from billing.runs.ranges import Range, among
@@ -38,10 +39,11 @@ P_CHUNK = faults.declare("billing.after_rated_chunk")
 
 
 class Rated(msgspec.Struct, frozen=True):
-    """What a run did: accounts looked at, and every amount that changed."""
+    """What a run did: accounts looked at, every amount that changed, and price versions that the catalogue lost."""
 
     accounts: int
     changes: tuple[Change, ...]
+    lost: tuple[Lost, ...] = ()
 
 
 def rate(
@@ -60,28 +62,32 @@ def rate(
     What comes later than its bill makes a further revision with the difference. `watch` hears (accounts done, of).
     """
     rules = _Rules(reader)
-    if not rules.plans:
-        return Rated(0, ())
     with database.read() as conn:
-        total, every = ranges.cut(conn, candidates(conn, rules.plans), chunk)
+        plans = sorted(
+            {*rules.plans, *(terms.plan for _, terms in _renewing(conn) if not rules.knows(terms))}
+        )
+        total, every = ranges.cut(conn, candidates(conn, plans), chunk)
     done, changes = 0, list[Change]()
     for within in every if total else []:
         with trial(database, dry) as conn:
-            mine = ranges.lock(
-                conn, list(conn.execute(candidates(conn, rules.plans, within)).scalars()), wait=True
-            )
+            mine = ranges.lock(conn, list(conn.execute(candidates(conn, plans, within)).scalars()), wait=True)
             changes += _chunk(conn, rules, mine, on, again, actor)
         done += len(mine)
         watch(done, total)
         faults.point(P_CHUNK)
-    return Rated(total, tuple(changes))
+    missing = tuple(sorted(Lost(*version, tuple(sorted(some))) for version, some in rules.lost.items()))
+    with trial(database, dry) as conn:
+        lost.tell(conn, missing, on)
+    return Rated(total, tuple(changes), missing)
 
 
 class _Rules:
-    """The usage prices of plans, by pinned price version."""
+    """The usage prices of plans, by pinned price version; `lost` gathers services with one that is not there."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self.lost: dict[tuple[str, str], set[str]] = {}
+        self._has = lru_cache(maxsize=None)(self._said)
         self._rules = lru_cache(maxsize=None)(self._read)
         self._calls = lru_cache(maxsize=None)(self._read_calls)
         self.plans = sorted(
@@ -96,6 +102,10 @@ class _Rules:
     def call_price(self, terms: Terms) -> CallPrice | None:
         """What calls cost at a pinned price version; None where they are not billed."""
         return self._calls(terms.plan, terms.version, terms.price.currency)
+
+    def knows(self, terms: Terms) -> bool:
+        """Whether the catalogue has a pinned version in its currency."""
+        return bool(self._has(terms.plan, terms.version, terms.price.currency))
 
     def name(self, plan: str) -> str:
         """What a customer knows a plan by."""
@@ -130,12 +140,16 @@ def unpriced(conn: Connection, reader: Reader, services: Sequence[str]) -> list[
 
 def candidates(conn: Connection, plans: Sequence[str], within: Range = ranges.EVERYBODY) -> "sa.Select[Any]":
     """Accounts with a service that may have a usage price: what it renews at says so, or only its timeline knows."""
-    terms = conn.execute(sa.select(pinned_terms.c.id, pinned_terms.c.terms)).all()
-    priced = [row.id for row in terms if row.terms["plan"] in plans]
+    priced = [key for key, terms in _renewing(conn) if terms.plan in plans]
     one = subscription_item.c
     query = sa.select(subscription.c.account_id).join(subscription_item)
     query = query.where(one.role == PLAN, sa.or_(one.renews.is_(None), one.renews.in_(priced)))
     return query.where(within.holds(subscription.c.account_id)).distinct()
+
+
+def _renewing(conn: Connection) -> list[tuple[str, Terms]]:
+    rows = conn.execute(sa.select(pinned_terms.c.id, pinned_terms.c.terms))
+    return [(row.id, msgspec.convert(row.terms, Terms)) for row in rows]
 
 
 def _chunk(
@@ -164,7 +178,11 @@ def _chunk(
             seen.add(key)
             yield from note(conn, one, key, found)
         rated = Period(periods[owner.id][0].start, periods[owner.id][-1].end)
-        yield from gone(conn, one, rated, seen)
+        untouched = set[str]()
+        for service, terms in lost.found(items[owner.id], rated, rules.knows):
+            rules.lost.setdefault((terms.plan, terms.version), set()).add(service)
+            untouched.update(scopes(service, terms))
+        yield from gone(conn, one, rated, seen | {key for key in one.known if key[0] in untouched})
 
 
 def _used(conn: Connection, owners: Sequence[Account], asked: dict[str, list[Part]]) -> reading.Days:

@@ -42,10 +42,12 @@ def rate(
     import sys
 
     from billing.rating import cutting
+    from billing.rating.lost import EVENT
     from billing.rating.noting import Change
     from billing.rating.running import rate as rated
     from billing.rating.told import amount_of, what
     from cli.commands.billing import _day, _opened
+    from core.problems import Problem
 
     def watch(done: int, of: int) -> None:
         if sys.stderr.isatty():
@@ -66,7 +68,8 @@ def rate(
     kept = " (dry: nothing was kept)" if dry else ""
     head = f"{done.accounts} accounts looked at, {len(billed)} amounts to bill{kept}"
     answer(
-        "billing-rate", text="\n".join([*map(line, billed), head]), as_json=as_json, accounts=done.accounts, dry=dry,
+        "billing-rate", problems=[Problem(EVENT, str(one)) for one in done.lost],
+        text="\n".join([*map(line, billed), head]), as_json=as_json, accounts=done.accounts, dry=dry,
         changes=[_plain(one) for one in done.changes],
     )  # fmt: skip
 
