@@ -1,6 +1,7 @@
 """What a batch of accounting means for limits: gathered record by record, written once, in the batch's transaction."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
@@ -10,8 +11,6 @@ from aaa.limits.crowd import Rule, mac_of
 from aaa.limits.limit import VOUCHER_ID
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from aaa.accounting.light import AnyRecord
     from aaa.accounting.merge import Session
     from aaa.accounting.record import AccountingRecord
@@ -23,7 +22,7 @@ class Noted:
     """
 
     def __init__(self) -> None:
-        self._metered: dict[str, tuple[datetime, int, int, int, bool]] = {}
+        self._metered: list[tuple[str, datetime, int, int, int, bool]] = []
         self._rules: dict[str, Rule] = {}
         self._new: list[str] = []
         self._vouchers: dict[str, tuple[datetime, str]] = {}
@@ -44,7 +43,7 @@ class Noted:
             if after.service.startswith(VOUCHER_ID) and after.state == "open":
                 self._vouchers.setdefault(after.service, (after.started_at, mac_of(after.calling).decode()))
         if record.metered and record.counts:
-            self._meter(before, after, up, down)
+            self._meter(record.at, before, after, up, down)
 
     def begun(self, record: "AnyRecord", ref: str) -> None:
         """A Start made this session, of a service that is no voucher."""
@@ -67,8 +66,11 @@ class Noted:
         self._vouchers = later._vouchers | self._vouchers
 
     def count(self, conn: Connection) -> None:
-        """Leave the octets of metered services for the next count. Nothing for services without quota."""
-        quota.note(conn, [(service, *told) for service, told in sorted(self._metered.items())])
+        """Leave the octets of metered services for the next count. Nothing for services without quota.
+
+        Each record's by themselves, at its own moment: a batch may have records of both sides of a period's end.
+        """
+        quota.note(conn, sorted(self._metered))
 
     def settle(self, conn: Connection, crowded: Iterable[str]) -> None:
         """Settle the services that refuse, and those of the others that are `crowded`."""
@@ -78,14 +80,9 @@ class Noted:
         if self._vouchers:
             vouchers.begun(conn, self._vouchers)
 
-    def _meter(self, before: "Session | None", after: "Session", up: int, down: int) -> None:
+    def _meter(self, at: float, before: "Session | None", after: "Session", up: int, down: int) -> None:
         seconds = after.session_time - (before.session_time if before is not None else 0)
         ended = after.state == "closed" and (before is None or before.state != "closed")
-        if not (up or down or seconds or ended):
-            return
-        at, had_up, had_down, had_seconds, was_over = self._metered.get(
-            after.service, (after.updated_at, 0, 0, 0, False)
-        )
-        self._metered[after.service] = (
-            max(at, after.updated_at), had_up + up, had_down + down, had_seconds + seconds, was_over or ended
-        )  # fmt: skip
+        if up or down or seconds or ended:
+            moment = datetime.fromtimestamp(at, UTC)
+            self._metered.append((after.service, moment, up, down, seconds, ended))

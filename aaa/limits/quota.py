@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from math import ceil
 from typing import Any, Literal
 
 import msgspec
@@ -201,11 +203,36 @@ def _credit(service: str, remaining: Sequence[tuple[Grant, int, int]]) -> Limit:
 def spend(
     held: Sequence[Grant], used: dict[datetime, Use], octets: tuple[int, int], seconds: int, now: datetime
 ) -> None:
-    """Take octets (up, down) and seconds from the grants, what ends first before the others. Pure but for `used`."""
+    """Take octets (up, down) and seconds from the grants in turn, what ends first before the others. Pure but for `used`.
+
+    Each gives what it has left; what is over after the last one stays on the last one.
+    """
     remaining = left(held, used, now)
     begun = [one for one in held if one.start <= now]
-    target = remaining[0][0] if remaining else begun[-1] if begun else None
-    if target is None:
+    if not begun:
         return  # nobody granted anything: there is nothing to count against
-    use = used.setdefault(target.start, Use(target.start, target.end))
-    use.up, use.down, use.seconds = use.up + octets[0], use.down + octets[1], use.seconds + seconds
+    (up, down), targets = octets, [one for one, _octets, _seconds in remaining] or begun[-1:]
+    for target, has_octets, has_seconds in remaining[:-1]:
+        share = _share(up + down, has_octets, seconds, has_seconds)
+        some = ceil((up + down) * share)
+        one_up = min(up, some * up // max(1, up + down))
+        one_seconds = ceil(seconds * share)
+        _add(used, target, one_up, some - one_up, one_seconds)
+        up, down, seconds = up - one_up, down - (some - one_up), seconds - one_seconds
+    _add(used, targets[-1], up, down, seconds)
+
+
+def _share(octets: int, has_octets: int, seconds: int, has_seconds: int) -> Fraction:
+    """How much of a use a grant can bear; it limits octets or seconds of which it has any (`left`)."""
+    shares = [
+        Fraction(has, wanted)
+        for has, wanted in ((has_octets, octets), (has_seconds, seconds))
+        if has and wanted
+    ]
+    return min([Fraction(1), *shares])
+
+
+def _add(used: dict[datetime, Use], target: Grant, up: int, down: int, seconds: int) -> None:
+    if up or down or seconds:
+        use = used.setdefault(target.start, Use(target.start, target.end))
+        use.up, use.down, use.seconds = use.up + up, use.down + down, use.seconds + seconds
