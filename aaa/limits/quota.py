@@ -203,7 +203,7 @@ def _credit(service: str, remaining: Sequence[tuple[Grant, int, int]]) -> Limit:
 def spend(
     held: Sequence[Grant], used: dict[datetime, Use], octets: tuple[int, int], seconds: int, now: datetime
 ) -> None:
-    """Take octets (up, down) and seconds from the grants in turn, what ends first before the others. Pure but for `used`.
+    """Take octets (up, down) and seconds from the grants in turn, what ends first first. Pure but for `used`.
 
     Each gives what it has left; what is over after the last one stays on the last one.
     """

@@ -92,7 +92,11 @@ class Watched:
     def settled(self, deferred: Deferred, answer: Answer | Pass | None, nanoseconds: int) -> None:
         """Count how long a handler took, and what another server decided: our own methods tell their verdicts."""
         self.latency["deferred"].add(nanoseconds)
-        if deferred.handler in self._answers.methods.values() or not isinstance(answer, Answer):
+        if (
+            deferred.handler in self._answers.methods.values()
+            or not isinstance(answer, Answer)
+            or answer.told
+        ):
             return
         outcome = _ELSEWHERE.get(answer.reply[0] if answer.reply else 0)
         if outcome is None:

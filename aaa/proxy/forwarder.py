@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from aaa.errors import Dropped
 from aaa.proxy.errand import Errand, Reply
 from aaa.proxy.errands import Errands
 from aaa.proxy.filters import filtered
@@ -20,7 +21,9 @@ _STATE = 24
 
 
 class Beside(msgspec.Struct, frozen=True):
-    """What a forwarder tells and asks the rest of the worker. `decide`: our own decision, as far as one can be made."""
+    """What a forwarder tells and asks the rest of the worker. `decide`: our own decision, told to whoever counts; it
+    raises Dropped where we say nothing either.
+    """
 
     decide: Callable[[Ask], Verdict]
     compare: Callable[[Ask, Packet | None], None]
@@ -87,8 +90,11 @@ class Forwarder:
         asked = ask.asked
         if not (self._route.old and self._route.fallback) or asked is None or asked.unusual:
             return None
-        verdict = self._beside.decide(ask)
+        try:
+            verdict = self._beside.decide(ask)
+        except Dropped:
+            return None
         self._errands.counted["fallback"] += 1
         if verdict.accepted:
-            return Answer(wire.reply(wire.ACCESS_ACCEPT, ask.packet, ask.secret, verdict.block))
-        return Answer(wire.reply(wire.ACCESS_REJECT, ask.packet, ask.secret), delayed=True)
+            return Answer(wire.reply(wire.ACCESS_ACCEPT, ask.packet, ask.secret, verdict.block), told=True)
+        return Answer(wire.reply(wire.ACCESS_REJECT, ask.packet, ask.secret), delayed=True, told=True)

@@ -32,7 +32,7 @@ class Difference(msgspec.Struct, frozen=True):
 class Shadow:
     """`compare` is cheap and keeps in memory; `flush` writes from another thread."""
 
-    def __init__(self, decide: Callable[[Ask], Verdict]) -> None:
+    def __init__(self, decide: Callable[[Ask, Packet], Verdict]) -> None:
         self._decide = decide
         self._lock = threading.Lock()
         self._tally: Counter[Tally] = Counter()
@@ -52,7 +52,7 @@ class Shadow:
             with self._lock:
                 self._count(now.date(), realm, nas, "silent" if reply is None else "skipped")
             return
-        found = differences(self._decide(ask), reply)
+        found = differences(self._decide(ask, reply), reply)
         with self._lock:
             self._count(now.date(), realm, nas, "differed" if found else "agreed")
             for one in found:

@@ -83,6 +83,10 @@ class Authenticator:
         self._overrides = overrides if overrides is not None else {}
         self.digest = digest
 
+    def beside(self, attempts: Attempts, addresses: Addresses) -> "Authenticator":
+        """Another one that decides alike, and counts its attempts and gives its addresses by itself."""
+        return Authenticator(self._view, self._seal, attempts, addresses, self._overrides, self.digest)
+
     def decide(
         self, packet: Packet, asked: Asked, nas: NasEntry, secret: bytes, proof: Proof | None = None
     ) -> Verdict:

@@ -16,11 +16,12 @@ from aaa.radius.request import Asked
 
 class Answer(msgspec.Struct, frozen=True):
     """A reply and when it may go: an Access-Reject waits (`delayed`). `through`: accounting that somebody else is to
-    know of; its settling goes through this.
+    know of; its settling goes through this. `told`: whoever decided has counted it already.
     """
 
     reply: bytes
     delayed: bool = False
+    told: bool = False
     through: Callable[[Callable[[bool], None]], Callable[[bool], None]] | None = None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from aaa.accounting.record import AccountingRecord
+from aaa.pools.astheirs import AsTheirs
 from aaa.proxy.delivery import Delivery
 from aaa.proxy.errands import Errands
 from aaa.proxy.forwarder import Beside, Forwarder
@@ -19,6 +20,7 @@ from aaa.radius.deferred import Ask, Handler
 from aaa.radius.limits import Attempts, Limits
 from aaa.radius.nases import NasEntry
 from aaa.radius.packet import Packet
+from aaa.radius.request import Asked
 from aaa.view.lookup import View
 from aaa.view.records import OLD
 from aaa.view.seal import Seal
@@ -47,13 +49,17 @@ class Elsewhere:
     No thread and no socket exists before the first request that needs one.
     """
 
-    def __init__(self, settings: Settings, view: View, seal: Seal, worker: str, patience: Patience) -> None:
-        self._settings, self._worker = settings, worker
+    def __init__(
+        self, settings: Settings, view: View, seal: Seal, worker: str, patience: Patience, ours: Authenticator
+    ) -> None:
+        self._settings, self._worker, self._view, self._ours = settings, worker, view, ours
+        self.settled: Callable[[str, NasEntry, Verdict, Asked], None] = _nobody
+        """Is told what we decide for a server that is silent."""
         self.errands = Errands(patience, settings.home)
         self.routes = Routes(view, seal)
         self._proxy_state = b"TL" + bytes.fromhex(seal.fingerprint)
         """The same on all our nodes: a request that carries it has been here before."""
-        self._authenticator = Authenticator(view, seal, Attempts(Limits()))
+        self._attempts = Attempts(Limits())
         self.shadow = Shadow(self._decide_to_compare)
         self._beside = Beside(self._decide, self.shadow.compare)
         self.delivery = Delivery(
@@ -133,14 +139,25 @@ class Elsewhere:
         self.errands.stop()
 
     def _decide(self, ask: Ask) -> Verdict:
-        assert ask.asked is not None
-        return self._authenticator.decide(ask.packet, ask.asked, ask.nas, ask.secret)
+        """As for any login of ours, addresses and overrides too. Raises Dropped."""
+        asked = ask.asked
+        assert asked is not None
+        verdict = self._ours.decide(ask.packet, asked, ask.nas, ask.secret)
+        self.settled(asked.login or asked.calling or asked.circuit, ask.nas, verdict, asked)
+        return verdict
 
-    def _decide_to_compare(self, ask: Ask) -> Verdict:
-        """For EAP and MS-CHAP the password is the old server's matter: what we compare is what the login gets."""
+    def _decide_to_compare(self, ask: Ask, theirs: Packet) -> Verdict:
+        """Without giving anything. For EAP and MS-CHAP the password is the old server's matter: what we compare is what
+        the login gets.
+        """
         assert ask.asked is not None
         proof = (lambda _password: True) if ask.asked.unusual else None
-        return self._authenticator.decide(ask.packet, ask.asked, ask.nas, ask.secret, proof)
+        comparing = self._ours.beside(self._attempts, AsTheirs(self._view, theirs))
+        return comparing.decide(ask.packet, ask.asked, ask.nas, ask.secret, proof)
+
+
+def _nobody(_login: str, _nas: NasEntry, _verdict: Verdict, _asked: Asked) -> None:
+    pass
 
 
 def _not_ours(record: AccountingRecord, route: Route) -> AccountingRecord:
@@ -152,7 +169,12 @@ def _not_ours(record: AccountingRecord, route: Route) -> AccountingRecord:
 
 
 def elsewhere(
-    settings: Settings, view: View, seal: Seal, worker: str = "0", patience: Patience | None = None
+    settings: Settings,
+    view: View,
+    seal: Seal,
+    worker: str,
+    ours: Authenticator,
+    patience: Patience | None = None,
 ) -> Elsewhere:
-    """What a worker asks elsewhere, and how."""
-    return Elsewhere(settings, view, seal, worker, patience or Patience())
+    """What a worker asks elsewhere, and how; `ours` decides what the worker decides itself."""
+    return Elsewhere(settings, view, seal, worker, patience or Patience(), ours)

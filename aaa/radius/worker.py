@@ -94,10 +94,11 @@ class Worker:
             overrides=overrides,
             digest=codes.digest,
         )
-        self.elsewhere = elsewhere(settings, self.view, seal, self.name)
+        self.elsewhere = elsewhere(settings, self.view, seal, self.name, authenticator)
         nases = NasTable(self.view, seal)
         note = self._accepted.note if self._accepted is not None else None
         self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere, note)
+        self.elsewhere.settled = self.answers.settle
         self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
         self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
         self._duplicates = Duplicates(self._limits)

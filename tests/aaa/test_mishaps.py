@@ -165,7 +165,7 @@ def test_a_reply_that_no_packet_holds_is_not_sent(server):
 def test_realms_that_strangers_make_up_are_counted_as_others(monkeypatch):
     """Comparing with the old server keeps so many realms until the database takes them, and one for all beyond."""
     monkeypatch.setattr("aaa.proxy.shadow._KEPT", 3)
-    shadow = Shadow(lambda _ask: Verdict(b"", "unknown"))
+    shadow = Shadow(lambda _ask, _theirs: Verdict(b"", "unknown"))
     for number in range(9):
         asked = asked_of({1: b"x@realm-%d" % number}, [], bytes(16))
         shadow.compare(Ask(Packet(1, 1, bytes(16), [], b"", 0), NAS, b"x", asked), None)
