@@ -71,6 +71,23 @@ partial("ix_session_stale", session.c.started_at, where="stale = true AND state 
 for _name in ("framed_address", "framed_address6", "framed_prefix", "delegated_prefix", "public_address"):
     partial(f"ix_session_{_name}", session.c[_name], session.c.started_at, where=f"{_name} <> ''")
 
+# Of a session that had several of a kind, one after the other or at once: all of them, from its start on (held.py).
+session_address = sa.Table(
+    "session_address",
+    METADATA,
+    sa.Column("session_ref", sa.String(40), primary_key=True),
+    sa.Column("what", sa.String(20), primary_key=True),  # the column of `session` that has the newest
+    sa.Column("value", sa.String(50), primary_key=True),
+    sa.Column("port_first", sa.Integer, primary_key=True),  # of a public address; 0: not of ports
+    sa.Column("port_last", sa.Integer, primary_key=True),
+    sa.Column("since", UtcDateTime, primary_key=True),
+    sa.Column(
+        "heard", UtcDateTime, nullable=False
+    ),  # when it was over: the last record before another was told
+    sa.Column("until", UtcDateTime),  # when another was told
+)
+sa.Index("ix_session_address_value", session_address.c.value, session_address.c.what, session_address.c.since)
+
 usage_day = sa.Table(
     "usage_day",
     METADATA,

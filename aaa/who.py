@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from aaa.accounting.record import prefix_text
-from aaa.models import session, session_history
+from aaa.models import session, session_address, session_history
 from core.errors import Terminal
 from intents.pool.schema import Pool
 from inventory.nat import inside, is_deterministic, is_public_of
@@ -32,7 +32,7 @@ class AddressNotUsable(Terminal):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """A session that held the address. `until` None: it is still open. `how`: what of it matched."""
+    """A session that held the address, from when until when. `until` None: it is still open. `how`: what matched."""
 
     service: str
     session_ref: str
@@ -116,13 +116,51 @@ def _behind(public: str, port: int | None, name: str, pool: Pool, doubt: str) ->
 
 def _rows(conn: Connection, asked: _Asked, at: datetime) -> Iterable[sa.Row[tuple[object, ...]]]:
     for table in (session, session_history):
-        column = table.c[asked.column]
-        chosen = sa.select(table).where(column != sa.literal_column("''"), column.in_(asked.values))
-        chosen = chosen.where(table.c.started_at <= at)
-        chosen = chosen.where(sa.or_(table.c.stopped_at.is_(None), table.c.stopped_at >= at))
-        if asked.port is not None:
-            chosen = chosen.where(table.c.port_first <= asked.port, table.c.port_last >= asked.port)
-        yield from conn.execute(chosen.order_by(table.c.started_at.desc()).limit(_MOST))
+        for chosen in (_of_sessions(table, asked), _of_their_changes(table, asked, at)):
+            within = chosen.where(table.c.started_at <= at)
+            within = within.where(sa.or_(table.c.stopped_at.is_(None), table.c.stopped_at >= at))
+            yield from conn.execute(within.order_by(table.c.started_at.desc()).limit(_MOST))
+
+
+def _of_sessions(table: sa.Table, asked: _Asked) -> "sa.Select[tuple[object, ...]]":
+    """Sessions that had it from their start to their end: of the others there are rows that say when."""
+    column, changed = table.c[asked.column], session_address.c
+    never = sa.literal(None)
+    chosen = sa.select(
+        table,
+        column.label("value"),
+        table.c.started_at.label("since"),
+        never.label("until"),
+        never.label("last"),
+    )
+    chosen = chosen.where(column != sa.literal_column("''"), column.in_(asked.values))
+    rows = sa.select(changed.session_ref).where(
+        changed.session_ref == table.c.session_ref, changed.what == asked.column
+    )
+    return _with_port(chosen.where(~rows.exists()), table, asked.port)
+
+
+def _of_their_changes(table: sa.Table, asked: _Asked, at: datetime) -> "sa.Select[tuple[object, ...]]":
+    """Sessions that had it at the moment, or may have, among others."""
+    held = session_address
+    chosen = sa.select(
+        table,
+        held.c.value,
+        held.c.since.label("since"),
+        held.c.until.label("until"),
+        held.c.heard.label("last"),
+    )
+    chosen = chosen.join(held, held.c.session_ref == table.c.session_ref)
+    chosen = chosen.where(held.c.value.in_(asked.values), held.c.what == asked.column, held.c.since <= at)
+    return _with_port(chosen.where(sa.or_(held.c.until.is_(None), held.c.until > at)), held, asked.port)
+
+
+def _with_port(
+    chosen: "sa.Select[tuple[object, ...]]", table: sa.Table, port: int | None
+) -> "sa.Select[tuple[object, ...]]":
+    if port is None:
+        return chosen
+    return chosen.where(table.c.port_first <= port, table.c.port_last >= port)
 
 
 def _holder(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone: bool) -> Holder:
@@ -134,9 +172,9 @@ def _holder(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone:
         login=row.login,
         calling=row.calling,
         how=asked.how,
-        held=getattr(row, asked.column),
-        since=row.started_at,
-        until=row.stopped_at,
+        held=row.value,
+        since=row.since,
+        until=row.until or row.stopped_at,
         heard=row.updated_at,
         sure=sure,
         why=why,
@@ -148,6 +186,11 @@ def _judged(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone:
         return "possible", "more than one session claims it at that moment"
     if asked.doubt:
         return "likely", asked.doubt
+    if row.until is not None and at > row.last:
+        return (
+            "likely",
+            f"the NAS told another one at {row.until:%H:%M:%S} UTC, and did not report in between",
+        )
     if at <= row.updated_at:
         return "certain", "the NAS reported the session before and after that moment"
     if row.stopped_at is None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 
+from aaa.accounting.held import Move, moves
 from aaa.accounting.merge import Session, find, merge
 from aaa.accounting.record import AccountingRecord
 from aaa.limits.noted import Noted
@@ -22,6 +23,7 @@ class Batch:
         self._changed: dict[str, Session] = {}
         self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
         self.noted = Noted()
+        self.moves: list[Move] = []
         # Always the newest first: an Acct-Session-Id may come back after a reboot.
         for one in sorted(loaded, key=_started, reverse=True):
             self._loaded[one.session_ref] = one
@@ -43,6 +45,7 @@ class Batch:
             if after.started_at != before.started_at:
                 held.sort(key=_started, reverse=True)
             self._changed[after.session_ref] = after
+        self.moves += moves(before, after, record)
         if after != before:
             self.noted.take(record, before, after, merged.up, merged.down)
         if (merged.up or merged.down) and after.service and record.counts:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aaa.accounting.record import START, STOP, AccountingRecord
+from aaa.accounting.record import GONE, START, STOP, AccountingRecord
 from core.ids import new_id
 
 SAME_START = 300.0
@@ -183,6 +183,7 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
     policy = before.policy_hash or record.policy_hash or record.wanted_hash
     wanted = record.wanted_hash
     ported = record.port_first and (newer or not before.port_first)
+    ported = ported or (newer and _gave_back(before, record))
     merged = msgspec.structs.replace(
         before,
         service=before.service or record.service,
@@ -215,6 +216,11 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
 def _told(have: str, told: str, newer: bool) -> str:
     """The newest record that names an address is right, however late another arrives."""
     return told if told and (newer or not have) else have
+
+
+def _gave_back(before: Session, record: AccountingRecord) -> bool:
+    """Whether the record says that the session has its block of ports no more."""
+    return (before.public_address, before.port_first, before.port_last, GONE) in record.ports
 
 
 def _ending(

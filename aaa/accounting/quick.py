@@ -11,12 +11,12 @@ from aaa.radius.digests import hmac_md5, md5_of
 _ZERO = bytes(16)
 _CODE = 4
 _FIRST, _SIGNED, _RARE = 1, 2, 3
-_VENDOR, _PROXY_STATE, _MESSAGE_AUTHENTICATOR = 26, 33, 80
+_VENDOR, _PROXY_STATE, _MESSAGE_AUTHENTICATOR, _EXTENDED = 26, 33, 80, 241
 _ROLES = bytearray(256)
 """By attribute: 0 tells a record nothing; of `_FIRST` the first one counts; `_RARE` is left to the careful reader."""
-for _kind in (1, 5, 8, 25, _VENDOR, 31, 40, 41, 42, 43, 44, 46, 49, 50, 52, 53, 87, 97, 123, 168, 241):
+for _kind in (1, 5, 8, 25, _VENDOR, 31, 40, 41, 42, 43, 44, 46, 49, 50, 52, 53, 87, 97, 123, 168):
     _ROLES[_kind] = _FIRST
-_ROLES[_MESSAGE_AUTHENTICATOR], _ROLES[_PROXY_STATE] = _SIGNED, _RARE
+_ROLES[_MESSAGE_AUTHENTICATOR], _ROLES[_PROXY_STATE], _ROLES[_EXTENDED] = _SIGNED, _RARE, _RARE
 _START = b"\0\0\0\1"
 
 

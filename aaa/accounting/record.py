@@ -1,7 +1,7 @@
 """AccountingRecord: what an Accounting-Request says, with its event moved back by Acct-Delay-Time."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,15 +14,20 @@ CAUSES = {
     7: "admin-reboot", 8: "port-error", 9: "nas-error", 10: "nas-request", 11: "nas-reboot",
 }  # fmt: skip
 """Acct-Terminate-Cause (RFC 2866 section 5.10) in our words."""
+LISTED, ALLOCATED, GONE = 0, 1, 2
+"""What a record says of a block of ports: has it; IP-Port-Alloc (RFC 8045 section 3.2.8): got it, or gave it back."""
+PortBlock = tuple[str, int, int, int]
+"""Public address, first and last port, and what is said of it."""
 LONGEST_DELAY = 86400 * 7
 """Seconds of Acct-Delay-Time: more is a NAS's mistake."""
+_EXTENDED, _PORT_RANGE = 241, b"\x06"
 
 
 class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accounting event. `at` is its moment (epoch seconds, Acct-Delay-Time taken off); octets are the
     subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
     `most`, `reject`, `metered`, `door` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id
-    octets.
+    octets. `ports`: every block of ports that is told of; `public_address` and its ports are the first that is held.
     """
 
     kind: int
@@ -57,6 +62,7 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reject: bool = False
     metered: bool = False
     door: str = ""
+    ports: tuple[PortBlock, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -86,7 +92,8 @@ def read_record(
     `whose`: service, policy hash, wanted hash, as far as the caller knows. `interim` in seconds.
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
-    return record_of(dict(reversed(packet.pairs)), nas, source, received, whose, interim)
+    extended = packet.all(_EXTENDED) if packet.first(_EXTENDED) is not None else ()
+    return record_of(dict(reversed(packet.pairs)), nas, source, received, whose, interim, extended)
 
 
 def record_of(
@@ -96,14 +103,16 @@ def record_of(
     received: float,
     whose: tuple[str, str, str] = ("", "", ""),
     interim: int = 600,
+    extended: Sequence[bytes] = (),
 ) -> AccountingRecord | None:
-    """The same from the first value of each attribute."""
+    """The same from the first value of each attribute, and all of the extended ones."""
     get = found.get
     kind = _integer(get(40))
     if kind not in KIND_NAMES:
         return None
     up_giga, down_giga = get(52), get(53)
-    public, first, last = _port_range(get(241))
+    if extended:
+        return _with_ports(found, nas, source, received, whose, interim, extended)
     # By position: names would double the time of this, and it runs for every packet.
     return AccountingRecord(
         kind,
@@ -128,9 +137,20 @@ def record_of(
         interim,
         _address6(get(168)),
         clean(get(50)),
-        public,
-        first,
-        last,
+    )
+
+
+def _with_ports(
+    found: Mapping[int, bytes], nas: str, source: str, received: float, whose: tuple[str, str, str], interim: int,
+    extended: Sequence[bytes],
+) -> AccountingRecord | None:  # fmt: skip
+    record = record_of(found, nas, source, received, whose, interim)
+    ports = tuple(block for block in map(_port_block, extended) if block is not None)
+    if record is None or not ports:
+        return record
+    held = next((one for one in ports if one[3] != GONE), ("", 0, 0, LISTED))
+    return msgspec.structs.replace(
+        record, ports=ports, public_address=held[0], port_first=held[1], port_last=held[2]
     )
 
 
@@ -168,16 +188,16 @@ def prefix_of(value: bytes | None) -> str:
     return prefix_text(value[2:].ljust(16, b"\0"), value[1])
 
 
-def _port_range(value: bytes | None) -> tuple[str, int, int]:
-    """Public address and ports of IP-Port-Range (RFC 8045 section 3.1.2: type 241.6, TLVs 3, 9 and 10)."""
-    if value is None or value[:1] != b"\x06":
-        return "", 0, 0
+def _port_block(value: bytes) -> PortBlock | None:
+    """A block of IP-Port-Range (RFC 8045 section 3.1.2: type 241.6, TLVs 3, 8, 9 and 10); None for anything else."""
+    if value[:1] != _PORT_RANGE:
+        return None
     found: dict[int, bytes] = {}
     at = 1
     while at + 2 <= len(value) and value[at + 1] >= 2:
         found[value[at]] = value[at + 2 : at + value[at + 1]]
         at += value[at + 1]
-    first, last = _integer(found.get(9)), _integer(found.get(10))
+    first, last, said = _integer(found.get(9)), _integer(found.get(10)), _integer(found.get(8))
     if not 0 < first <= last <= 65535:
-        return "", 0, 0
-    return _address4(found.get(3)), first, last
+        return None
+    return _address4(found.get(3)), first, last, said if said in (ALLOCATED, GONE) else LISTED

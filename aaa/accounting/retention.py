@@ -17,6 +17,7 @@ from aaa.models import (
     refusal,
     retention_place,
     session,
+    session_address,
     session_history,
     usage_day,
     usage_month,
@@ -160,6 +161,8 @@ def _forget_history(conn: Connection, before: datetime) -> int:
     column = session_history.c.session_ref
     old = sa.select(column).where(session_history.c.stopped_at < before)
     refs = conn.scalars(old.order_by(session_history.c.stopped_at).limit(_CHUNK)).all()
+    if refs:
+        conn.execute(sa.delete(session_address).where(session_address.c.session_ref.in_(refs)))
     return conn.execute(sa.delete(session_history).where(column.in_(refs))).rowcount if refs else 0
 
 

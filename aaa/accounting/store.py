@@ -9,7 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.accounting import postgres, sqlite
+from aaa.accounting import held, postgres, sqlite
 from aaa.accounting.batch import Batch
 from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import MISSED, SILENT, Session
@@ -65,7 +65,9 @@ def _written(conn: Connection, records: Sequence[AnyRecord]) -> Batch:
             database.save(conn, batch)
         return batch
 
-    return _past(conn, merged)
+    batch = _past(conn, merged)
+    held.keep(conn, batch.moves)
+    return batch
 
 
 def restarts(records: Iterable[AnyRecord]) -> list[AccountingRecord]:

@@ -14,9 +14,7 @@ usage_rated = sa.Table(
     ),
     sa.Column("meter", sa.String(16), primary_key=True),
     sa.Column("period_start", sa.Date, primary_key=True),
-    sa.Column(
-        "period_end", sa.Date, nullable=False, comment="period_start: it was taken back, and is of no days"
-    ),
+    sa.Column("period_end", sa.Date, nullable=False),  # period_start: it was taken back, and is of no days
     sa.Column("used", sa.BigInteger, nullable=False),
     sa.Column("free", sa.BigInteger, nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False, comment="what it comes to, revisions together"),

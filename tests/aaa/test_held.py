@@ -1,0 +1,193 @@
+"""A session that gets another address, prefix or port block in its middle had each in its own time, and no other's."""
+
+import struct
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aaa.accounting.held import moves
+from aaa.accounting.merge import Session, merge
+from aaa.accounting.record import ALLOCATED, GONE, INTERIM, LISTED, START, STOP, read_record
+from aaa.accounting.retention import retain
+from aaa.models import session_address
+from aaa.radius import packet as wire
+from aaa.who import who
+from core.db import Database
+from tests.aaa.test_accounting import NOON, record, write
+from tests.aaa.test_retention import KEPT, at
+
+PUBLIC = "198.51.100.1"
+A, B = (PUBLIC, 2048, 3071), (PUBLIC, 9216, 10239)
+
+
+def ask(database: Database, address: str, seconds: float, port: int | None = None) -> list[tuple[str, str]]:
+    """Whose it was so many seconds into the session, and how sure that is."""
+    with database.read() as conn:
+        found = who(conn, address, datetime.fromtimestamp(NOON + seconds, UTC), port)
+    return [(one.service, one.sure) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "second", "inside"),
+    [
+        ("framed_address", "100.64.1.1", "100.64.1.2", ("100.64.1.1", "100.64.1.2")),
+        ("framed_address6", "2001:db8::1", "2001:db8::2", ("2001:db8::1", "2001:db8::2")),
+        ("framed_prefix", "2001:db8:1:1::/64", "2001:db8:1:2::/64", ("2001:db8:1:1::9", "2001:db8:1:2::9")),
+        ("delegated_prefix", "2001:db8:1::/56", "2001:db8:2::/56", ("2001:db8:1::9", "2001:db8:2::9")),
+    ],
+)
+def test_another_one_in_the_middle_of_a_session(database, what, first, second, inside):
+    """Certain while it was reported; likely between the last report of the first and the first of the second."""
+    write(database, record(START, **{what: first}))
+    write(database, record(INTERIM, 3000, **{what: first}))
+    write(database, record(INTERIM, 3600, **{what: second}))
+    write(database, record(STOP, 7200, **{what: second}))
+    for _round in range(2):  # from sessions, then from history
+        assert ask(database, inside[0], 1000) == [("S-1", "certain")]
+        assert ask(database, inside[0], 3300) == [("S-1", "likely")]
+        assert ask(database, inside[0], 3700) == ask(database, inside[1], 1000) == []
+        assert ask(database, inside[1], 3700) == [("S-1", "certain")]
+        assert retain(database, KEPT, at(40))
+    assert retain(database, KEPT, at(4000))
+    with database.read() as conn:
+        assert conn.execute(sa.select(session_address)).all() == []
+
+
+def test_there_and_back_again_and_a_record_that_comes_twice_or_late(database):
+    """Each stretch by itself; repetition and lateness change nothing."""
+    told = [
+        record(START, framed_address="100.64.1.1"),
+        record(INTERIM, 600, framed_address="100.64.1.2"),
+        record(INTERIM, 1200, framed_address="100.64.1.1"),
+        record(INTERIM, 1800, framed_address="100.64.1.1"),
+    ]
+    for one in (*told, told[1], told[2], told[3]):
+        write(database, one)
+    assert [ask(database, "100.64.1.1", at) for at in (0, 700, 1300)] == [
+        [("S-1", "certain")], [], [("S-1", "certain")],
+    ]  # fmt: skip
+    assert ask(database, "100.64.1.2", 700) == [("S-1", "likely")]
+    with database.read() as conn:
+        assert len(conn.execute(sa.select(session_address)).all()) == 3
+
+
+def test_a_session_that_keeps_its_address_leaves_no_rows(database):
+    """Nearly all of them."""
+    for after in (600, 1200):
+        write(database, record(START, framed_address="100.64.1.1", ports=((*A, LISTED),), **_block(A)))
+        write(
+            database, record(INTERIM, after, framed_address="100.64.1.1", ports=((*A, LISTED),), **_block(A))
+        )
+    assert ask(database, PUBLIC, 900, 2500) == [("S-1", "certain")]
+    with database.read() as conn:
+        assert conn.execute(sa.select(session_address)).all() == []
+
+
+def _block(one: tuple[str, int, int]) -> dict[str, Any]:
+    return {"public_address": one[0], "port_first": one[1], "port_last": one[2]}
+
+
+def test_blocks_of_ports_are_got_and_given_back(database):
+    """Two at once; then the first goes; what an old journal says of one block replaces what there was."""
+    write(database, record(START, ports=((*A, ALLOCATED),), **_block(A)))
+    write(database, record(INTERIM, 600, ports=((*B, ALLOCATED),), **_block(B)))
+    write(database, record(INTERIM, 1200, ports=((*A, GONE),)))
+    assert [ask(database, PUBLIC, at, 2500) for at in (300, 900, 1300)] == [
+        [("S-1", "certain")], [("S-1", "likely")], [],
+    ]  # fmt: skip
+    assert [ask(database, PUBLIC, at, 9500) for at in (300, 700, 1300)] == [
+        [], [("S-1", "certain")], [("S-1", "likely")],
+    ]  # fmt: skip
+    write(database, record(INTERIM, 1800, **_block(A)))
+    assert ask(database, PUBLIC, 1900, 9500) == []
+    assert ask(database, PUBLIC, 1800, 2500) == [("S-1", "certain")]
+
+
+def test_a_list_is_all_of_it(database):
+    """Several blocks in one record, and later only one of them."""
+    write(database, record(START, ports=((*A, LISTED), (*B, LISTED)), **_block(A)))
+    assert [ask(database, PUBLIC, 0, port) for port in (2500, 9500)] == [[("S-1", "certain")]] * 2
+    write(database, record(INTERIM, 600, ports=((*A, LISTED),), **_block(A)))
+    assert ask(database, PUBLIC, 700, 9500) == []
+    assert ask(database, PUBLIC, 600, 2500) == [("S-1", "certain")]
+
+
+def test_what_was_given_back_is_not_the_sessions_any_more(database):
+    """The only block: the session's own row has none then."""
+    write(database, record(START, ports=((*A, ALLOCATED),), **_block(A)))
+    write(database, record(INTERIM, 600, ports=((*A, GONE),)))
+    assert ask(database, PUBLIC, 700, 2500) == []
+    assert ask(database, PUBLIC, 0, 2500) == [("S-1", "certain")]
+
+
+_events = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 3)), min_size=1, max_size=8)
+
+
+@given(_events)
+def test_at_every_moment_the_address_that_was_told_last(sqlite_template, tmp_path_factory, events):
+    """Against a list of what was told, asked at the moment of each record."""
+    path = tmp_path_factory.mktemp("held") / "t.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = Database(f"sqlite:///{path}", durable=False)
+    moment, told = 0, [(0, "100.64.1.1")]
+    write(database, record(START, framed_address="100.64.1.1"))
+    for name, gap in events:
+        moment += gap * 60
+        address = f"100.64.1.{'xyz'.index(name) + 1}"
+        told.append((moment, address))
+        write(database, record(INTERIM, moment, framed_address=address))
+    for when, address in told:
+        for other in ("100.64.1.1", "100.64.1.2", "100.64.1.3"):
+            found = ask(database, other, when)
+            assert bool(found) == (other == address), (when, other)
+    database.close()
+
+
+def _tlv(kind: int, value: bytes) -> bytes:
+    return bytes((kind, len(value) + 2)) + value
+
+
+def _range(block: tuple[str, int, int], said: int = 0) -> bytes:
+    address = bytes(map(int, block[0].split(".")))
+    numbers = [_tlv(9, struct.pack(">I", block[1])), _tlv(10, struct.pack(">I", block[2]))]
+    told = _tlv(8, struct.pack(">I", said)) if said else b""
+    return wire.pair(241, b"\x06" + told + _tlv(3, address) + b"".join(numbers))
+
+
+LIMIT = wire.pair(241, b"\x05" + _tlv(2, struct.pack(">I", 1000)))
+DAMAGED = wire.pair(241, b"\x06" + _tlv(9, struct.pack(">I", 70000)) + b"\x0a\x01")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "ports"),
+    [
+        (_range(A), ((*A, LISTED),)),
+        (LIMIT + _range(A), ((*A, LISTED),)),
+        (_range(A) + _range(B), ((*A, LISTED), (*B, LISTED))),
+        (_range(B, 1) + _range(A, 2), ((*B, ALLOCATED), (*A, GONE))),
+        (_range(A, 7) + DAMAGED, ((*A, LISTED),)),
+        (LIMIT + DAMAGED, ()),
+    ],
+)
+def test_every_port_range_of_a_request_is_read(attributes, ports):
+    """RFC 8045, wherever it stands among extended attributes (RFC 6929), and whatever it says."""
+    body = wire.pair(40, struct.pack(">I", 3)) + wire.pair(44, b"x") + attributes
+    packet = wire.read(wire.request(4, 1, b"secret", body))
+    assert packet is not None
+    read = read_record(packet, "bng1", "127.0.0.1", NOON)
+    assert read is not None
+    assert read.ports == ports
+    held = next((one[:3] for one in ports if one[3] != GONE), ("", 0, 0))
+    assert (read.public_address, read.port_first, read.port_last) == held
+
+
+def test_a_late_record_moves_nothing():
+    """What is known is newer."""
+    begun = merge(None, record(START, framed_address="100.64.1.1")).session
+    newest: Session = merge(begun, record(INTERIM, 600, framed_address="100.64.1.2")).session
+    late = record(INTERIM, 300, framed_address="100.64.1.1", ports=((*A, LISTED),))
+    assert moves(newest, merge(newest, late).session, late) == []
