@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -37,13 +38,19 @@ def _redactor(_logger: Any, _name: str, entry: MutableMapping[str, Any]) -> Muta
 
 
 class _StandardError:
-    """Standard error as it is when a line is written: it may be another one than when the logger was made."""
+    """Standard error as it is when a line is written: it may be another one than when the logger was made.
+
+    A line that cannot be written (its reader is gone, its disk is full) is lost: whoever said it goes on with the work.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(format_: str = "console", level: str = "INFO") -> None:

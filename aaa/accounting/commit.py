@@ -5,7 +5,8 @@ Order of refuge: the database; the local journal; silence (the NAS sends again).
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -97,10 +98,11 @@ class GroupCommit(threading.Thread):
         going = True
         while going:
             batch, going = self._collect()
-            if batch:
-                self.settle(batch)
-            if not self._pause and not self._new.empty():
-                self._look_for_crowds()
+            with _going_on():
+                if batch:
+                    self.settle(batch)
+                if not self._pause and not self._new.empty():
+                    self._look_for_crowds()
 
     def settle(self, batch: Sequence[Submitted]) -> None:
         """Make a batch durable and answer it."""
@@ -119,8 +121,9 @@ class GroupCommit(threading.Thread):
 
     def _keep_draining(self) -> None:
         while not self._ends.wait(_LOOK):
-            if self._journal.waiting:
-                self.drain()
+            with _going_on():
+                if self._journal.waiting:
+                    self.drain()
 
     def drain(self) -> int:
         """Bring the journal into the database, when that is there. Returns the number of records."""
@@ -263,6 +266,17 @@ class GroupCommit(threading.Thread):
         self._pause = min(max(_RETRY, self._pause * 2), _RETRY_MOST)
         self._away_until = clock.monotonic() + self._pause
         _log.warning("the database is away: accounting goes to the journal", error=first_line(error))
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """A mistake of ours costs what was at hand and a line in the log, never the thread: nobody replaces it."""
+    try:
+        yield
+    except faults.FaultInjected:
+        raise
+    except Exception:
+        _log.exception("accounting stumbled and goes on")
 
 
 def _answer(some: Submitted, numbers: Sequence[int], durable: bool) -> None:

@@ -8,7 +8,8 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Sequence
-from io import BufferedWriter
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -31,8 +32,10 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: BufferedWriter | None = None
+        self._file: FileIO | None = None
         self._path: Path | None = None
+        self._length = 0
+        """So many octets of the segment are synced."""
         self._turn = threading.Lock()  # a drain ends the segment that an append writes to
         self._decoder = msgspec.msgpack.Decoder(AccountingRecord)
 
@@ -44,13 +47,17 @@ class Journal:
     def _append(self, records: Sequence[AccountingRecord]) -> None:
         file = self._open()
         try:
-            file.write(b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
-            file.flush()
-            faults.point(BEFORE_SYNC)
+            _write(file, b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
+        except OSError:
+            self._take_back(file)
+            raise
+        faults.point(BEFORE_SYNC)
+        try:
             os.fdatasync(file.fileno())
         except OSError:
             self._abandon()
             raise
+        self._length = file.tell()
         faults.point(AFTER_SYNC)
 
     def set_aside(self, record: AccountingRecord) -> None:
@@ -101,28 +108,49 @@ class Journal:
             faults.point(DURING_DRAIN)
         return len(records)
 
-    def _open(self) -> BufferedWriter:
+    def _open(self) -> FileIO:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path = self._folder / f"{new_id('acct')}.journal"
+            path = self._folder / f"{new_id('acct')}.journal"
             # Locked before it has its name: a drain that came in between would delete the empty segment that we are
             # about to acknowledge records from.
-            begun = self._path.with_suffix(".begun")
-            self._file = begun.open("xb")
-            os.chmod(begun, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            begun.rename(self._path)
-            _sync_folder(self._folder)
+            begun = path.with_suffix(".begun")
+            file = begun.open("xb", buffering=0)
+            self._file, self._path, self._length = file, path, 0
+            try:
+                os.chmod(begun, 0o600)
+                fcntl.flock(file, fcntl.LOCK_EX)
+                begun.rename(path)
+                _sync_folder(self._folder)
+            except OSError:
+                self._abandon()
+                begun.unlink(missing_ok=True)
+                raise
         return self._file
 
+    def _take_back(self, file: FileIO) -> None:
+        """The disk is full: a torn frame goes, so that the segment can be gone on with when there is room again."""
+        try:
+            file.truncate(self._length)
+            file.seek(self._length)
+        except OSError:
+            self._abandon()
+
     def _abandon(self) -> None:
-        """A torn segment keeps its whole frames; nothing may follow the torn one."""
-        file, self._file, self._path = self._file, None, None
-        if file is not None:
-            try:
+        """A torn segment keeps its whole frames, and nothing may follow the torn one; an empty one goes."""
+        file, path, self._file, self._path = self._file, self._path, None, None
+        with suppress(OSError):  # the disk is away; what it holds is whole frames up to the tear
+            if file is not None:
                 file.close()
-            except OSError:
-                return  # the disk is away; what it holds is whole frames up to the tear
+            if path is not None and not self._length:
+                path.unlink(missing_ok=True)
+
+
+def _write(file: FileIO, octets: bytes) -> None:
+    """All of it: an unbuffered file may take a part at a time."""
+    left = memoryview(octets)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -46,6 +46,7 @@ from aaa.view.derived import accounting_database
 from aaa.view.follower import Follower
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
+from core import logs
 from core.settings import Settings
 from core.structs import make_ready
 
@@ -351,6 +352,7 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
+    logs.configure(settings.log_format)  # it is a process of its own
     gc.freeze()  # what was imported before the fork stays shared: the collector would write to all of it
     # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
     sys.setswitchinterval(_SWITCH)
