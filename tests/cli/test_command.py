@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DataError
 
 from cli.answer import answer
 from cli.edge import run_at_edge
@@ -170,6 +171,21 @@ def test_our_errors_are_one_sentence_and_status_3(error, sentence, capsys: pytes
         run_at_edge(lambda: _raise(error))
     assert ended.value.code == 3
     assert capsys.readouterr() == ("", sentence)
+
+
+def test_what_a_database_does_not_keep_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]):
+    """PostgreSQL's own refusal of a value is one sentence."""
+    with pytest.raises(SystemExit):
+        run_at_edge(lambda: _raise(DataError("INSERT", {}, ValueError("out of range"))))
+    assert capsys.readouterr().err.startswith("trunkline: a value is not one that the database keeps")
+
+
+def test_an_argument_has_no_nul(capsys: pytest.CaptureFixture[str]):
+    """However it came here: status 2 and the argument, readable."""
+    with pytest.raises(SystemExit) as ended:
+        main(["billing", "pay", "A-1", "1.00", "--key", "a\0b"])
+    assert ended.value.code == 2
+    assert "argument 'a\\x00b' is not text" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_names_its_place(capsys: pytest.CaptureFixture[str]):
