@@ -16,6 +16,7 @@ from api.console import pages
 from api.errors import LoginNeeded
 from billing import errors as billing
 from core import logs
+from core.days import DayNotUsable
 from core.errors import Retryable, Terminal, TrunklineError
 from core.money import AmountNotReadable
 from core.problems import Problem as Mistake
@@ -29,7 +30,7 @@ _NOT_FOUND = (
     crm.CustomerUnknown, crm.OrderUnknown, crm.ServiceUnknown,
 )  # fmt: skip
 _UNPROCESSABLE = (
-    AmountNotReadable,
+    AmountNotReadable, DayNotUsable,
     ChangeNotUsable, billing.AmountNotPayable, billing.CurrencyWrong, crm.PlanUnknown, crm.NotOrderable,
     crm.AccountNotTheirs,
 )  # fmt: skip

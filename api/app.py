@@ -2,9 +2,10 @@
 
 import importlib
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api import answers
+from api.given import require_text
 from api.here import installed
 from api.wire import Guarded
 from core import discovery
@@ -21,7 +22,7 @@ def create_app(context: Context, repo: Repository) -> FastAPI:
     """The API and console of one installation; makes the key of its cookies."""
     app = FastAPI(
         title="Trunkline", version="1", description=_ABOUT, openapi_url="/api/openapi.json", docs_url=None,
-        redoc_url=None,
+        redoc_url=None, dependencies=[Depends(require_text)],
     )  # fmt: skip
     app.state.installed = installed(context, repo)
     for folder in discovery.folders("api", "routes"):

@@ -16,6 +16,7 @@ from core import db
 from core.errors import Terminal
 from core.money import Money
 from intents.scalars import Rate
+from intents.yaml_strict import parse_nodes
 
 _DAYS_MOST = 3660
 EFFECTS = ("", "throttle", "walled-garden", "block")
@@ -56,8 +57,9 @@ def require_usable(name: str, policy: Policy) -> None:
 def read(name: str, file: Path) -> Policy:
     """A policy from a YAML file. Raises PolicyNotUsable with the file, the line or the field."""
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Policy.of(msgspec.convert(content, dict))
+        text = file.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text)
+        policy = Policy.of(msgspec.convert(content, dict))
     except OSError as error:
         raise PolicyNotUsable(name, f"{file} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -66,6 +68,17 @@ def read(name: str, file: Path) -> Policy:
         raise PolicyNotUsable(name, f"{place} is no YAML") from error
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise PolicyNotUsable(name, f"{file}: {error}") from error
+    if odd := policy.calendar.odd_holiday():
+        raise PolicyNotUsable(name, f"{file}{_place(text, odd[0])}: {odd[1]}")
+    return policy
+
+
+def _place(text: str, holiday: int) -> str:
+    """`:line:column` of a holiday in a policy's file; empty where only another reader of YAML finds it."""
+    node = parse_nodes(text).node
+    for key in ("calendar", "holidays", holiday):
+        node = node.children.get(key) if node is not None else None
+    return f":{node.mark.line}:{node.mark.column}" if node is not None else ""
 
 
 def _why_not(policy: Policy) -> str:

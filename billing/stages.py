@@ -109,12 +109,12 @@ def is_paused(due: date, promises: Iterable[Promise], today: date) -> bool:
 
 def effective_due(due: date, promises: Iterable[Promise], today: date) -> date:
     """The due date as dunning sees it: later by the days that promises and exemptions have held it up until today."""
-    held: set[date] = set()
-    for one in promises:
+    held, reached = 0, due
+    for one in sorted(promises, key=lambda one: one.made_on):
         if one.covers(due):
-            since, until = max(one.made_on, due), min(one.until, today)
-            held.update(since + timedelta(days=n) for n in range(1, (until - since).days + 1))
-    return due + timedelta(days=len(held))
+            since, until = max(one.made_on, reached), min(one.until, today)
+            held, reached = held + max(0, (until - since).days), max(reached, until)
+    return due + timedelta(days=held)
 
 
 def overdue(debts: Iterable[Debt], promises: Sequence[Promise], today: date) -> list[Debt]:

@@ -82,11 +82,11 @@ def unblock(conn: Connection, service: str, on: date, actor: str) -> None:
 
 def cease(conn: Connection, service: str, on: date, actor: str, *, goes_on: bool = False) -> None:
     """End billing: by default `on` is the first day that is not billed (pin 2). `goes_on`: by another service at the
-    same terms, so that it breaks no contract.
+    same terms, so that it breaks no contract; that one has the day itself, whosever change days are.
     """
     terms = state_on(item(conn, service).events, date.max).terms
     if terms is not None:
-        _record(conn, service, EventKind.CEASED, on, actor, terms if goes_on else None)
+        _record(conn, service, EventKind.CEASED, on, actor, terms if goes_on else None, exactly=goes_on)
 
 
 def item(conn: Connection, service: str) -> Item:
@@ -175,14 +175,15 @@ def _create(conn: Connection, account_id: str, service: str, on: date) -> str:
 
 
 def _record(
-    conn: Connection, service: str, kind: EventKind, on: date, actor: str, terms: Terms | None = None
-) -> None:
+    conn: Connection, service: str, kind: EventKind, on: date, actor: str, terms: Terms | None = None,
+    *, exactly: bool = False,
+) -> None:  # fmt: skip
     found = item(conn, service)
     owner = accounts.lock(conn, found.account)
     started = min((event.effective for event in found.events), default=on)
     if on < started:
         raise TimelineNotUsable(service, f"{kind} on {on} is before its activation on {started}")
-    effective = on if owner.change_day == "new" else days_after(on, 1)
+    effective = on if exactly or owner.change_day == "new" else days_after(on, 1)
     _append(conn, found.id, kind, effective, terms, actor)
     for other in items_of(conn, service, _FOLLOWS.get(kind, ())):
         begun = [event.effective for event in other.events if event.kind is EventKind.ACTIVATED]

@@ -39,6 +39,8 @@ def _sentence(error: TrunklineError) -> str:
 
 
 def _unexpected(error: Exception) -> str:
+    if type(error).__name__ == "DataError":  # PostgreSQL's; its module is too heavy to import here
+        return "a value is not one that the database keeps: a NUL character, or a number that is too large"
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -78,8 +78,10 @@ def _root(
 
 def _require_text(argument: str) -> None:
     """Nothing that we keep or send takes other bytes: end with usage before a command trips over them."""
-    if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
-        print(f"trunkline: argument {argument!a} is not text in UTF-8", file=sys.stderr)
+    if "\0" in argument or argument.encode(errors="replace").decode() != argument:
+        print(
+            f"trunkline: argument {argument!a} is not text in UTF-8 without NUL characters", file=sys.stderr
+        )
         sys.exit(EXIT_USAGE)
 
 

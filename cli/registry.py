@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cli.limits import limited
 from core.errors import Terminal
 
 _FOLDER = Path(__file__).parent / "commands"
@@ -56,8 +57,11 @@ def load(name: str) -> Any:
 def _plain(command: Any) -> Any:
     """The command with plain help and errors: no rich import for them, and the same text in a file as on a terminal."""
     command.rich_markup_mode = None
-    for child in getattr(command, "commands", {}).values():
+    children = getattr(command, "commands", {}).values()
+    for child in children:
         _plain(child)
+    if command.callback and not children:
+        command.callback = limited(command)
     return command
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
+from core import days
 from core.settings import Settings
 from intents.kinds import KINDS
 from intents.loader import load
@@ -20,6 +21,8 @@ def moment_of(text: str) -> datetime:
     except ValueError as error:
         told = f"'{text}' is no moment; write it like 2026-11-25T14:03:00+08:00"
         raise typer.BadParameter(told, param_hint="--at") from error
+    if why := days.why_not(moment.date()):
+        raise typer.BadParameter(why, param_hint="--at")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

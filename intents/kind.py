@@ -1,10 +1,12 @@
 """What a kind is: its structure, where its files live, what it refers to and what it claims for itself."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 
+from core import days
 from intents.scalars import ID_PATTERN
 
 Field = tuple[str | int, ...]
@@ -39,6 +41,12 @@ class Complaint(NamedTuple):
     message: str
     hint: str = ""
     severity: str = "error"
+
+
+def far_off(field: Field, day: date | None) -> Iterator[Complaint]:
+    """A day that nobody can mean, and nothing can count with."""
+    if day is not None and (why := days.why_not(day)):
+        yield Complaint("value.format", field, why)
 
 
 def nothing(_value: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.errors import NotUsable
 from api.here import Here
-from api.login.session import COOKIE, Form, Session, Visits, require_ours
+from api.login.session import COOKIE, Form, Session, Visits, readable, require_ours
 from api.tokens import Role
 
 MOST = 16 << 20
@@ -46,6 +46,7 @@ class Uploads:
             if len(found) > MOST:
                 raise NotUsable("the file", told)
         fields, name, content = await run_in_threadpool(parse, kind, bytes(found))
+        readable({**fields, "file": name})
         require_ours(here, fields, request.cookies.get(COOKIE, ""))
         if not content:
             raise NotUsable("the form", "it has no file; choose one")

@@ -17,6 +17,7 @@ from api.login.session import Form, Session, posts, visits
 from billing import accounts, crediting, invoices, parked, payments, promises
 from billing.gateways import autopay, givebacks
 from billing.refunding import refunds
+from core import days
 from core.money import Money
 from crm import orders
 
@@ -110,7 +111,7 @@ def promise(here: Here, who: Serving, account: str, form: Sent) -> Response:
     """Note a promise to pay; services that were held for it are free at once."""
     text = form.get("until", "")
     try:
-        until = date.fromisoformat(text)
+        until = days.require(date.fromisoformat(text))
     except ValueError as error:
         raise NotUsable(f"until '{text[:40]}'", "it is a date such as 2026-12-24") from error
     with here.context.db.write() as conn:

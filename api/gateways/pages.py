@@ -13,6 +13,7 @@ from api.console import pages
 from api.console.routes import back
 from api.customers.view import today as today_of
 from api.errors import NotUsable
+from api.given import Day
 from api.here import Here
 from api.login.session import Session, posts, visits
 from api.resource import After, Limit, resource
@@ -109,7 +110,7 @@ def list_undecided(here: Here, _who: Reader, limit: Limit = 50, after: After = "
 
 
 @RESOURCE.get("/attempts/failed", response_model=Attempts)
-def list_failed(here: Here, _who: Reader, since: date, limit: Limit = 50) -> Any:
+def list_failed(here: Here, _who: Reader, since: Day, limit: Limit = 50) -> Any:
     """List charges that failed, or came back, since a day; the newest first."""
     with here.context.db.read() as conn:
         found = [_attempt(one) for one in listing.failed(conn, since, limit)]
@@ -117,7 +118,7 @@ def list_failed(here: Here, _who: Reader, since: date, limit: Limit = 50) -> Any
 
 
 @RESOURCE.get("/refunds", response_model=Refunds)
-def list_refunds(here: Here, _who: Reader, since: date, limit: Limit = 50) -> Any:
+def list_refunds(here: Here, _who: Reader, since: Day, limit: Limit = 50) -> Any:
     """List refunds on their way, by any method, and those since a day that failed."""
     with here.context.db.read() as conn:
         found = [_refund(one) for one in listing.refunds(conn, since, limit)]

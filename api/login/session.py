@@ -13,7 +13,8 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from api import tokens
-from api.errors import FormNotOurs, LoginNeeded, TokenRefused
+from api.errors import FormNotOurs, LoginNeeded, NotUsable, TokenRefused
+from api.given import NUL
 from api.here import Here, Installed
 from api.login.links import SESSION
 from api.security import require
@@ -50,9 +51,16 @@ def form_secret(here: Installed, cookie: str) -> str:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form, the first value of each."""
+    """The fields of a form, the first value of each. Raises NotUsable."""
     body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+    return readable({name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()})
+
+
+def readable(form: Form) -> Form:
+    """The form itself. Raises NotUsable for a text that no database keeps."""
+    if any("\0" in text for text in form.values()):
+        raise NotUsable("the form", NUL)
+    return form
 
 
 def require_ours(here: Installed, form: Form, cookie: str) -> None:

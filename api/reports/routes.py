@@ -10,6 +10,7 @@ from api.amounts import Amount, amount
 from api.answers import Answer, answer
 from api.customers.view import today
 from api.errors import NotUsable
+from api.given import Day
 from api.here import Here
 from api.resource import resource
 from api.security import needs
@@ -20,7 +21,7 @@ from core.money import Money
 
 ROUTER = resource("reports")
 Billing = Annotated[Identity, needs("billing")]
-AsOf = Annotated[date | None, Query(description="By the end of this day; default: today.")]
+AsOf = Annotated[Day | None, Query(description="By the end of this day; default: today.")]
 
 
 class Balance(BaseModel):
@@ -98,7 +99,7 @@ def receivables(here: Here, _who: Billing, as_of: AsOf = None) -> Any:
 
 
 @ROUTER.get("/tax", response_model=Taxes)
-def tax(here: Here, _who: Billing, since: date, until: date) -> Any:
+def tax(here: Here, _who: Billing, since: Day, until: Day) -> Any:
     """Read the tax of a period, from `since` on and before `until`."""
     if until <= since:
         raise NotUsable(f"until {until}", f"it is not after since, {since}")

@@ -7,6 +7,7 @@ from billing.agenda.errors import NotAgreeable
 from billing.periods import Cadence
 from billing.subscriptions import Item
 from billing.timeline import state_on
+from core import days
 
 NOW, PERIOD_END = "now", "period-end"
 
@@ -21,11 +22,14 @@ def day_of(owner: Account, item: Item, at: str, paid_until: date | None = None) 
         return owner.today
     if at != PERIOD_END:
         try:
-            return date.fromisoformat(at)
+            day = date.fromisoformat(at)
         except ValueError:
             raise NotAgreeable(
                 item.service, f"'{at}' is no day; write 2026-03-01, now or period-end"
             ) from None
+        if why := days.why_not(day):
+            raise NotAgreeable(item.service, why)
+        return day
     end = paid_until or _end(owner, item)
     return end if owner.change_day == "new" or paid_until else end - timedelta(days=1)
 

@@ -11,6 +11,8 @@ from billing.bank.checks import compact
 from billing.bank.errors import StatementNotReadable, StatementWrong
 from billing.bank.statement import Line, Statement
 from billing.bank.tree import Node, parse
+from core import days
+from core.days import DayNotUsable
 from core.money import AmountNotReadable, Money
 
 _OTHERS = {
@@ -132,7 +134,9 @@ class _Reader:
 
     def _day(self, text: str, node: Node) -> date:
         try:
-            return date.fromisoformat(text[:10])
+            return days.require(date.fromisoformat(text[:10]))
+        except DayNotUsable as error:
+            raise self._wrong(node, str(error)) from error
         except ValueError as error:
             raise self._wrong(node, f"'{text[:30]}' is no date") from error
 

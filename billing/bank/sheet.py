@@ -15,6 +15,7 @@ import msgspec
 from billing.bank.checks import compact
 from billing.bank.errors import StatementNotReadable
 from billing.bank.statement import Line, Statement
+from core import days
 from core.money import AmountNotReadable, Money
 
 
@@ -99,14 +100,20 @@ class _Row:
 
     def _said(self, name: str) -> str:
         heading = self.mapping.columns.get(name)
-        return (self.row.get(heading) or "").strip() if heading else ""
+        text = (self.row.get(heading) or "").strip() if heading else ""
+        if "\0" in text:
+            raise self._wrong(f"'{heading}' has a NUL character; take it out")
+        return text
 
     def _day(self) -> date:
         text = self._said("date")
         try:
-            return datetime.strptime(text, self.mapping.dates).date()  # noqa: DTZ007 (a day without a time)
+            day = datetime.strptime(text, self.mapping.dates).date()  # noqa: DTZ007 (a day without a time)
         except ValueError as error:
             raise self._wrong(f"'{text[:30]}' is no date like {self.mapping.dates}") from error
+        if why := days.why_not(day):
+            raise self._wrong(why)
+        return day
 
     def _amount(self) -> int:
         if text := self._said("amount"):

@@ -2,7 +2,8 @@
 
 What an item is worth a month is its price without tax, by the months of its period, half-up to the minor unit: one
 integer an item, so that everything adds up exactly. It counts as it stands at the end of a month's last day. Who pauses
-(a vacation) stays a customer and is worth nothing meanwhile.
+(a vacation) stays a customer and is worth nothing meanwhile. What goes to another account leaves nobody: the accounts
+of a transfer move together in its month.
 """
 
 from collections import defaultdict
@@ -82,6 +83,8 @@ def metrics(conn: Connection, since: date, until: date) -> list[Month]:
     )
     if rates := list(_inclusive_rates(conn, ends)):
         conn.execute(sa.insert(sql.RATE), rates)
+    if groups := list(_groups(conn, ends)):
+        conn.execute(sa.insert(sql.GROUP), groups)
     sql.fill(conn, ends[-1])
     plans = _plans(conn)
     billed = _billed(conn, months[0], ends[-1])
@@ -137,6 +140,22 @@ def _billed(conn: Connection, first: date, last: date) -> dict[tuple[int, str], 
     for row in conn.execute(query):
         found[month_index(row[0]), row[1]] += int(row[2])
     return found
+
+
+def _groups(conn: Connection, ends: list[date]) -> Iterator[dict[str, Any]]:
+    """Accounts that a service went between, by the end of the month in which it did: each with one that leads them."""
+    followed: dict[date, dict[str, str]] = defaultdict(dict)
+    for before, after, on in sql.transfers(conn, ends[0], ends[-1]):
+        mine = followed[_last_day(on)]
+        mine[_leader(mine, after)] = _leader(mine, before)
+    for day, mine in followed.items():
+        yield from ({"day": day, "account_id": name, "leader": _leader(mine, name)} for name in mine)
+
+
+def _leader(followed: dict[str, str], name: str) -> str:
+    while followed.setdefault(name, name) != name:
+        name = followed[name]
+    return name
 
 
 def _inclusive_rates(conn: Connection, days: list[date]) -> Iterator[dict[str, Any]]:

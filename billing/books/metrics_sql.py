@@ -34,7 +34,11 @@ STATE = _table(
     sa.Column("day", sa.Date), sa.Column("account_id", sa.Text), sa.Column("currency", sa.Text),
     sa.Column("plan", sa.Text), sa.Column("items", sa.BigInteger), sa.Column("mrr", sa.BigInteger),
 )  # fmt: skip
-_TABLES = (DAY, RATE, INTERVAL, STATE)
+GROUP = _table(
+    "metric_group",
+    sa.Column("day", sa.Date), sa.Column("account_id", sa.Text), sa.Column("leader", sa.Text),
+)  # fmt: skip
+_TABLES = (DAY, RATE, INTERVAL, STATE, GROUP)
 _SAID = {
     "sqlite": {"PRICE": "json_extract(t.terms, '$.price.minor')", "PLAN": "json_extract(t.terms, '$.plan')",
                "MONTHS": "coalesce(json_extract(t.terms, '$.months'), 1)",
@@ -101,20 +105,36 @@ WITH stands AS (
 ), begun AS (
   SELECT account_id, min(since) AS first FROM metric_interval GROUP BY account_id
 ), told AS (
-  SELECT m.*, d.day AS before, b.first FROM moves m JOIN metric_day d ON d.following = m.day
-  JOIN begun b ON b.account_id = m.account_id
+  SELECT m.day, m.currency, sum(m.opening) AS opening, sum(m.closing) AS closing, sum(m.was) AS was,
+    sum(m.stays) AS stays, min(d.day) AS before, min(b.first) AS first,
+    sum(CASE WHEN m.was = 0 AND b.first > d.day THEN 1 ELSE 0 END) AS came,
+    sum(CASE WHEN m.was = 0 AND b.first <= d.day THEN 1 ELSE 0 END) AS back,
+    sum(CASE WHEN m.stays = 0 THEN 1 ELSE 0 END) AS gone
+  FROM moves m JOIN metric_day d ON d.following = m.day JOIN begun b ON b.account_id = m.account_id
+  LEFT JOIN metric_group g ON g.day = m.day AND g.account_id = m.account_id
+  GROUP BY m.day, m.currency, coalesce(g.leader, m.account_id)
+), netted AS (
+  SELECT told.*, CASE WHEN gone < came THEN gone ELSE came END AS for_new,
+    CASE WHEN gone <= came THEN 0 WHEN gone - came < back THEN gone - came ELSE back END AS for_back
+  FROM told
 )
 SELECT day, currency, sum(opening) AS opening, sum(closing) AS closing,
   sum(CASE WHEN was = 0 AND first > before THEN closing ELSE 0 END) AS new,
   sum(CASE WHEN was = 0 AND first <= before THEN closing ELSE 0 END) AS reactivation,
-  sum(CASE WHEN was = 1 AND stays = 1 AND closing > opening THEN closing - opening ELSE 0 END) AS expansion,
-  sum(CASE WHEN was = 1 AND stays = 1 AND closing < opening THEN opening - closing ELSE 0 END) AS contraction,
+  sum(CASE WHEN was > 0 AND stays > 0 AND closing > opening THEN closing - opening ELSE 0 END) AS expansion,
+  sum(CASE WHEN was > 0 AND stays > 0 AND closing < opening THEN opening - closing ELSE 0 END) AS contraction,
   sum(CASE WHEN stays = 0 THEN opening ELSE 0 END) AS churn,
-  sum(was) AS accounts_opening, sum(stays) AS accounts_closing,
-  sum(CASE WHEN was = 0 AND first > before THEN 1 ELSE 0 END) AS accounts_new,
-  sum(CASE WHEN was = 0 AND first <= before THEN 1 ELSE 0 END) AS accounts_reactivated,
-  sum(CASE WHEN stays = 0 THEN 1 ELSE 0 END) AS accounts_churned
-FROM told GROUP BY day, currency ORDER BY day, currency
+  sum(was) AS accounts_opening, sum(stays) AS accounts_closing, sum(came - for_new) AS accounts_new,
+  sum(back - for_back) AS accounts_reactivated, sum(gone - for_new - for_back) AS accounts_churned
+FROM netted GROUP BY day, currency ORDER BY day, currency
+"""
+# Accounts between which a service went in a month move as one (metric_group): one that came for one that is gone.
+
+_TRANSFERS = """
+SELECT account_id, following, left_on FROM (
+  SELECT account_id, left_on, lead(account_id) OVER (PARTITION BY service ORDER BY created_at, id) AS following
+  FROM subscription WHERE service IN (SELECT service FROM subscription WHERE left_on > :first AND left_on <= :last)
+) AS legs WHERE left_on > :first AND left_on <= :last AND following IS NOT NULL ORDER BY left_on
 """
 
 
@@ -143,6 +163,13 @@ def fill(conn: Connection, last: date) -> None:
     _counted(conn, DAY, RATE, INTERVAL)
     conn.execute(sa.text(_STATES))
     _counted(conn, STATE)
+
+
+def transfers(conn: Connection, first: date, last: date) -> list[Any]:
+    """(account, the one that its service went to, day) of every transfer after `first` and until `last`."""
+    days = [sa.bindparam("first", first, type_=sa.Date), sa.bindparam("last", last, type_=sa.Date)]
+    query = sa.text(_TRANSFERS).bindparams(*days).columns(left_on=sa.Date)
+    return list(conn.execute(query).all())
 
 
 def movements(conn: Connection) -> list[Any]:

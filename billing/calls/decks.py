@@ -120,6 +120,8 @@ def _read(path: Path) -> Iterator[CallRate]:
                 raise DeckNotUsable(
                     str(path), reader.line_num, f"prefix {prefix} stands in line {seen[prefix]} too"
                 )
+            if "\0" in row["destination"]:
+                raise DeckNotUsable(str(path), reader.line_num, "the destination has a NUL character")
             seen[prefix] = reader.line_num
             yield CallRate(
                 prefix, row["destination"].strip()[:80], _price(path, reader.line_num, row["per_minute"]),

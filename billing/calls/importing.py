@@ -15,7 +15,7 @@ from billing.calls.errors import ColumnsMissing, NumberNotUsable
 from billing.calls.models import call_record
 from billing.models import subscription
 from billing.periods import zone
-from core import clock, db, faults
+from core import clock, days, db, faults
 from core.db import Database
 
 NEEDED = ("caller", "callee", "started", "seconds")
@@ -186,6 +186,8 @@ def _moment(text: str, timezone: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"'{text[:40]}' is no time such as 2026-01-31T23:59:00+08:00") from error
+    if why := days.why_not(found.date()):
+        raise ValueError(why)
     aware = found if found.tzinfo else found.replace(tzinfo=zone(timezone))
     return aware.astimezone(UTC)
 

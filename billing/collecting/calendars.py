@@ -4,7 +4,12 @@ from datetime import date, timedelta
 
 import msgspec
 
+from core import days
+from core.days import LAST
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MOST_DAYS = 366
+"""For so many days in a row a calendar may forbid restrictions."""
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,20 +32,33 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def next_permitted(self, day: date) -> date:
         """The day itself or the first one after it on which a service may be restricted."""
-        for n in range(366):
-            if self.permits(day + timedelta(days=n)):
-                return day + timedelta(days=n)
-        return date.max
+        while day < LAST and not self.permits(day):
+            day += timedelta(days=1)
+        return day
 
     def later(self, day: date, count: int) -> date:
         """The day `count` business days after a day."""
-        while count > 0:
+        while count > 0 and day < LAST:
             day += timedelta(days=1)
             count -= self.is_business(day)
         return day
 
     def why_not(self) -> str:
         """Why it makes no sense; empty when it does."""
+        odd = self.odd_holiday()
+        return odd[1] if odd else self._why_not_week()
+
+    def odd_holiday(self) -> tuple[int, str] | None:
+        """Which of `holidays` is far off, or begins too long a time without restrictions, and why it cannot be."""
+        for at, day in enumerate(self.holidays if not self._why_not_week() else ()):
+            if why := days.why_not(day):
+                return at, why
+            if (self.next_permitted(day) - day).days >= MOST_DAYS:
+                told = f"from {day} on no service may be restricted for {MOST_DAYS} days and more"
+                return at, f"{told}; take holidays out"
+        return None
+
+    def _why_not_week(self) -> str:
         if wrong := [one for one in self.days_off if one not in DAYS]:
             return f"'{wrong[0]}' is no day of the week; write mon, tue, wed, thu, fri, sat or sun"
         if not 0 <= self.eve <= 5 or not 0 <= self.notice <= 60:

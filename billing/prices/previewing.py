@@ -9,6 +9,7 @@ import msgspec
 from billing.periods import Period
 from billing.prices import deciding, reading
 from billing.prices.deciding import Move
+from billing.prices.errors import NoticeTooShort
 from billing.prices.replay import Replayed, month_before, replay
 from billing.runs.known import Known
 from core.db import Database
@@ -79,13 +80,16 @@ def preview(
     and the month before again.
 
     Without `again` last month is left out, which takes long. It changes nothing, and so does the new version: who
-    has an older one keeps it. Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid,
-    PriceCurrencyOther.
+    has an older one keeps it. Raises PlanUnknown, PriceVersionUnknown, VersionUnsaid, PriceCurrencyOther, and
+    NoticeTooShort for a day that has passed.
     """
-    day = on or reading.today(reader)
+    today = reading.today(reader)
+    day = on or today
     change = reading.change_of(reader, plan, version, day, old=old, in_term=in_term)
     terms = change.terms
-    month = month_before(min(day, reading.today(reader)))
+    if day < today:
+        raise NoticeTooShort(plan, day, 0, today)
+    month = month_before(today)
     known = Known(reader, month.start)
     groups: Counter[tuple[str, Money, int, Money]] = Counter()
     found: list[AccountChange] = []

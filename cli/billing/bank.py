@@ -67,7 +67,8 @@ def import_(
 
 @_app.command()
 def unmatched(
-    limit: Annotated[int, typer.Option(help="At most so many, the oldest.")] = 100, as_json: Json = False
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest.")] = 100,
+    as_json: Json = False,
 ) -> None:
     """List the lines of statements that wait for a person, and why."""
     from billing.bank import assigning

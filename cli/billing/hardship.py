@@ -98,13 +98,14 @@ def promises(
 
 def instalments(given: Iterable[str], currency: str) -> "list[tuple[date, Money]]":
     """Read `2026-02-01=30.00`."""
+    from core import days
     from core.money import Money
 
     found = []
     for text in given:
         day, _, amount = text.partition("=")
         try:
-            found.append((date.fromisoformat(day), Money.parse(amount, currency)))
+            found.append((days.require(date.fromisoformat(day)), Money.parse(amount, currency)))
         except ValueError as error:
             raise typer.BadParameter(
                 f"'{text}' is no instalment; write 2026-02-01=30.00", param_hint="--part"

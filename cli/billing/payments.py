@@ -36,7 +36,7 @@ def add(app: typer.Typer) -> None:
 
 def payments(
     account: Annotated[str, typer.Argument(help="Billing account, say A-10001.")],
-    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List an account's payments: what each pays, what is left, refunds, chargebacks, moves."""

@@ -1,6 +1,7 @@
 """`trunkline billing voucher`: make, list, sell, redeem and void vouchers that top wallets up."""
 
 import os
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,9 +122,8 @@ def void(
 def redeem(
     account: Account,
     code: Annotated[
-        str,
-        typer.Option(prompt=True, hide_input=True, help="The printed code; asked for when it is not said."),
-    ],
+        str, typer.Option(help="The printed code; default: asked for, or a line of standard input.")
+    ] = "",
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
@@ -132,9 +132,22 @@ def redeem(
     from billing.wallet.codes import Hasher
     from cli.commands.billing import _opened
 
+    said = code or _code()
     with _opened() as here:
-        done = vouchers.redeem(here.db, Hasher.of(here.settings.home), account, code, actor=actor)
+        done = vouchers.redeem(here.db, Hasher.of(here.settings.home), account, said, actor=actor)
     topped(done, as_json, dry=False)
+
+
+def _code() -> str:
+    """From a prompt that does not show it, or the first line of standard input."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Code", hide_input=True, err=True))
+    found = sys.stdin.readline().strip()
+    if not found:
+        raise typer.BadParameter(
+            "there is none; say it, or send it as a line of standard input", param_hint="--code"
+        )
+    return found
 
 
 def _write(file: Path, batch: str, amount: object, until: str, made: list[tuple[str, str]]) -> None:

@@ -139,7 +139,7 @@ def prepaid_run(
 @prepaid.command("list")
 def prepaid_list(
     state: Annotated[str, typer.Option(help="ordered, open, grace, lapsed, owed or ceased.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
     as_json: Json = False,
 ) -> None:
     """List prepaid services, the one that ends first at the top."""

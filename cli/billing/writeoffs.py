@@ -24,7 +24,9 @@ def write_off(
     residues: Annotated[
         bool, typer.Option("--residues", help="Instead: all that is open below one unit, to `rounding`.")
     ] = False,
-    older_than: Annotated[int, typer.Option(min=0, help="Residues due for longer than so many days.")] = 30,
+    older_than: Annotated[
+        int, typer.Option(min=0, max=36_500, help="Residues due for longer than so many days.")
+    ] = 30,
     on: Annotated[
         datetime | None,
         typer.Option("--on", formats=["%Y-%m-%d"], help="Booked on this day; default: today."),

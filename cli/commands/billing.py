@@ -81,7 +81,7 @@ def bill(
 @app.command()
 def invoices(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List invoices, the newest first, with what is open of them."""

@@ -40,7 +40,7 @@ def add(
 @app.command("list")
 def list_(
     after: Annotated[str, typer.Option(help="Go on after this id.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
     as_json: Json = False,
 ) -> None:
     """List customers with their billing accounts."""

@@ -213,7 +213,7 @@ def _position(one: dict[str, Any]) -> str:
 def compare(
     realm: Annotated[str, typer.Option(help="Only this realm.")] = "",
     nas: Annotated[str, typer.Option(help="Only this NAS.")] = "",
-    days: Annotated[int, typer.Option(min=1, help="What was compared in so many days.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="What was compared in so many days.")] = 7,
     limit: Annotated[int, typer.Option(min=1, help="At most so many logins that differ.")] = 20,
     as_json: Json = False,
     home: Home = None,

@@ -18,7 +18,7 @@ def command(
             metavar="COMMIT|TARGET", help="A commit (its beginning is enough), a device or a service."
         ),
     ],
-    limit: Annotated[int, typer.Option(help="At most so many of a target, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many of a target, the newest.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show the receipts of a commit or a target; status 1 when there is none."""

@@ -25,7 +25,9 @@ def create(
     role: Annotated[
         str, typer.Option(help="viewer, support, billing, engineer, admin, or portal (redeems vouchers).")
     ],
-    days: Annotated[int, typer.Option(min=0, help="Valid for so many days; 0: until revoked.")] = 0,
+    days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="Valid for so many days; 0: until revoked.")
+    ] = 0,
     as_json: Json = False,
     home: Home = None,
 ) -> None:

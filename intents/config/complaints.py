@@ -1,17 +1,20 @@
-"""What trunkline.yaml shows to be wrong by itself: realms that cannot be asked for elsewhere."""
+"""What trunkline.yaml shows to be wrong by itself: days, and realms that cannot be asked for elsewhere."""
 
 from collections.abc import Iterator
+from datetime import date
 
-from intents.config.schema import Config, Realm
+from intents.config.schema import Config, Mail, Realm, Sms
 from intents.homes import Home
-from intents.kind import Complaint, Field
+from intents.kind import Complaint, Field, far_off
 
 _REALMS = ("aaa", "realms")
 _OLD = ("aaa", "old")
 
 
 def complaints(config: Config) -> Iterator[Complaint]:
-    """Proxying without a server or secret, to ourselves, or from an old server that nobody names."""
+    """Days that are none; proxying without a server or secret, to ourselves, or from an old server nobody names."""
+    yield from _since("mail", config.mail)
+    yield from _since("sms", config.sms)
     for name, realm in config.aaa.realms.items():
         yield from _realm(config, name, realm)
     old = config.aaa.old
@@ -20,6 +23,15 @@ def complaints(config: Config) -> Iterator[Complaint]:
     if not old.servers:
         yield Complaint("realm.server", (*_OLD, "servers"), "`aaa.old` names no server to move in from")
     yield from _asked(config, old.servers, old.secret is not None, (*_OLD, "servers"), "aaa.old.secret")
+
+
+def _since(name: str, sender: Mail | Sms | None) -> Iterator[Complaint]:
+    if sender is None:
+        return
+    try:
+        yield from far_off((name, "since"), date.fromisoformat(sender.since))
+    except ValueError:
+        yield Complaint("value.format", (name, "since"), f"'{sender.since}' is no day of the calendar")
 
 
 def _realm(config: Config, name: str, realm: Realm) -> Iterator[Complaint]:

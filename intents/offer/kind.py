@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from intents.kind import Complaint, Kind, Reference
+from intents.kind import Complaint, Kind, Reference, far_off
 from intents.offer.schema import Offer
 
 _FINEST = 10_000
@@ -35,6 +35,8 @@ def complaints(offer: Offer) -> Iterator[Complaint]:
             yield Complaint(
                 "offer.discount", (key,), f"`{key}` is what is taken off: write it without the minus"
             )
+    yield from far_off(("from",), offer.from_)
+    yield from far_off(("until",), offer.until)
     if offer.from_ is not None and offer.until is not None and offer.until <= offer.from_:
         yield Complaint("offer.days", ("until",), f"`until` {offer.until} is not after `from` {offer.from_}")
     if offer.type == "bundle":

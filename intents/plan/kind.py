@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterator
 
-from intents.kind import Complaint, Field, Kind
+from intents.kind import Complaint, Field, Kind, far_off
 from intents.plan import usage
 from intents.plan.schema import Contract, Plan, Price
 
@@ -38,6 +38,7 @@ def complaints(plan: Plan) -> Iterator[Complaint]:
     yield from _beside(plan)
     yield from _contract(plan.contract, ("contract",))
     for index, price in enumerate(plan.prices):
+        yield from far_off(("prices", index, "from"), price.from_)
         yield from _price(plan, index, price)
         yield from _contract(price.contract, ("prices", index, "contract"))
     if plan.type == "internet" and plan.rate is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from intents import claims as spelling
-from intents.kind import Claim, Complaint, Kind, Reference
+from intents.kind import Claim, Complaint, Kind, Reference, far_off
 from intents.service.schema import Service
 
 
@@ -80,6 +80,7 @@ def complaints(service: Service) -> Iterator[Complaint]:
         yield Complaint("service.routing", ("routes",), "a service has `bgp` or `routes`, not both")
     if service.bgp and not service.handoffs:
         yield Complaint("service.routing", ("bgp",), "BGP needs `handoffs`")
+    yield from far_off(("start",), service.start)
     yield from _session(service)
     yield from _primaries(service)
 

@@ -88,6 +88,13 @@ def test_returns_reversals_and_currencies_of_three_decimals():
     assert camt.read(raw, "f.xml")[0].lines[0].amount == 1234
 
 
+def test_a_line_of_a_day_far_off_is_refused():
+    """A slip of the bank's, not a day to count with."""
+    raw = statement(entry("12.50"), closing="12.50").replace(b"2026-01-05", b"9999-12-31")
+    with pytest.raises(StatementNotReadable, match=r"f\.xml:\d+: 9999-12-31 is too far off"):
+        camt.read(raw, "f.xml")
+
+
 def test_a_statement_that_does_not_add_up_is_refused():
     """Opening and entries make closing, or the file is not what the bank's books are."""
     raw = statement(entry("12.50"), opening="1.00", closing="13.51")
@@ -157,6 +164,8 @@ def test_a_csv_is_read_by_its_mapping():
             SHEET.replace("06.01.2026", "2026-01-06"),
             r"f\.csv:5: '2026-01-06' is no date like %d\.%m\.%Y",
         ),
+        (MAPPING, SHEET.replace("06.01.2026", "31.12.9999"), r"f\.csv:5: 9999-12-31 is too far off"),
+        (MAPPING, SHEET.replace("Karte", "K\0rte"), r"f\.csv:5: 'Verwendungszweck' has a NUL character"),
         (MAPPING, SHEET.replace("Betrag", "Amount"), r"f\.csv:3: it has no column 'Betrag'"),
         (MAPPING, "a\nb\nBuchungstag;Name;IBAN;Verwendungszweck;Betrag\n", "it has no lines"),
         (MAPPING.replace("skip", "skp"), SHEET, r"m\.toml:1: no mapping of columns: .*skp"),

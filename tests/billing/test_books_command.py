@@ -108,6 +108,7 @@ def test_dunning_with_policy_status_notices_promises_and_hardship(month: Path, t
     assert [row["state"] for row in table(month, "dunning", "promises")] == ["open"]
     assert ask(month, "dunning", "promises", "--state", "kept")["promises"] == []
     assert "is no instalment" in said(month, "promise", one, "2199-01-01", "--part", "soon")
+    assert "is too far off" in said(month, "promise", one, "2199-01-01", "--part", "9999-12-31=1.00")
     ask(month, "hardship", other, "--until", "2199-01-01", "--reason", "flood", "--as", "anna")
     assert "flood" in ask(month, "dunning", "status", other)["status"]["why"][0]
     assert ask(month, "hardship", other, "--end", "--as", "anna")["ended"] is True

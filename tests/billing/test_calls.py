@@ -235,16 +235,17 @@ def test_bad_lines_are_named_and_the_others_taken(database: Database, tmp_path: 
     done = stage.heard(
         "1,@,+61812345678,yesterday,100", "2,anonymous,+61812345678,1767600000,100",
         "3,@,+61812345678,1767600000,-5", "4,@,+61812345678,1767600000,5,extra", "5,@,+61812345678,1767600000,5",
+        "6,@,+61812345678,9999-12-31T23:59:59-10:00,5",
     )  # fmt: skip
     assert done.new == 1
     assert [(one.line, one.reason.split("'")[-1].strip()[:24]) for one in done.rejected] == [
         (2, "is no time such as 2026-"), (3, "is no telephone number: "), (4, "is no number of seconds"),
-        (5, "it has more fields than "),
+        (5, "it has more fields than "), (7, "9999-12-31 is too far of"),
     ]  # fmt: skip
     importing.write_rejected(tmp_path / "rest.csv", done.rejected)
     text = (tmp_path / "rest.csv").read_text().splitlines()
     assert text[0].startswith("line,reason,id,caller")
-    assert len(text) == 5
+    assert len(text) == 6
 
 
 def test_late_calls_bill_the_difference(database: Database, tmp_path: Path) -> None:
@@ -313,6 +314,7 @@ def test_a_number_is_one_services_at_a_time(database: Database, tmp_path: Path) 
         ("prefix,destination\n61,AU\n", ":1:1: no column for per_minute; the file has prefix, destination"),
         ("prefix,destination,per_minute\n61,AU,cheap\n", ":2:1: 'cheap' is no price"),
         ("prefix,destination,per_minute\n6x,AU,1\n", ":2:1: prefix '6x' is not digits"),
+        ("prefix,destination,per_minute\n61,A\0U,1\n", ":2:1: the destination has a NUL character"),
         ("prefix,destination,per_minute\n61,AU,1\n+61,AU,2\n", ":3:1: prefix 61 stands in line 2 too"),
         ("prefix,destination,per_minute,step\n61,AU,1,0\n", ":2:1: '0' is no number of seconds, 1 to 86400"),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from billing import debts, holds, payments, policies, promises
 from billing.billrun import run_billing
 from billing.collecting import hardships, notices, pledges
-from billing.collecting.calendars import Calendar
+from billing.collecting.calendars import DAYS, Calendar
 from billing.collecting.errors import HardshipNotUsable, InstalmentsNotUsable
 from billing.collecting.models import dunning_notice
 from billing.collecting.status import status
@@ -33,6 +33,7 @@ from billing.stages import (
     permitted,
     stage,
 )
+from core.days import LAST
 from core.db import Database
 from core.models import event
 from core.money import Money
@@ -170,6 +171,41 @@ def test_effects_are_by_type_of_service():
     """Throttled, then in the garden, then blocked; a telephone is left alone until it is blocked."""
     assert [effect(STRICT, n) for n in range(5)] == ["", "", "throttle", "walled-garden", "block"]
     assert [effect(STRICT, n, "voice") for n in range(5)] == ["", "", "", "block", "block"]
+
+
+def test_a_calendar_that_never_ends_stops_nobody():
+    """Holidays until the end of time, stored before they were refused: the step never comes, and nothing breaks."""
+    never = (*(date(2026, 1, 1) + timedelta(days=n) for n in range(500)), date(2999, 12, 31), date.max)
+    calendar = Calendar(holidays=never, eve=1, notice=5)
+    assert list(entries(Policy(STRICT.steps, 0, {}, calendar), DUE))[-1] > never[499]
+    assert Calendar(days_off=DAYS).next_permitted(DUE) == Calendar(days_off=DAYS).later(DUE, 1) == LAST
+    policy = Policy(STRICT.steps, 0, {}, Calendar(days_off=DAYS, eve=5, notice=60))
+    assert list(entries(policy, DUE))[1:] == [LAST] * 3
+    owed = [Debt(DUE, "INV-1", Money(8690, "AUD"))]
+    assert permitted(policy, stage(policy, owed, [], LATE), {1: DUE}, LATE) == 1
+
+
+def test_holidays_are_for_a_year_at_most(tmp_path: Path):
+    """The first of those that leave no day for 366 is named with its place; for a year there may be none."""
+    file = tmp_path / "policy.yaml"
+    for count, off, told in (
+        (367, "[]", "2026-04-03"),
+        (366, "[]", "2026-04-03"),
+        (364, "[]", ""),
+        (360, "[sat, sun]", ""),
+    ):
+        long = [str(date(2026, 4, 3) + timedelta(days=n)) for n in range(count)]
+        file.write_text(
+            f"steps: [{{name: a, days: 1}}]\ncalendar:\n  notice: 3\n  days_off: {off}\n"
+            f"  holidays: [2026-01-01, {', '.join(long)}]\n"
+        )
+        if not told:
+            policies.require_usable("long", policies.read("long", file))
+            continue
+        with pytest.raises(
+            PolicyNotUsable, match=rf"policy\.yaml:5:26: from {told} on no service may be restricted"
+        ):
+            policies.read("long", file)
 
 
 def test_the_next_step_is_told_with_its_day():
@@ -390,6 +426,10 @@ def test_status_says_why_and_what_is_next(database: Database):
         ("{steps: [{name: a, days: 1}], grace: 9999999}", "and grace is no more"),
         ("{steps: [{name: a, days: 1}], minimum: {AUD: '-1'}}", "not more than nothing"),
         ("{steps: [{name: a, days: 1}], calendar: {days_off: [sunday]}}", "'sunday' is no day of the week"),
+        (
+            "{steps: [{name: a, days: 1}], calendar: {holidays: [9999-12-31]}}",
+            r"yaml:1:53: 9999-12-31 is too far off",
+        ),
         (
             "{steps: [{name: a, days: 1}], calendar: {days_off: [mon, tue, wed, thu, fri], eve: 2}}",
             "no day of the week on which",

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from bench.year_events import FIRST
 from bench.year_world import Year
 from billing import accounts, subscriptions, taxes
+from billing.agenda import transfers
 from billing.billrun import run_billing
 from billing.books.metrics import metrics
 from billing.errors import TaxRateMissing
@@ -95,6 +96,28 @@ def _all(conn):
     from billing.models import account
 
     return conn.execute(sa.select(account.c.id)).scalars().all()
+
+
+def test_what_goes_to_another_account_is_neither_churn_nor_new(database: Database):
+    """There and back, to one that is there and dearer, one of two and then it ends, the last one and then it ends."""
+    stage, other, third = (Stage(database) for _ in range(3))
+    service, there = stage.add(plan="slow"), other.add(plan="slow")
+    with database.write() as conn:
+        for to, on in ((third, date(2026, 2, 28)), (stage, date(2026, 3, 2)), (other, date(2026, 3, 9))):
+            transfers.transfer(conn, service, to.account, on, "t")
+        subscriptions.change_terms(conn, service, other.terms("fibre"), date(2026, 3, 10), "t")
+        for name, to, month in ((there, third, 4), (service, stage, 5)):
+            transfers.transfer(conn, name, to.account, date(2026, month, 4), "t")
+            subscriptions.cease(conn, name, date(2026, month, 20), "t")
+    told = months(database, START, date(2026, 6, 1))
+    assert [(one.new.minor, one.reactivation.minor, one.churn.minor) for one in told] == [
+        (9800, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 7900),
+    ]  # fmt: skip
+    assert [one.expansion.minor - one.contraction.minor for one in told] == [0, 0, 3000, -4900, 0]
+    assert [
+        (one.accounts_opening, one.accounts_new, one.accounts_reactivated, one.accounts_churned, one.accounts_closing)
+        for one in told
+    ] == [(0, 2, 0, 0, 2), (2, 0, 0, 0, 2), (2, 0, 0, 1, 1), (1, 0, 0, 0, 1), (1, 0, 0, 1, 0)]  # fmt: skip
 
 
 def test_a_story_of_one_account(database: Database):

@@ -200,6 +200,8 @@ def test_notice_is_kept_and_mistakes_are_one_sentence(database: Database, today)
     moving.apply(database, shop.reader, "told", "a", today + timedelta(30), actor="anna")
     with pytest.raises(NoticeTooShort, match="that day has passed; the earliest is 2026-02-10"):
         moving.apply(database, shop.reader, "fibre", "2026b", FEB, actor="anna")
+    with pytest.raises(NoticeTooShort, match="that day has passed; the earliest is 2026-02-10"):
+        preview(database, shop.reader, "fibre", "2026b", on=today - timedelta(1))
     with pytest.raises(PlanUnknown, match="plan nothing is not in the catalogue"):
         preview(database, shop.reader, "nothing")
     with pytest.raises(PriceVersionUnknown, match="no price version 'zz'"):
@@ -306,6 +308,6 @@ def test_what_was_billed_by_hand_is_not_needed(database: Database):
     """A preview of a plan that nobody has says so."""
     shop = a_shop(database)
     run_billing(database, shop.reader, START)
-    found = preview(database, shop.reader, "fibre", on=START)
+    found = preview(database, shop.reader, "fibre")
     assert found.version == "2026b"
     assert [one for one in found.accounts if one.account == shop.account] == []

@@ -115,6 +115,10 @@ def test_prepaid_from_its_lapse_over_a_voucher_to_its_release(home: Path, tmp_pa
     assert (done["balance"], len(done["set_ids"]), done["bought"][0]["service"]) == (1000, 1, "S-2")
     assert holds(home) == []
     assert ask(home, "billing", "voucher", "redeem", account, "--code", codes[0])["already"]
+    piped = trunkline("--home", home, "billing", "voucher", "redeem", account, "--json", text=f"{codes[0]}\n")
+    assert (json.loads(piped.stdout)["already"], piped.stderr) == (True, "")
+    nothing = trunkline("--home", home, "billing", "voucher", "redeem", account, text="")
+    assert (nothing.returncode, "send it as a line of standard input" in nothing.stderr) == (2, True)
     assert ask(home, "billing", "wallet", "top-up", account, "5", "--key", "r-1")["balance"] == 1500
     assert ask(home, "billing", "wallet", "top-up", account, "5", "--key", "r-1")["already"]
     assert ask(home, "billing", "wallet", "pay-out", account, "15", "--key", "o-1")["balance"] == 0

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DataError
 
 from cli.answer import answer
 from cli.edge import run_at_edge
@@ -97,6 +98,58 @@ def test_an_argument_that_is_no_text_is_usage(args: tuple[str, ...], capsys: pyt
     assert "argument '\\udcff" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        ("billing run --on DAY", "--on"), ("billing promise A-1 DAY", "until"), ("customer adopt --from DAY", "--from"),
+        ("billing report tax --from 2026-01-01 --to DAY", "--to"), ("billing letters make --from DAY", "--from"),
+        ("billing vacation S-1 --from 2026-01-01 --until DAY", "--until"),
+    ],
+)  # fmt: skip
+def test_a_day_is_one_that_can_be_counted_with(
+    args: str, option: str, day: str, capsys: pytest.CaptureFixture[str]
+):
+    """Where calendars end no command begins: status 2 and one sentence that names the option."""
+    with pytest.raises(SystemExit) as ended:
+        main(args.replace("DAY", day).split())
+    told = capsys.readouterr().err
+    assert (ended.value.code, option in told) == (2, True)
+    assert f"{day} is too far off; name a day from 1900-01-01 to 2999-12-31" in told
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "billing run --chunk N",
+        "billing invoices --limit N",
+        "billing run --workers N",
+        "customer list --limit N",
+    ],
+)
+def test_a_number_is_one_that_fits(args: str, capsys: pytest.CaptureFixture[str]):
+    """Beyond 64 bits nothing has room for it, and one below nothing is none."""
+    for number, says in (("99999999999999999999", "is too large; write a number of at most"), ("-1", "")):
+        with pytest.raises(SystemExit) as ended:
+            main(args.replace("N", number).split())
+        told = capsys.readouterr().err
+        assert (ended.value.code, says in told) == (2, True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_behind_the_limits(name: str):
+    """No command of a group is left out."""
+    waiting = [load(name)]
+    for command in waiting:
+        children = list(getattr(command, "commands", {}).values())
+        waiting.extend(children)
+        assert (
+            children
+            or command.callback.__module__ == "cli.limits"
+            or command.callback.__code__.co_name == "checked"
+        )
+
+
 class LineCut(Retryable):
     """An error that may pass."""
 
@@ -118,6 +171,21 @@ def test_our_errors_are_one_sentence_and_status_3(error, sentence, capsys: pytes
         run_at_edge(lambda: _raise(error))
     assert ended.value.code == 3
     assert capsys.readouterr() == ("", sentence)
+
+
+def test_what_a_database_does_not_keep_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]):
+    """PostgreSQL's own refusal of a value is one sentence."""
+    with pytest.raises(SystemExit):
+        run_at_edge(lambda: _raise(DataError("INSERT", {}, ValueError("out of range"))))
+    assert capsys.readouterr().err.startswith("trunkline: a value is not one that the database keeps")
+
+
+def test_an_argument_has_no_nul(capsys: pytest.CaptureFixture[str]):
+    """However it came here: status 2 and the argument, readable."""
+    with pytest.raises(SystemExit) as ended:
+        main(["billing", "pay", "A-1", "1.00", "--key", "a\0b"])
+    assert ended.value.code == 2
+    assert "argument 'a\\x00b' is not text" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_names_its_place(capsys: pytest.CaptureFixture[str]):

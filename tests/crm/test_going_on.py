@@ -11,7 +11,7 @@ from billing import subscriptions, timeline
 from billing.agenda import entries
 from billing.agenda.errors import NotAgreeable
 from billing.billrun import run_billing
-from billing.models import billable, invoice
+from billing.models import account, billable, invoice
 from billing.offers import addons, contracts, giving
 from billing.timeline import Discount
 from core import clock
@@ -161,6 +161,33 @@ def test_a_new_service_has_the_contract_the_addons_and_the_discounts_of_the_old_
     with database.read() as conn:
         query = sa.select(invoice.c.net).where(invoice.c.account_id == home.account)
         assert list(conn.execute(query.order_by(invoice.c.number)).scalars()) == [1723, 4450, 0, 4450]
+
+
+@pytest.mark.parametrize("change_day", ["new", "old"])
+def test_the_day_of_a_move_by_a_new_service_is_billed_once(database: Database, change_day: str):
+    """Whosever change days are: each day is the old service's or the new one's, the month costs what it cost."""
+    home = Home(database)
+    reader = home.reader()
+    with database.write() as conn:
+        mine = account.c.id == home.account
+        conn.execute(
+            sa.update(account).where(mine).values(change_day=change_day)
+        )  # before anything was billed to it
+    run_billing(database, reader, date(2026, 2, 1))
+    moment = datetime(2026, 2, 10, 4, tzinfo=UTC)
+    _, new = home.as_new(reader, moment)
+    with clock.frozen(moment):
+        tell(database, "activation.confirmed", new, service=new)
+        with database.read() as conn:
+            (end,) = [one for one in entries.of_service(conn, home.service) if one.kind == "cease"]
+        tell(database, "changeset.landed", str(end.set_id), set_id=end.set_id)
+        run_billing(database, reader, date(2026, 2, 10))
+    with database.read() as conn:
+        old, after = (timeline.segments(subscriptions.item(conn, one).events) for one in (home.service, new))
+        query = sa.select(invoice.c.net).where(invoice.c.account_id == home.account)
+        nets = list(conn.execute(query.order_by(invoice.c.number)).scalars())
+    assert (old[-1].end, after[0].start, after[0].end) == (date(2026, 2, 10), date(2026, 2, 10), None)
+    assert nets[1:] == [0]
 
 
 def test_what_leaving_costs_is_said_when_it_is_agreed_and_when_it_is_asked_for(database: Database):

@@ -11,6 +11,11 @@ from tests.intents.files import mistakes_in, text_of
 
 LINE = kinds.path_of("line", "L-1")
 SERVICE = kinds.path_of("service", "S-1")
+MAIL = """\
+schema: 1
+operator: {name: N, asn: 64511, timezone: UTC, currency: EUR}
+mail: {server: a, sender: b@c.d, since: %s}
+"""
 
 
 def problems(path: str, text: str):
@@ -91,6 +96,9 @@ def test_a_mistake_of_meaning_is_told_beside_an_unknown_key():
         (kinds.path_of("hold", "S-1.abuse"), "effect: throttle\n", "hold.rate", (1, 9)),
         (kinds.path_of("hold", "S-1.abuse"), "effect: block\nsince: 2025-01-01T00:00:00\n", "value.format", (2, 8)),
         (kinds.path_of("hold", "S-1.abuse"), "effect: block\ncause: owes us money\n", "value.format", (2, 8)),
+        (SERVICE, "customer: C-1\nplan: p\ntype: l2\nstate: planned\nstart: 9999-12-31\n", "value.format", (5, 8)),
+        ("trunkline.yaml", MAIL % "2026-02-30", "value.format", (3, 41)),
+        ("trunkline.yaml", MAIL % "0001-01-01", "value.format", (3, 41)),
         ("policies/p.yaml", "kind: device\nrequire: a and\nmessage: m\n", "expression", (2, 10)),
         ("templates/frr/x.j2", "ok\n{% if %}\n", "template", (2, 1)),
     ],
