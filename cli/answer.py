@@ -22,6 +22,17 @@ def answer(
     else:
         for line in [*map(str, found), text]:
             if line:
-                typer.echo(line)
+                typer.echo(printable(line, keep="\n\t"))
     if has_errors(found):
         raise typer.Exit(1)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text that a terminal only shows: what is no printable character (escape sequences, the end of a line, marks that
+    turn the writing round) is written out, but for those to `keep`. Strangers choose logins and texts of devices.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode() for one in text
+    )

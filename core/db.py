@@ -47,6 +47,7 @@ class DatabaseAway(Retryable):
         super().__init__(f"database {url} is not available: {why}")
 
 
+_AGAIN = 60.0
 _NEWS = 10.0
 """Seconds after which a database that does not answer those who can wait is worth a line in the log."""
 
@@ -58,16 +59,25 @@ class Outage:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._told: tuple[float, str] | None = None
 
     def is_news(self, error: Exception) -> bool:
-        """Whether an error is no passing one, or has been there for a while; call it at each."""
+        """Whether an error is no passing one, or has been there for a while, and was not told a minute ago; call it at
+        each.
+        """
+        now, what = clock.monotonic(), str(error)
         if self._since is None:
-            self._since = clock.monotonic()
-        return not is_passing(error) or clock.monotonic() - self._since >= _NEWS
+            self._since = now
+        if is_passing(error) and now - self._since < _NEWS:
+            return False
+        if self._told is not None and self._told[1] == what and now - self._told[0] < _AGAIN:
+            return False
+        self._told = (now, what)
+        return True
 
     def end(self) -> None:
         """It went well."""
-        self._since = None
+        self._since = self._told = None
 
 
 def is_passing(error: Exception) -> bool:

@@ -1,10 +1,14 @@
 """Structured logs that never show a secret."""
 
+import atexit
 import logging
 import re
 import sys
+import threading
+import time
 from collections.abc import MutableMapping
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, TextIO, cast
 
 import structlog
@@ -18,6 +22,7 @@ _INLINE = re.compile(
     r"(?i)\b(password|secret|key-chain|md5|community)(\s+(?:\d\s+)?(?!(?:at|of|is|in|for|does|and|or)\b)|=)(\S+)"
 )
 MASK = "<redacted>"
+_ROOM, _PATIENCE = 1000, 1.0
 
 
 def redact(value: Any, key: str = "") -> Any:
@@ -53,8 +58,46 @@ class _StandardError:
             sys.stderr.flush()
 
 
-def configure(format_: str = "console", level: str = "INFO") -> None:
-    """Write to standard error as `console` lines or one `json` object a line."""
+class _Behind:
+    """Standard error from a thread of its own, for whoever must never wait for the reader of a log: lines that find
+    `_ROOM` before them are lost, and counted in the next one.
+    """
+
+    def __init__(self) -> None:
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._parts: list[str] = []
+        self._lost = 0
+        self._to = _StandardError()
+        threading.Thread(target=self._write_all, name="log", daemon=True).start()
+        atexit.register(self._last_words)
+
+    def write(self, text: str) -> int:
+        self._parts.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """A whole line is there (structlog writes and flushes one at a time, under a lock)."""
+        line, self._parts = "".join(self._parts), []
+        if self._lines.qsize() >= _ROOM:
+            self._lost += 1
+            return
+        if self._lost:
+            line, self._lost = f"{line.rstrip()} ({self._lost} lines before this one were lost)\n", 0
+        self._lines.put(line)
+
+    def _write_all(self) -> None:
+        while True:
+            self._to.write(self._lines.get())
+            self._to.flush()
+
+    def _last_words(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not self._lines.empty() and time.monotonic() < end:
+            time.sleep(0.01)
+
+
+def configure(format_: str = "console", level: str = "INFO", *, behind: bool = False) -> None:
+    """Write to standard error as `console` lines or one `json` object a line; `behind`: never wait for its reader."""
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if format_ == "json"
@@ -70,7 +113,9 @@ def configure(format_: str = "console", level: str = "INFO") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
+        logger_factory=structlog.PrintLoggerFactory(
+            cast("TextIO", _Behind() if behind else _StandardError())
+        ),
         cache_logger_on_first_use=False,
     )
 

@@ -96,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises SettingNotUsable with the setting's name.
         """
         base = Path(home or env.get("TRUNKLINE_HOME") or "var").absolute()
+        if base.exists() and not base.is_dir():
+            raise SettingNotUsable("home", str(base), "it is a file; name a folder")
         values: dict[str, Any] = _defaults(base) | _from_file(base) | _from_environment(env) | given
         values["home"] = base
         try:

@@ -17,6 +17,7 @@ from aaa.accounting.record import (
     CAUSES,
     INTERIM,
     LONGEST_DELAY,
+    LONGEST_SESSION,
     START,
     STOP,
     AccountingRecord,
@@ -31,6 +32,7 @@ _SIZES = [size.to_bytes(4) for size in range(256)]
 _EIGHT = _SIZES[8]
 _LONG = _EIGHT + bytes(4)
 _ZERO = bytes(4)
+_LONGEST = LONGEST_SESSION.to_bytes(4)
 _KINDS = {kind.to_bytes(4): kind for kind in (START, INTERIM, STOP)}
 _CAUSES = {number.to_bytes(4): cell(cause.encode()) for number, cause in CAUSES.items()}
 
@@ -101,7 +103,7 @@ def _counted(
     name, delay, four, framed, delegated, six, lasted, up, down, up_giga, down_giga, cause = layout.counted(
         told
     )
-    if up_giga[0] or down_giga[0]:  # more than `merge` takes for possible
+    if up_giga[0] or down_giga[0] or lasted > _LONGEST:  # more than `merge` takes for possible
         return None
     service = whose[0]
     return name, (
@@ -165,7 +167,8 @@ def _text(value: str) -> bytes:
 @lru_cache(maxsize=100)
 def _moment(received: float, delay: bytes) -> bytes:
     """One for a burst."""
-    return moment_cell(received - min(int.from_bytes(delay), LONGEST_DELAY))
+    seconds = int.from_bytes(delay)
+    return moment_cell(received - seconds if seconds <= LONGEST_DELAY else received)
 
 
 def _address4(value: bytes) -> bytes:

@@ -19,7 +19,9 @@ LISTED, ALLOCATED, GONE = 0, 1, 2
 PortBlock = tuple[str, int, int, int]
 """Public address, first and last port, and what is said of it."""
 LONGEST_DELAY = 86400 * 7
-"""Seconds of Acct-Delay-Time: more is a NAS's mistake."""
+"""Seconds of Acct-Delay-Time: more is a NAS's mistake, and counts as not told."""
+LONGEST_SESSION = 86400 * 3653
+"""The same of Acct-Session-Time: ten years."""
 _EXTENDED, _PORT_RANGE = 241, b"\x06"
 
 
@@ -119,8 +121,8 @@ def record_of(
         nas,
         source,
         get(44, b""),
-        received - min(_integer(get(41)), LONGEST_DELAY),
-        _integer(get(46)),
+        received - _up_to(LONGEST_DELAY, get(41)),
+        _up_to(LONGEST_SESSION, get(46)),
         _integer(get(42)),
         _integer(get(43)),
         None if up_giga is None else _integer(up_giga),
@@ -171,6 +173,11 @@ def prefix_text(address: bytes, length: int) -> str:
 
 def _integer(value: bytes | None) -> int:
     return int.from_bytes(value) if value is not None and len(value) == 4 else 0
+
+
+def _up_to(most: int, value: bytes | None) -> int:
+    seconds = _integer(value)
+    return seconds if seconds <= most else 0
 
 
 def _address4(value: bytes | None) -> str:

@@ -34,6 +34,7 @@ from aaa.radius.authenticate import Authenticator
 from aaa.radius.chores import Chores
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
 from aaa.radius.elsewhere import elsewhere
+from aaa.radius.files import use_files
 from aaa.radius.limits import Attempts, Duplicates, Limits
 from aaa.radius.methods import methods
 from aaa.radius.nases import NasTable
@@ -352,7 +353,8 @@ def serve_worker(
 
     A signal and no event shared by processes: such an event hangs for ever once a waiter was killed.
     """
-    logs.configure(settings.log_format)  # it is a process of its own
+    logs.configure(settings.log_format, behind=True)  # it is a process of its own
+    use_files()
     gc.freeze()  # what was imported before the fork stays shared: the collector would write to all of it
     # A thread that answers gives the interpreter away at every system call, and must not wait 5 ms to get it back.
     sys.setswitchinterval(_SWITCH)

@@ -19,6 +19,7 @@ from aaa.proxy.thread import LoopThread
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.deferred import Answer, Deferred, Pass, Respond
+from aaa.radius.files import for_strangers
 from aaa.radius.nases import NasEntry, NasTable
 from aaa.radius.packet import Packet
 from aaa.radsec.frames import FramingLost, read_packet
@@ -87,7 +88,7 @@ class RadSecServer:
         """Strangers may connect as often as they like: who has not shown a certificate yet is few, all together and
         from one address, so that they take neither our descriptors nor the turns of our NASes.
         """
-        loop, under_way = asyncio.get_running_loop(), self._handshakes
+        loop, under_way, most = asyncio.get_running_loop(), self._handshakes, for_strangers(_HANDSHAKES)
         while True:
             try:
                 port, address = await loop.sock_accept(self._listener)
@@ -95,7 +96,7 @@ class RadSecServer:
                 await asyncio.sleep(_BREATH)
                 continue
             host = str(address[0])
-            if under_way.total() >= _HANDSHAKES or under_way[host] >= _FROM_ONE:
+            if under_way.total() >= most or under_way[host] >= _FROM_ONE:
                 self._answers.dropped["radsec-crowd"] += 1
                 port.close()
                 continue

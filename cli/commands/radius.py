@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.answer import answer
+from cli.answer import answer, printable
 from cli.node.commands import app as node_app
 from cli.node.people import pools
 from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
@@ -100,9 +100,11 @@ def sessions(
     db.close()
     rows = [{**_plain(one), "acct_session_id": one.acct_session_id.decode("latin-1")} for one in found]
     lines = [
-        f"{one.started_at:%Y-%m-%d %H:%M} {one.state:<6} {one.service:<12} {one.nas:<12} {one.login:<28} "
-        f"{one.framed_address:<15} up {one.up_octets} down {one.down_octets}{' stale' if one.stale else ''}"
-        + (f" bundle {one.multi_session_id}" if one.multi_session_id else "")
+        printable(
+            f"{one.started_at:%Y-%m-%d %H:%M} {one.state:<6} {one.service:<12} {one.nas:<12} {one.login:<28} "
+            f"{one.framed_address:<15} up {one.up_octets} down {one.down_octets}{' stale' if one.stale else ''}"
+            + (f" bundle {one.multi_session_id}" if one.multi_session_id else "")
+        )
         for one in found
     ]
     if len(found) == limit:
@@ -137,8 +139,8 @@ def who(
         db.close()
     lines = [
         f"{one.service or 'a service that nobody knows'}: {one.how}, {one.since:%Y-%m-%d %H:%M:%S} to "
-        f"{one.until.strftime('%Y-%m-%d %H:%M:%S') if one.until else 'now'} UTC at {one.nas}, {one.login} "
-        f"{one.calling}\n  session {one.session_ref}; {one.sure}: {one.why}"
+        f"{one.until.strftime('%Y-%m-%d %H:%M:%S') if one.until else 'now'} UTC at {one.nas}, "
+        f"{printable(f'{one.login} {one.calling}')}\n  session {one.session_ref}; {one.sure}: {one.why}"
         for one in found
     ]
     text = "\n".join(lines) or f"nobody held {address} at {moment:%Y-%m-%d %H:%M:%S} UTC"

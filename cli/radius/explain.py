@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.answer import answer
+from cli.answer import answer, printable
 from cli.radius.override import shown
 
 if TYPE_CHECKING:
@@ -145,4 +145,5 @@ def _login(row: dict[str, Any]) -> str:
 
 def _refusal(row: dict[str, Any]) -> str:
     when = f"{row['at']:%Y-%m-%d %H:%M:%S}"
-    return f"  refused {when} at {row['nas']} as {row['login']}: {row['reason']} {row['detail']}".rstrip()
+    told = f"  refused {when} at {row['nas']} as {row['login']}: {row['reason']} {row['detail']}"
+    return printable(told.rstrip())

@@ -109,6 +109,8 @@ def _end(settings: "Settings", name: str, actor: str, as_json: bool) -> None:
     try:
         service = name if name in known else known_service(_view(settings), name)[0]
     except TrunklineError:
+        if _nobody_has(settings, name):
+            raise
         service = name  # it has left the network meanwhile: its override may end all the same
     overrides.end(settings.home, service, actor, int(clock.now().timestamp() * 1e6))
     recorded = _recorded(settings)
@@ -125,6 +127,7 @@ def _list(settings: "Settings", as_json: bool) -> None:
     from core.errors import TrunklineError
 
     found: dict[str, dict[str, Any]] = {}
+    away = ""
     try:
         with _database(settings) as db, db.read() as conn:
             for one in store.of_cause(conn, OVERRIDE):
@@ -135,7 +138,7 @@ def _list(settings: "Settings", as_json: bool) -> None:
                     **_why(one.data),
                 }
     except TrunklineError:
-        pass  # this node's own are told all the same
+        away = "the database is away: only what this node itself keeps is listed"
     for here in overrides.read(settings.home).values():
         if not here.ended and here.until > time.time():
             found.setdefault(here.service, _own(here))
@@ -145,7 +148,23 @@ def _list(settings: "Settings", as_json: bool) -> None:
         f"{'' if one['recorded'] else '  (this node alone)'}"
         for one in rows
     ]
-    answer("radius-overrides", text="\n".join(lines) or "no overrides", as_json=as_json, overrides=rows)
+    text = "\n".join([*(lines or ["no overrides"]), *filter(None, [away])])
+    answer("radius-overrides", text=text, as_json=as_json, overrides=rows, complete=not away)
+
+
+def _nobody_has(settings: "Settings", service: str) -> bool:
+    """Whether the database is there and has no override of it."""
+    import sqlalchemy as sa
+
+    from aaa.limits import store
+    from aaa.limits.limit import OVERRIDE
+    from core.errors import TrunklineError
+
+    try:
+        with _database(settings) as db, db.read() as conn:
+            return all(one.service != service for one in store.of_cause(conn, OVERRIDE))
+    except (TrunklineError, sa.exc.SQLAlchemyError):
+        return False
 
 
 def _why(data: dict[str, Any]) -> dict[str, Any]:

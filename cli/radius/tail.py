@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.answer import printable
+
 if TYPE_CHECKING:
     from aaa.observe.tail import Event
 
@@ -66,4 +68,4 @@ def line(event: "Event") -> str:
     told = f"{moment} {event.nas or '-':<12} {event.kind:<10} {event.outcome:<18} {who:<28} "
     told += " ".join(part for part in more if part)
     left = f"  ({event.left_out} left out: this terminal is too slow)" if event.left_out else ""
-    return f"{told}  {event.microseconds} µs{left}".rstrip()
+    return printable(f"{told}  {event.microseconds} µs{left}".rstrip())

@@ -1,11 +1,15 @@
 """Where nothing can be written any more: a log without a reader, a full disk. Accounting goes on with what it has."""
 
 import errno
+import fcntl
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,13 @@ import structlog
 
 from aaa.accounting import commit as commits
 from aaa.accounting import journal as journals
+from aaa.accounting import store
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import INTERIM, START
+from aaa.radius import files
 from core import logs
-from core.db import DatabaseAway
+from core.db import DatabaseAway, Outage
 from tests.aaa.test_accounting import record, stored
 from tests.support import eventually
 
@@ -40,11 +46,37 @@ def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(monkeypatch):
     structlog.get_logger().exception("nor this")
 
 
+def test_who_logs_behind_never_waits_for_the_reader(monkeypatch):
+    """A pipe that nobody reads: lines are lost and counted, in the first one for which there is room again."""
+    monkeypatch.setattr(logs, "_ROOM", 3)
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(write, "w") as pipe, monkeypatch.context() as stuck:
+        stuck.setattr(sys, "stderr", pipe)
+        logs.configure("json", behind=True)
+        for number in range(200):
+            logs.get("t").warning("x" * 500, number=number)
+        heard = os.read(read, 1 << 20).decode()
+        lost = "lines before this one were lost"
+        for number in range(200, 400):
+            logs.get("t").warning("short", number=number)
+            os.set_blocking(read, False)
+            with suppress(BlockingIOError):
+                heard += os.read(read, 1 << 20).decode()
+            if lost in heard:
+                break
+            time.sleep(0.01)
+        assert lost in heard
+        assert json.loads(heard.splitlines()[0])["number"] == 0
+        logs.configure()
+    os.close(read)
+
+
 def test_the_journal_is_drained_whoever_reads_the_log(database, tmp_path, monkeypatch):
     """The database is away and comes back while nobody can be told of it."""
     away = threading.Event()
     away.set()
-    write = commits.write
+    write = store.write
 
     def gone(conn, records):
         if away.is_set():
@@ -159,10 +191,41 @@ def test_a_workers_log_is_as_the_settings_say(node, network):
     (node.home / "trunkline.db").write_bytes(b"no database\n" * 100)
     place = str(Path(__file__).parent.parent.parent)
     words = [sys.executable, str(script), str(node.home)]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    child = subprocess.Popen(words, cwd=node.home, env=os.environ | {"PYTHONPATH": place}, **pipes)
+    child = subprocess.Popen(
+        words, cwd=node.home, env=os.environ | {"PYTHONPATH": place},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     assert child.stderr is not None
     line = child.stderr.readline()
     out, _err = child.communicate(timeout=30)
     assert json.loads(line)["level"] in ("warning", "error")
     assert out == b""
+
+
+def test_strangers_have_a_quarter_of_the_files_that_may_be_open(monkeypatch):
+    """And a worker takes as many as the machine lets it have."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: asked.append(limits))
+    assert (files.for_strangers(1000), files.for_strangers(100)) == (256, 100)
+    files.use_files()
+    assert asked == [(4096, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    files.use_files()
+    assert (asked, files.for_strangers(1000)) == ([(4096, 4096)], 1000)
+
+
+def test_an_error_that_lasts_is_told_once_a_minute(monkeypatch):
+    """Not once a second; another error is told at once."""
+    moment = 0.0
+    monkeypatch.setattr("core.clock.monotonic", lambda: moment)
+    outage, told = Outage(), []
+    for second in range(200):
+        moment = float(second)
+        if outage.is_news(DatabaseAway("postgresql", "refused")):
+            told.append(second)
+    assert told == [10, 70, 130, 190]
+    assert outage.is_news(ValueError("a bug"))
+    assert not outage.is_news(ValueError("a bug"))
+    outage.end()
+    assert outage.is_news(ValueError("a bug"))

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from aaa.accounting.held import moves
 from aaa.accounting.merge import Session, merge
-from aaa.accounting.record import ALLOCATED, GONE, INTERIM, LISTED, START, STOP, read_record
+from aaa.accounting.record import (
+    ALLOCATED,
+    GONE,
+    INTERIM,
+    LISTED,
+    LONGEST_DELAY,
+    LONGEST_SESSION,
+    START,
+    STOP,
+    read_record,
+)
 from aaa.accounting.retention import retain
 from aaa.models import session_address
 from aaa.radius import packet as wire
@@ -191,3 +201,23 @@ def test_a_late_record_moves_nothing():
     newest: Session = merge(begun, record(INTERIM, 600, framed_address="100.64.1.2")).session
     late = record(INTERIM, 300, framed_address="100.64.1.1", ports=((*A, LISTED),))
     assert moves(newest, merge(newest, late).session, late) == []
+
+
+@pytest.mark.parametrize(
+    ("attribute", "most", "what"), [(41, LONGEST_DELAY, "at"), (46, LONGEST_SESSION, "session_time")]
+)
+def test_seconds_that_cannot_be_count_as_not_told(attribute, most, what):
+    """Acct-Delay-Time and Acct-Session-Time of a century say nothing: nobody is named for all of it."""
+
+    def read(seconds: int) -> float:
+        body = b"".join(
+            wire.pair(kind, struct.pack(">I", value)) for kind, value in ((40, 3), (attribute, seconds))
+        )
+        packet = wire.read(wire.request(4, 1, b"secret", body + wire.pair(44, b"x")))
+        assert packet is not None
+        found = read_record(packet, "bng1", "127.0.0.1", NOON)
+        return float(getattr(found, what))
+
+    nothing = read(0)
+    assert abs(read(most) - nothing) == most
+    assert read(most + 1) == read(2**32 - 1) == nothing

@@ -203,6 +203,7 @@ def test_the_command_works_with_everything_down_and_says_what_it_could_not(alone
     assert set(outcomes) == {"live-1", "live-2"}
     assert Overrides(node.home).get("S-1", 0) > now() + DAY - 60
     listed = told_by(node, "override", "--list")
+    assert "the database is away: only what this node itself keeps is listed" in listed
     assert "S-1" in listed
     assert "this node alone" in listed
     assert told_by(node, "test-login", "s1@example.net").startswith("bng1: accepted")
@@ -232,6 +233,7 @@ def test_a_session_that_has_the_free_policy_is_not_disturbed(alone):
         (("override", "S-1", "--for", "30d"), 3, "at most 7 days"),
         (("override", "S-1", "--for", "1h", "--reason", "Paid, she says"), 2, "a code, no story"),
         (("override", "nobody@example.net", "--for", "1h"), 3, "is no login"),
+        (("override", "S-11", "--end"), 3, "is no login"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_no_override(held, args, status, why):
@@ -248,7 +250,9 @@ def test_the_command_with_a_database_records_at_once(held, recorded):
     assert "recorded: every node knows" in told_by(held, "override", "S-1", "--for", "2h")
     with recorded.read() as conn:
         assert [one.service for one in store.of_cause(conn, OVERRIDE)] == ["S-1"]
-    assert "this node alone" not in told_by(held, "override", "--list")
+    listed = told_by(held, "override", "--list")
+    assert "this node alone" not in listed
+    assert "the database is away" not in listed
     assert "overridden until" in told_by(held, "explain", "s1@example.net")
 
 

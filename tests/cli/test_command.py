@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DataError
 
-from cli.answer import answer
+from cli.answer import answer, printable
 from cli.edge import run_at_edge
 from cli.main import main
 from cli.registry import listed, load
@@ -239,3 +239,18 @@ def test_completion_offers_commands_and_options():
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("plain öß 日本", "plain öß 日本"),
+        ("a\x1b[2J\x1b]0;t\x07b", "a\\x1b[2J\\x1b]0;t\\x07b"),
+        ("s1\n12:00 accepted", "s1\\n12:00 accepted"),
+        ("a\u202eb", "a\\u202eb"),
+    ],
+)
+def test_what_strangers_write_is_shown_and_does_nothing(said, shown):
+    """No terminal is cleared, no line forged, no writing turned round."""
+    assert printable(said) == shown
+    assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\x1b"
