@@ -3,6 +3,7 @@
 Order of refuge: the database; the local journal; silence (the NAS sends again).
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -131,12 +132,13 @@ class GroupCommit(threading.Thread):
             return 0
         try:
             drained = self._journal.drain(self._drained)
-        except _AWAY as error:
-            self._mark_away(error)
-            return 0
         except faults.FaultInjected:
             raise
-        except Exception as error:  # an unreadable segment waits for a person; live records go on
+        except Exception as error:
+            if _is_the_databases(error):
+                self._mark_away(error)
+                return 0
+            # An unreadable segment waits for a person; live records go on.
             _log.error("the accounting journal cannot be drained", error=first_line(error))
             self._away_until = clock.monotonic() + _RETRY_MOST
             return 0
@@ -149,9 +151,11 @@ class GroupCommit(threading.Thread):
         """Apply a chunk of the journal; a record that the database refuses is set aside, the others go on."""
         try:
             self._finish(self._apply(records))
-        except (*_AWAY, faults.FaultInjected):
+        except faults.FaultInjected:
             raise
         except Exception as error:
+            if _is_the_databases(error):
+                raise
             if len(records) > 1:
                 for record in records:
                     self._drained([record])
@@ -170,10 +174,11 @@ class GroupCommit(threading.Thread):
             with self._db.write() as conn:
                 settle_crowds(conn, noted)
                 commit(conn)
-        except _AWAY as error:
-            self._new.put(noted)  # when the database is back
-            self._mark_away(error)
         except Exception as error:
+            if _is_the_databases(error):
+                self._new.put(noted)  # when the database is back
+                self._mark_away(error)
+                return
             _log.error("services with a session more could not be marked", error=first_line(error))
 
     def _collect(self) -> tuple[list[Submitted], bool]:
@@ -208,7 +213,9 @@ class GroupCommit(threading.Thread):
             left = self._apply(records)
             if left and not self._journalled(left):  # the drain does the rest, beside the live records
                 self._finish(left)
-        except _AWAY as error:
+        except Exception as error:
+            if not _is_the_databases(error):
+                raise
             self._mark_away(error)
             return False
         self._pause = 0.0
@@ -265,6 +272,7 @@ class GroupCommit(threading.Thread):
     def _mark_away(self, error: Exception) -> None:
         self._pause = min(max(_RETRY, self._pause * 2), _RETRY_MOST)
         self._away_until = clock.monotonic() + self._pause
+        self._db.close()  # the next attempt is by a new connection: an old one may still be told "read-only"
         _log.warning("the database is away: accounting goes to the journal", error=first_line(error))
 
 
@@ -288,10 +296,15 @@ def _answer(some: Submitted, numbers: Sequence[int], durable: bool) -> None:
         _log.error("accounting could not be answered", nas=nas, error=first_line(error))
 
 
-_AWAY = (
-    DatabaseAway,
-    sa.exc.OperationalError,
-    sa.exc.InterfaceError,
-    sa.exc.TimeoutError,
-    psycopg.OperationalError,  # a commit goes past SQLAlchemy's translation when the link breaks in it
-)
+def _is_the_databases(error: Exception) -> bool:
+    """Whether an error says something of the database and nothing of a record: it is away, read-only, full, without
+    our tables or rights, or whatever else. Of a record are a value that fits no column, and what we stumble over.
+    """
+    if not isinstance(error, _OF_DATABASES):
+        return False
+    return not isinstance(getattr(error, "orig", error), _OF_RECORDS)
+
+
+_OF_DATABASES = (DatabaseAway, sa.exc.SQLAlchemyError, psycopg.Error, sqlite3.Error)
+_OF_RECORDS = (psycopg.DataError, psycopg.IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
+"""SQLSTATE classes 22 and 23."""

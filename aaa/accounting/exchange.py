@@ -40,13 +40,14 @@ def exchange(
     """Run statements in order in the connection's transaction (begun if need be); returns their PGresults.
 
     `known` lives as long as the connection: the statements that it has prepared. psycopg deallocates all of them when
-    it thinks that its own are stale (after a DROP, say): at the beginning of a transaction that is mended here.
+    it thinks that its own are stale (after a DROP, say): at the beginning of a transaction that is mended here, as is
+    one that the connection has and we do not know.
     Values are binary, and so are results. Raises psycopg's errors.
     """
     begins = raw.pgconn.transaction_status == _IDLE
     try:
         return _exchanged(raw, known, asked)
-    except psycopg.errors.InvalidSqlStatementName as error:
+    except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement) as error:
         known.clear()
         if not begins:
             raw.pgconn.finish()
@@ -77,10 +78,12 @@ def _exchanged(
         pgconn.finish()  # in the middle of an answer: nobody can use it any more
         raise
     pgconn.exit_pipeline_mode()
+    # What was prepared stays, also when a later statement fails and the transaction is rolled back.
+    prepared = zip(fresh.items(), results[begins:], strict=False)
+    known.update(one for one, result in prepared if result.status == pq.ExecStatus.COMMAND_OK)
     for result in results:
         if result.status not in _GOOD:
             raise psycopg.errors.error_from_result(result)
-    known.update(fresh)
     return results[begins + len(fresh) :]
 
 
