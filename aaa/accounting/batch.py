@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -12,6 +12,7 @@ from aaa.accounting.record import AccountingRecord
 from aaa.limits.noted import Noted
 
 Key = tuple[str, bytes]
+_INSTANT, _MOMENT = timedelta(microseconds=1), timedelta(milliseconds=1)
 
 
 class Batch:
@@ -36,7 +37,7 @@ class Batch:
         merged = merge(before, record)
         after = merged.session
         if before is None:
-            after = self._superseded(held, after)
+            after = self._superseded(held, _apart(held, after))
             held.append(after)
             held.sort(key=_started, reverse=True)
             self._changed[after.session_ref] = after
@@ -72,10 +73,20 @@ class Batch:
     def _superseded(self, held: list[Session], new: Session) -> Session:
         """A NAS that uses an Acct-Session-Id again has none of the older sessions of that id."""
         for index, other in enumerate(held):
-            if other.started_at < new.started_at and other.state == "open":
+            if other.started_at < new.started_at - _MOMENT and other.state == "open":
                 held[index] = self._changed[other.session_ref] = _over(other, new.started_at)
-        younger = [other.started_at for other in held if other.started_at > new.started_at]
+        younger = [other.started_at for other in held if other.started_at > new.started_at + _MOMENT]
         return _over(new, min(younger)) if younger and new.state == "open" else new
+
+
+def _apart(held: list[Session], new: Session) -> Session:
+    """A NAS whose ids are unique by slot only may begin two sessions of one id at one moment: they are told apart by a
+    microsecond, which is how the table knows them.
+    """
+    taken = {one.started_at for one in held}
+    while new.started_at in taken:
+        new = msgspec.structs.replace(new, started_at=new.started_at + _INSTANT)
+    return new
 
 
 def only_counted(before: Session, after: Session) -> bool:

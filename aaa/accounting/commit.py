@@ -22,7 +22,7 @@ from aaa.accounting.record import AccountingRecord
 from aaa.accounting.store import EARLIEST, close_some, commit, restarts, settle_crowds, write
 from aaa.limits.noted import Noted
 from core import clock, faults
-from core.db import Database, DatabaseAway
+from core.db import Database, DatabaseAway, DatabaseDamaged
 from core.errors import first_line
 
 BEFORE_COMMIT = faults.declare("accounting.before_commit")
@@ -305,6 +305,6 @@ def _is_the_databases(error: Exception) -> bool:
     return not isinstance(getattr(error, "orig", error), _OF_RECORDS)
 
 
-_OF_DATABASES = (DatabaseAway, sa.exc.SQLAlchemyError, psycopg.Error, sqlite3.Error)
+_OF_DATABASES = (DatabaseAway, DatabaseDamaged, sa.exc.SQLAlchemyError, psycopg.Error, sqlite3.Error)
 _OF_RECORDS = (psycopg.DataError, psycopg.IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
 """SQLSTATE classes 22 and 23."""

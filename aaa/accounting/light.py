@@ -172,6 +172,8 @@ def _moment(received: float, delay: bytes) -> bytes:
 
 
 def _address4(value: bytes) -> bytes:
+    if value == _ZERO:  # none, as for the careful reader
+        return EMPTY
     text = inet_ntoa(value).encode()
     return _SIZES[len(text)] + text
 

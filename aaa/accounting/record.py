@@ -22,6 +22,7 @@ LONGEST_DELAY = 86400 * 7
 """Seconds of Acct-Delay-Time: more is a NAS's mistake, and counts as not told."""
 LONGEST_SESSION = 86400 * 3653
 """The same of Acct-Session-Time: ten years."""
+_NO_ADDRESS = bytes(4)
 _EXTENDED, _PORT_RANGE = 241, b"\x06"
 
 
@@ -181,7 +182,8 @@ def _up_to(most: int, value: bytes | None) -> int:
 
 
 def _address4(value: bytes | None) -> str:
-    return socket.inet_ntoa(value) if value is not None and len(value) == 4 else ""
+    """0.0.0.0 is what a NAS says of an address that it has given back, or not yet got."""
+    return socket.inet_ntoa(value) if value is not None and len(value) == 4 and value != _NO_ADDRESS else ""
 
 
 def _address6(value: bytes | None) -> str:

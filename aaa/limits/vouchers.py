@@ -22,6 +22,7 @@ from core.errors import Terminal
 from core.ids import new_id
 
 _CHUNK = 300
+_MOST_OCTETS, _NAME = 1 << 60, 63
 _MOST = 100_000
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """The one period that a voucher's octets are counted in."""
@@ -59,6 +60,8 @@ def create(conn: Connection, codes: Codes, terms: Terms, count: int, batch: str,
         raise VoucherNotUsable("a voucher without time, octets or last day would be good for ever; give one")
     if not 1 <= terms.devices <= 20:
         raise VoucherNotUsable(f"a voucher for {terms.devices} devices cannot be made; 1 to 20")
+    if why := _never(terms, batch):
+        raise VoucherNotUsable(why)
     early = terms.valid_from is not None and terms.valid_from > clock.now()
     made, rows = [], []
     for _ in range(count):
@@ -74,6 +77,20 @@ def create(conn: Connection, codes: Codes, terms: Terms, count: int, batch: str,
     data = {"count": count, "plan": terms.plan}
     events.emit(conn, "voucher.created", batch, data, actor=actor)
     return made
+
+
+def _never(terms: Terms, batch: str) -> str:
+    """Why nobody could ever use such vouchers; empty when somebody can."""
+    begins, ends = terms.valid_from, terms.valid_until
+    if ends is not None and ends <= clock.now():
+        return f"they would be over already ({ends:%Y-%m-%d %H:%M}); name a later last day"
+    if begins is not None and ends is not None and ends <= begins:
+        return f"they would be over ({ends:%Y-%m-%d %H:%M}) before they begin ({begins:%Y-%m-%d %H:%M})"
+    if not 0 <= terms.octets < _MOST_OCTETS:
+        return f"{terms.octets} octets cannot be counted; at most {_MOST_OCTETS - 1}"
+    if len(batch) > _NAME:
+        return f"a batch's name has at most {_NAME} characters"
+    return ""
 
 
 def listed(conn: Connection, batch: str = "", state: str = "", limit: int = 1000) -> list[dict[str, Any]]:

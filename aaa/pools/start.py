@@ -20,16 +20,18 @@ _PATIENCE = 15.0
 
 
 class _Silent:
-    """Stands in for a Giver whose ledger another process has: the NAS hears nothing and asks another node."""
+    """Stands in for a Giver whose ledger another process has, or the disk does not let us write: the NAS hears nothing
+    and asks another node. Logins that need no address of ours are answered as ever.
+    """
 
     def give(self, _pools: tuple[str, ...], _service: str, _place: bytes, _vendor: str) -> bytes | None:
         """Raises Dropped."""
-        raise Dropped("ledger-in-use")
+        raise Dropped("no-ledger")
 
 
 class Addresses:
-    """`giver` is None where another process has the ledger; `answering` gives what is wanted or says nothing.
-    `threads` are not started.
+    """`giver` is None where another process has the ledger, or the disk does not take it; `answering` gives what is
+    wanted or says nothing. `threads` are not started.
     """
 
     def __init__(
@@ -41,11 +43,15 @@ class Addresses:
         stop: threading.Event,
         journal_empty: Callable[[], bool],
     ) -> None:
-        self._folder = nodes.private(settings.home / "radius" / "blocks")
-        self._home = nodes.home_of(self._folder)
         self._db, self._view, self._stop = db, view, stop
         self.giver: Giver | None = None
         self.threads: list[Keeping] = []
+        try:
+            self._folder = nodes.private(settings.home / "radius" / "blocks")
+            self._home = nodes.home_of(self._folder)
+        except OSError as error:
+            _log.error("no addresses are given by this node", error=str(error))
+            return
         workers = settings.radius_workers if index == 0 else 0
         self._add(f"{settings.node}-{index}", settings.node, workers, journal_empty)
         if index == 0:
@@ -63,7 +69,7 @@ class Addresses:
     ) -> None:
         try:
             giver = self._giver(worker, 0.0 if retiring else _PATIENCE)
-        except LedgerInUse as error:
+        except (LedgerInUse, OSError) as error:
             _log.error("no addresses are given by this worker", worker=worker, error=str(error))
             return
         owner = Owner(node, worker, self._home)

@@ -177,7 +177,7 @@ class NasStandIn:
             one = self.sessions.get(request.first(44) or b"")
         if self._random.random() < self.faults.nak:
             return self._nak(nak, request, self.faults.nak_code)
-        if one is None:
+        if one is None or not _is_meant(request, one):
             return self._nak(nak, request, 503)
         perform(request, one)
         return wire.reply(ack, request, self._secret)
@@ -210,6 +210,13 @@ class NasStandIn:
                 self.account(one, 2)
                 if self._redial and not self._stopping.is_set():
                     self.login(one.login, one.password, extra=one.extra)
+
+
+def _is_meant(request: Packet, one: StandInSession) -> bool:
+    """Whether every attribute that identifies a session is that session's (RFC 5176 section 3: they must all match)."""
+    login, address = request.first(1), request.first(8)
+    given = dict(_pairs(one.attributes)).get(8)
+    return login in (None, one.login.encode()) and (address is None or given is None or address == given)
 
 
 def _pairs(block: bytes) -> list[tuple[int, bytes]]:

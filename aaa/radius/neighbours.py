@@ -39,10 +39,17 @@ class Neighbours:
         self._out.settimeout(_PATIENCE)
 
     def listen(self) -> None:
-        """Take the place of a dead worker of the same name."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / self._name).unlink(missing_ok=True)
-        bind_private(self._socket, self._folder, self._name)
+        """Take the place of a dead worker of the same name. Where the disk does not let us, no other worker can pass
+        anything on to this one.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / self._name).unlink(missing_ok=True)
+            bind_private(self._socket, self._folder, self._name)
+        except OSError as error:
+            _log.error(
+                "other workers cannot pass requests on to this one", worker=self._name, error=str(error)
+            )
 
     def take(self, into: Take) -> None:
         """Wait a quarter of a second for one passed datagram."""

@@ -21,6 +21,7 @@ from aaa.accounting import store
 from aaa.accounting.commit import GroupCommit
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import INTERIM, START
+from aaa.errors import Dropped
 from aaa.radius import files
 from core import logs
 from core.db import DatabaseAway, Outage
@@ -229,3 +230,33 @@ def test_an_error_that_lasts_is_told_once_a_minute(monkeypatch):
     assert not outage.is_news(ValueError("a bug"))
     outage.end()
     assert outage.is_news(ValueError("a bug"))
+
+
+def test_a_home_that_cannot_be_written_answers_logins(node, anew, network, monkeypatch):
+    """No ledger, no socket for other workers, no journal: who needs no address of ours is let in as ever."""
+    anew(network)[0].stop()
+
+    def refused(*_args: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("aaa.pools.nodes.private", refused)
+    monkeypatch.setattr("aaa.radius.neighbours.bind_private", refused)
+    _server, client = anew(network)
+    reply = client.login("s1@example.net", "pw-1")
+    assert reply is not None
+    assert reply.accepted
+
+
+def test_a_ledger_that_cannot_be_written_gives_no_addresses(node, anew, network, monkeypatch):
+    """The folder is there and the disk is full: nobody gets an address, and the worker lives."""
+
+    def full(*_args: object, **_given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aaa.pools.start.Giver", full)
+    server, client = anew(network)
+    reply = client.login("s1@example.net", "pw-1")
+    assert reply is not None
+    assert reply.accepted
+    with pytest.raises(Dropped, match="no-ledger"):
+        server.worker.addresses.answering.give(("x",), "S-1", b"bng1 x", "generic")

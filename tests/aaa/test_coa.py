@@ -95,6 +95,25 @@ def test_outcomes_are_what_the_nas_said(stand_in):
     assert client.disconnect(target, there, waits=BRISK).result == "unreachable"
 
 
+@pytest.mark.parametrize(
+    ("kept", "result"),
+    [
+        ("s1@example.net", "acked"),  # as the NAS knows it
+        (
+            "voucher-01M8FK4VDBQRH05WS0X93EESNN",
+            "acked",
+        ),  # a voucher's id stands for its code, which is kept nowhere
+        ("s1\ufffd@example.net", "acked"),  # octets that were no text
+        ("somebody@example.net", "no-session"),
+    ],
+)
+def test_a_session_is_named_by_what_its_nas_knows(stand_in, kept, result):
+    """Every attribute of an identification must match (RFC 5176 section 3)."""
+    _reply, one = stand_in.login("s1@example.net", "pw-1")
+    identity = client.identity_of(entry(1), one.session_id, kept)
+    assert client.disconnect(entry(stand_in.coa_port), identity).result == result
+
+
 def test_a_lost_request_is_retransmitted_with_identical_octets(stand_in):
     """With half of the requests lost, every Disconnect is acknowledged in the end and performed once."""
     stand_in.faults.loss = 0.4

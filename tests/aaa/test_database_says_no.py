@@ -1,5 +1,6 @@
 """A database that answers and says no: read-only, full, without our rights. Nothing is lost, nothing is set aside."""
 
+import sqlite3
 from typing import Any
 
 import psycopg
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from aaa.accounting.commit import GroupCommit, Submitted, _is_the_databases
 from aaa.accounting.journal import Journal
 from aaa.accounting.record import START
-from core.db import Database, DatabaseAway
+from core.db import Database, DatabaseAway, DatabaseDamaged
 from tests.aaa.test_accounting import record, stored, write
 
 _REFUSE = """
@@ -93,6 +94,9 @@ def test_a_statement_that_the_connection_has_and_we_do_not_know_is_made_anew(pos
     ("error", "databases"),
     [
         (DatabaseAway("postgresql", "refused"), True),
+        (DatabaseDamaged("sqlite", "malformed"), True),
+        (sqlite3.DatabaseError("database disk image is malformed"), True),
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), False),
         (psycopg.errors.ReadOnlySqlTransaction("no"), True),
         (psycopg.errors.InsufficientPrivilege("no"), True),
         (psycopg.errors.NumericValueOutOfRange("22003"), False),

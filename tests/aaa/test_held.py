@@ -27,7 +27,7 @@ from aaa.models import session_address
 from aaa.radius import packet as wire
 from aaa.who import who
 from core.db import Database
-from tests.aaa.test_accounting import NOON, record, write
+from tests.aaa.test_accounting import NOON, record, stored, write
 from tests.aaa.test_retention import KEPT, at
 
 PUBLIC = "198.51.100.1"
@@ -221,3 +221,29 @@ def test_seconds_that_cannot_be_count_as_not_told(attribute, most, what):
     nothing = read(0)
     assert abs(read(most) - nothing) == most
     assert read(most + 1) == read(2**32 - 1) == nothing
+
+
+def test_an_address_that_is_none(database):
+    """0.0.0.0 is told before there is one, and after it was given back: nobody has it, and the first stays known."""
+    write(database, record(START))
+    write(database, record(INTERIM, 600, framed_address="100.64.1.1"))
+    body = wire.pair(40, struct.pack(">I", 3)) + wire.pair(44, b"0001") + wire.pair(8, bytes(4))
+    packet = wire.read(wire.request(4, 1, b"secret", body))
+    assert packet is not None
+    read = read_record(packet, "bng1", "127.0.0.1", NOON + 1200, ("S-1", "p1", "p1"))
+    assert read is not None
+    assert read.framed_address == ""
+    write(database, read)
+    assert (ask(database, "0.0.0.0", 900), ask(database, "100.64.1.1", 700)) == ([], [("S-1", "certain")])
+
+
+def test_two_services_that_begin_at_one_moment_with_one_id(database):
+    """Ids of a NAS that are unique by slot only: both are kept, in one burst or after one another, and found again."""
+    starts = [record(START, service=f"S-{number}", session_id=b"") for number in (1, 2, 3)]
+    write(database, *starts[:2])
+    write(database, starts[2])
+    write(database, *starts)
+    write(database, record(STOP, 60, service="S-2", session_id=b"", up=5))
+    rows = {row.service: (row.state, row.up_octets) for row in stored(database)}
+    assert rows == {"S-1": ("open", 0), "S-2": ("closed", 5), "S-3": ("open", 0)}
+    assert len(stored(database)) == 3

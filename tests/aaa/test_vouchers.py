@@ -30,6 +30,7 @@ from tests.support import eventually
 from tests.world import World
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 MAC, OTHER = "00:11:22:33:44:0a", "00:11:22:33:44:0b"
 
 
@@ -206,12 +207,18 @@ def test_a_code_is_kept_nowhere(shop, tmp_path):
         ({}, 1, "good for ever"),
         ({"seconds": 1}, 0, "0 vouchers"),
         ({"seconds": 1, "devices": 99}, 1, "99 devices"),
+        ({"valid_until": NOON}, 1, "over already"),
+        ({"valid_from": LATER, "valid_until": LATER}, 1, "before they begin"),
+        ({"octets": 1 << 63}, 1, "cannot be counted"),
+        ({"seconds": 1, "batch": "b" * 64}, 1, "at most 63 characters"),
     ],
 )
 def test_vouchers_that_make_no_sense_are_not_made(shop, terms, count, why):
     """One sentence, and nothing is written."""
+    given = {"batch": "b"} | terms
+    batch = given.pop("batch")
     with pytest.raises(VoucherNotUsable, match=why), shop.limited.recorded.write() as conn:
-        vouchers.create(conn, shop.codes, Terms("fibre-100", **terms), count, "b", "kim")
+        vouchers.create(conn, shop.codes, Terms("fibre-100", **given), count, batch, "kim")
 
 
 def test_a_code_is_the_same_however_it_is_typed():
