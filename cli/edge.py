@@ -1,11 +1,13 @@
 """The outermost edge: what a command raises becomes one sentence on stderr and an exit status."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
 
 from core.errors import Retryable, TrunklineError
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 EXIT_NO = 1
 EXIT_USAGE = 2
 EXIT_NO_ANSWER = 3
@@ -41,6 +43,9 @@ def _sentence(error: TrunklineError) -> str:
 def _unexpected(error: Exception) -> str:
     if type(error).__name__ == "DataError":  # PostgreSQL's; its module is too heavy to import here
         return "a value is not one that the database keeps: a NUL character, or a number that is too large"
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{place}; make room, or let the account that runs this write there"
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

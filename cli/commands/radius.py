@@ -59,7 +59,8 @@ def try_login(
 
     if stdin and password is not None:
         raise typer.BadParameter("give the password by --password or by --stdin, not both")
-    password = sys.stdin.readline().rstrip("\n") if stdin else password
+    if stdin:  # there is none where it was closed
+        password = sys.stdin.readline().rstrip("\n") if sys.stdin else ""
     with known_view(home) as (settings, view):
         freed = Overrides(settings.home)
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)

@@ -1,6 +1,7 @@
 """The `trunkline` command: light until a command is called, and its errors are sentences with a status."""
 
 import ast
+import errno
 import json
 import sys
 from pathlib import Path
@@ -254,3 +255,15 @@ def test_what_strangers_write_is_shown_and_does_nothing(said, shown):
     """No terminal is cleared, no line forged, no writing turned round."""
     assert printable(said) == shown
     assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\x1b"
+
+
+def test_a_disk_that_takes_nothing_is_no_fault_of_ours(capsys):
+    """One sentence that says where and what to do."""
+
+    def write() -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "/srv/home/x")
+
+    with pytest.raises(SystemExit) as ended:
+        run_at_edge(write)
+    told = "Read-only file system (/srv/home/x); make room, or let the account that runs this write there"
+    assert (ended.value.code, capsys.readouterr().err) == (3, f"trunkline: {told}\n")
