@@ -1,5 +1,5 @@
 """The spool of one server: accounting that we have acknowledged and it has not. The journal's rules hold: an entry
-counts once its segment is synced, and a segment goes only after every entry of it is delivered (or set aside).
+counts once its segment is synced, and goes, alone or with its segment, only after it is delivered (or set aside).
 
 A segment that is delivered again after a crash is sent twice: accounting servers know a record that they have.
 """
@@ -7,7 +7,8 @@ A segment that is delivered again after a crash is sent twice: accounting server
 import os
 import threading
 from collections.abc import Sequence
-from io import BufferedWriter
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -18,8 +19,11 @@ from core import clock, faults
 
 BEFORE_SYNC = faults.declare("proxy.before_spool_sync")
 AFTER_SYNC = faults.declare("proxy.after_spool_sync")
+BEFORE_RENAME = faults.declare("proxy.before_spool_rename")
 
 _MOST = 2000
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -37,65 +41,122 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._file: BufferedWriter | None = None
+        self._aside = threading.Lock()
+        self._file: FileIO | None = None
         self._path: Path | None = None
-        self._count = 0
+        self._count = self._length = self._last = 0
+        """Entries and octets of the segment that are synced; the name of the last one."""
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write and sync; durable when it returns."""
         with self._lock:
             file = self._open()
             try:
-                file.write(b"".join(frame(msgspec.msgpack.encode(entry)) for entry in entries))
-                file.flush()
-                faults.point(BEFORE_SYNC)
+                _write(file, _framed(entries))
+            except OSError:
+                self._take_back(file)
+                raise
+            faults.point(BEFORE_SYNC)
+            try:
                 os.fdatasync(file.fileno())
             except OSError:
-                self._close()  # nothing may follow a torn frame
+                self._abandon()
                 raise
+            self._length = file.tell()
             self._count += len(entries)
             if self._count >= _MOST:
                 self._close()
         faults.point(AFTER_SYNC)
 
-    def oldest(self) -> Path | None:
-        """The segment to deliver next; the one that is written to is closed for it when there is no other."""
+    def segments(self, end: bool = True) -> list[Path]:
+        """What can be delivered, oldest first. `end`: also the one that is written to, which is closed for it; else
+        only when there is no other.
+        """
         with self._lock:
-            closed = [path for path in sorted(self._folder.glob("*.spool")) if path != self._path]
-            if closed:
-                return closed[0]
-            path = self._path
-            self._close()
-            return path
+            closed = self._closed()
+            if self._count and (end or not closed):
+                self._close()
+                closed = self._closed()
+            return closed
 
     def set_aside(self, entry: Entry) -> None:
-        """Keep an entry that the server never takes, for a person to look at."""
+        """Keep an entry that the server never takes, for a person to look at; synced, since its segment goes next."""
         path = self._folder / "refused.log"
-        path.touch(mode=0o600)
-        with path.open("ab") as file:
-            file.write(frame(msgspec.msgpack.encode(entry)))
+        with self._aside, os.fdopen(os.open(path, _APPEND, 0o600), "ab", buffering=0) as file:
+            length = file.tell()
+            try:
+                _write(file, _framed([entry]))
+                os.fdatasync(file.fileno())
+            except OSError:
+                with suppress(OSError):  # nothing may follow a torn frame
+                    file.truncate(length)
+                raise
+            if not length:
+                _sync_folder(self._folder)
 
     def close(self) -> None:
         """End the current segment."""
         with self._lock:
             self._close()
 
-    def _open(self) -> BufferedWriter:
+    def _closed(self) -> list[Path]:
+        return [path for path in sorted(self._folder.glob("*.spool")) if path != self._path]
+
+    def _open(self) -> FileIO:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path = self._folder / f"{int(clock.now().timestamp() * 1e6):020d}.spool"
-            self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            # After all others, whatever became of the clock: their names are their order.
+            there = (int(one.stem) for one in self._folder.glob("*.spool") if one.stem.isdecimal())
+            self._last = max(int(clock.now().timestamp() * 1e6), max(there, default=0) + 1, self._last + 1)
+            path = self._folder / f"{self._last:020d}.spool"
+            self._file = os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0)
+            self._path, self._count, self._length = path, 0, 0
             try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                _sync_folder(self._folder)
+            except OSError:
+                self._abandon()
+                raise
         return self._file
+
+    def _take_back(self, file: FileIO) -> None:
+        """The disk is full: a torn frame goes, so that the segment can be gone on with when there is room again."""
+        try:
+            file.truncate(self._length)
+            file.seek(self._length)
+        except OSError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """A torn segment keeps its whole frames, and nothing may follow the torn one; an empty one goes."""
+        path, empty = self._path, not self._length
+        with suppress(OSError):  # the disk is away; what it holds is whole frames up to the tear
+            self._close()
+        with suppress(OSError):
+            if path is not None and empty:
+                path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         file, self._file, self._path, self._count = self._file, None, None, 0
         if file is not None:
             file.close()
+
+
+def rewrite(path: Path, left: Sequence[Entry]) -> None:
+    """Only what is left of a segment, in its place: it is whole before or after, whenever the power goes."""
+    new = path.with_suffix(".left")
+    try:
+        with new.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(_framed(left))
+            file.flush()
+            os.fsync(file.fileno())
+        faults.point(BEFORE_RENAME)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)  # the disk may be full
+        raise
+    with suppress(OSError):  # after a crash it may be the old one, which is sent twice
+        _sync_folder(path.parent)
 
 
 def read_segment(path: Path) -> list[Entry]:
@@ -112,3 +173,22 @@ def folder_name(route: str) -> str:
 def routes_in(folder: Path) -> list[str]:
     """Routes with something in the spool."""
     return sorted({unquote(path.parent.name[2:]) for path in folder.glob("r-*/*.spool")})
+
+
+def _framed(entries: Sequence[Entry]) -> bytes:
+    return b"".join(frame(msgspec.msgpack.encode(entry)) for entry in entries)
+
+
+def _write(file: FileIO, octets: bytes) -> None:
+    """All of it: an unbuffered file may take a part at a time."""
+    left = memoryview(octets)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,24 +1,31 @@
 """Accounting for another server survives our death and its absence: kept until it is taken, in order."""
 
+import errno
+import os
 import struct
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aaa.proxy import delivery, spool
+from aaa.proxy import drain, spool
 from aaa.proxy.delivery import Delivery
 from aaa.proxy.rewrite import accounting_request
 from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair
+from core import clock
 from tests.aaa.home import FreeRadius
 from tests.aaa.network import write_snapshot
+from tests.aaa.taker import INTERIM, START, STOP, Taker, entry
 from tests.aaa.test_accounting_kills import Caller
 from tests.aaa.test_proxy import USERS, proxied
 from tests.support import eventually
 
-POINTS = [spool.BEFORE_SYNC, spool.AFTER_SYNC, delivery.DELIVERED]
+WITH_SERVER = [spool.BEFORE_SYNC, spool.AFTER_SYNC, drain.DELIVERED]
+POINTS = [*WITH_SERVER, spool.BEFORE_RENAME]
 CALLS = 2
 
 
@@ -43,14 +50,14 @@ WANTED = {f'"call-{call}"': ["Start", "Interim-Update", "Stop"] for call in rang
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", WITH_SERVER)
 def test_killed_while_forwarding_every_acknowledged_record_arrives(node, network, recorded, tmp_path, point):
     """SIGKILL around the spool's sync or before a delivered segment goes: the home server has every event in order."""
     home = FreeRadius(USERS)
     network.put("config", "trunkline", proxied(home.address))
     write_snapshot(network, node)
     # How many segments there are is for the machine's speed to say: one at least.
-    caller = Caller(node.home, f"{point}:{1 if point == delivery.DELIVERED else 3}:kill")
+    caller = Caller(node.home, f"{point}:{1 if point == drain.DELIVERED else 3}:kill")
     try:
         for call in range(CALLS):
             for kind in (1, 3, 2):
@@ -73,6 +80,32 @@ def test_killed_while_forwarding_every_acknowledged_record_arrives(node, network
         caller.end()
         home.kill()
     assert caller.deaths == 1
+
+
+def test_killed_while_a_segment_is_written_anew_nothing_is_lost_or_out_of_order(node, network, recorded):
+    """SIGKILL before what is left takes the segment's place: the old one is whole, and the half one goes."""
+    died = threading.Event()
+    taker = Taker(lambda said: said[0] != "waits" or died.is_set())
+    network.put("config", "trunkline", proxied(f"127.0.0.1:9/{taker.port}"))
+    write_snapshot(network, node)
+    folder = node.home / "radius" / "spool" / f"{node.node}-0" / folder_name("guest.example")
+    left, kinds = Spool(folder), (START, INTERIM, STOP)
+    left.append([entry(session, kind) for kind in kinds for session in ("waits", "goes")])
+    left.close()
+    caller = Caller(node.home, f"{spool.BEFORE_RENAME}:1:kill")
+    try:
+        eventually(lambda: not caller.child.alive, cap=20)
+        assert list(folder.glob("*.left"))
+        died.set()
+        caller.revive()
+        eventually(lambda: not list(folder.glob("*.spool")), cap=20, says=lambda: taker.taken)
+        assert not list(folder.glob("*.left"))
+    finally:
+        caller.end()
+        taker.close()
+    for session in ("waits", "goes"):
+        taken = list(dict.fromkeys(kind for name, kind in taker.taken if name == session))
+        assert taken == list(kinds)
 
 
 def caller_account(caller: Caller, call: int, kind: int) -> None:
@@ -132,11 +165,105 @@ def test_a_torn_segment_keeps_its_whole_entries(tmp_path):
     """What a crash tore was never acknowledged; what stands before it is whole."""
     one = Spool(tmp_path / folder_name("guest.example"))
     one.append([Entry("guest.example", b"a", "bng1", 1.0), Entry("guest.example", b"b", "bng1", 2.0)])
-    path = one.oldest()
-    assert path is not None
+    (path,) = one.segments()
     path.write_bytes(path.read_bytes()[:-3])
     assert [entry.packet for entry in read_segment(path)] == [b"a"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("room", [0, 5])
+def test_a_full_disk_leaves_one_segment_that_goes_on_when_there_is_room(tmp_path, monkeypatch, room):
+    """A hundred batches that are refused make no hundred segments; no torn frame stays before the next whole one."""
+    one, write = Spool(tmp_path), spool._write
+    one.append([entry("a")])
+
+    def full(file, octets):
+        write(file, octets[:room])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool, "_write", full)
+    for _ in range(100):
+        with pytest.raises(OSError, match="No space"):
+            one.append([entry("refused")])
+        with pytest.raises(OSError, match="No space"):
+            one.set_aside(entry("refused"))
+    assert len(list(tmp_path.glob("*.spool"))) == 1
+    monkeypatch.setattr(spool, "_write", write)
+    last = entry("b")
+    one.append([last])
+    one.set_aside(last)
+    (path,) = one.segments()
+    assert read_segment(path)[1:] == read_segment(tmp_path / "refused.log") == [last]
+    assert one.segments() == [path]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_disk_that_does_not_sync_keeps_what_was_synced(tmp_path, monkeypatch, begun):
+    """After a failed sync nobody knows what a segment holds: another is begun, and one without anything goes."""
+    one, first, last = Spool(tmp_path), entry("a"), entry("b")
+    if begun:
+        one.append([first])
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", _fail)
+        with pytest.raises(OSError, match="Input/output"):
+            one.append([entry("unsure")])
+    assert len(list(tmp_path.glob("*.spool"))) == begun
+    one.append([last])
+    found = [found for path in one.segments() for found in read_segment(path)]
+    assert [found[0], found[-1]] == [first if begun else last, last]
+
+
+def test_a_folder_that_takes_no_segment_leaves_none(tmp_path, monkeypatch):
+    """Its name could not be synced: nothing of it stays."""
+    one = Spool(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", _fail)
+        with pytest.raises(OSError, match="Input/output"):
+            one.append([entry("a")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_segment_that_cannot_be_written_anew_stays_as_it_is(tmp_path, monkeypatch):
+    """The half one goes: the disk may be full."""
+    one = Spool(tmp_path)
+    one.append([entry("a"), entry("b")])
+    (path,) = one.segments()
+    before = path.read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", _fail)
+        with pytest.raises(OSError, match="Input/output"):
+            spool.rewrite(path, [])
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+
+
+def test_segments_are_in_order_when_the_clock_goes_back(tmp_path, monkeypatch):
+    """A later segment has a later name, also in the next run, and beside what is not ours."""
+    (tmp_path / "of-a-person.spool").touch()
+    wanted: list[Entry] = []
+    for hours in (0, -1, -2):
+        at = datetime.now(UTC) + timedelta(hours=hours)
+        monkeypatch.setattr(clock, "now", lambda at=at: at)
+        one = Spool(tmp_path)
+        for _ in range(2):
+            wanted.append(entry(f"s-{len(wanted)}"))
+            one.append(wanted[-1:])
+            one.close()
+    assert [found for path in one.segments() for found in read_segment(path)] == wanted
+
+
+def test_the_segment_that_is_written_to_is_ended_when_it_is_wanted(tmp_path):
+    """While the server is away there is no segment for every pass."""
+    one = Spool(tmp_path)
+    one.append([entry("a")])
+    assert len(one.segments(end=False)) == 1  # there is no other
+    one.append([entry("b")])
+    assert len(one.segments(end=False)) == 1
+    assert len(one.segments()) == 2
+
+
+def _fail(*_args):
+    raise OSError(errno.EIO, "Input/output error")
 
 
 @pytest.mark.parametrize("realm", ["@", "..", "a/b", "../../etc", "é.example"])
