@@ -3,7 +3,7 @@ is a value that no database keeps or nobody can count with, the same on SQLite a
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -51,5 +51,9 @@ def _wrong(value: Any) -> Iterator[str]:
         yield NUL
     elif isinstance(value, int) and abs(value) > _MOST:
         yield f"the number is too large; write one of at most {_MOST}"
-    elif isinstance(value, date) and (why := days.why_not(value)):
+    elif isinstance(value, date) and (why := days.why_not(_day(value))):
         yield why
+
+
+def _day(value: date) -> date:
+    return value.date() if isinstance(value, datetime) else value

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import MutableMapping
 from contextlib import suppress
+from multiprocessing.util import Finalize
 from queue import SimpleQueue
 from typing import Any, TextIO, cast
 
@@ -67,9 +68,12 @@ class _Behind:
         self._lines: SimpleQueue[str] = SimpleQueue()
         self._parts: list[str] = []
         self._lost = 0
+        self._written = self._said = 0
         self._to = _StandardError()
         threading.Thread(target=self._write_all, name="log", daemon=True).start()
+        # A process of `multiprocessing` ends without atexit.
         atexit.register(self._last_words)
+        Finalize(self, self._last_words, exitpriority=0)
 
     def write(self, text: str) -> int:
         self._parts.append(text)
@@ -83,16 +87,18 @@ class _Behind:
             return
         if self._lost:
             line, self._lost = f"{line.rstrip()} ({self._lost} lines before this one were lost)\n", 0
+        self._said += 1
         self._lines.put(line)
 
     def _write_all(self) -> None:
         while True:
             self._to.write(self._lines.get())
             self._to.flush()
+            self._written += 1
 
     def _last_words(self) -> None:
         end = time.monotonic() + _PATIENCE
-        while not self._lines.empty() and time.monotonic() < end:
+        while self._written < self._said and time.monotonic() < end:
             time.sleep(0.01)
 
 

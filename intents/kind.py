@@ -44,9 +44,9 @@ class Complaint(NamedTuple):
 
 
 def far_off(field: Field, day: date | None) -> Iterator[Complaint]:
-    """A day that nobody can mean, and nothing can count with."""
+    """A day that nobody can mean. A warning: files that were good must stay good when an index is built anew."""
     if day is not None and (why := days.why_not(day)):
-        yield Complaint("value.format", field, why)
+        yield Complaint("value.format", field, why, severity="warning")
 
 
 def nothing(_value: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from aaa.accounting.held import Move, moves
+from aaa.accounting.held import Move, Start, moves, start_of
 from aaa.accounting.merge import Session, find, merge
 from aaa.accounting.record import AccountingRecord
 from aaa.limits.noted import Noted
@@ -25,6 +25,7 @@ class Batch:
         self.usage: dict[tuple[str, date], list[int]] = defaultdict(lambda: [0, 0])
         self.noted = Noted()
         self.moves: list[Move] = []
+        self.starts: list[Start] = []
         # Always the newest first: an Acct-Session-Id may come back after a reboot.
         for one in sorted(loaded, key=_started, reverse=True):
             self._loaded[one.session_ref] = one
@@ -47,6 +48,8 @@ class Batch:
                 held.sort(key=_started, reverse=True)
             self._changed[after.session_ref] = after
         self.moves += moves(before, after, record)
+        if (told := start_of(before, after)) is not None:
+            self.starts.append(told)
         if after != before:
             self.noted.take(record, before, after, merged.up, merged.down)
         if (merged.up or merged.down) and after.service and record.counts:

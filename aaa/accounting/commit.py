@@ -300,8 +300,8 @@ def _is_the_databases(error: Exception) -> bool:
     """Whether an error says something of the database and nothing of a record: it is away, read-only, full, without
     our tables or rights, or whatever else. Of a record are a value that fits no column, and what we stumble over.
     """
-    if not isinstance(error, _OF_DATABASES):
-        return False
+    if not isinstance(error, _OF_DATABASES) or type(error) is sa.exc.StatementError:
+        return False  # such a one is ours: a value that no statement takes
     return not isinstance(getattr(error, "orig", error), _OF_RECORDS)
 
 

@@ -4,22 +4,25 @@ A session's row has the newest of each kind. Once a kind changed within the sess
 rows of `session_address` say all of it, from the session's start on; they are few, and written beside the session.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.record import GONE, LISTED, AccountingRecord, PortBlock
 from aaa.models import session_address
-from core.db import upsert
+from core.db import insert_many
 
 SINGLE = ("framed_address", "framed_prefix", "delegated_prefix", "framed_address6")
 """Of these a session has one at a time."""
 PORTS = "public_address"
-_KEY = ["session_ref", "what", "value", "port_first", "port_last", "since"]
+_SOON = timedelta(seconds=60)
+"""So long after its start a session may get its first address, which counts as its own from the start on."""
+_CHUNK = 300
 
 
 class Held(msgspec.Struct, frozen=True, order=True):
@@ -30,9 +33,19 @@ class Held(msgspec.Struct, frozen=True, order=True):
     port_last: int = 0
 
 
+class Row(msgspec.Struct):
+    """A stretch: from `since` until `until` (None: it goes on), last told at `heard`."""
+
+    held: Held
+    since: datetime
+    heard: datetime
+    until: datetime | None
+
+
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """What a record told of one kind: `told` is held from `moment` on and `gone` is not; `instead` of all else, or
-    besides. `had` is what the session's row said before, which was heard of at `heard` for the last time.
+    besides. `had` is what the session's row said before, which was heard of at `heard` for the last time. `late`:
+    newer records are known already.
     """
 
     session_ref: str
@@ -41,31 +54,49 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[Held, ...]
     gone: tuple[Held, ...]
     instead: bool
+    late: bool
     started: datetime
     heard: datetime
     moment: datetime
 
 
+class Start(msgspec.Struct, frozen=True):
+    """A session whose start was told later, and is earlier."""
+
+    session_ref: str
+    was: datetime
+    now: datetime
+
+
 def moves(before: Session | None, after: Session, record: AccountingRecord) -> list[Move]:
     """What a record that was merged says of addresses; nothing for what nearly every record says. Pure."""
     moment = datetime.fromtimestamp(record.at, UTC)
-    if after.updated_at != moment:
-        return []  # it came late: something newer is known
-    found = []
+    late, found = after.updated_at != moment, []
     for what in SINGLE if before is not None else ():
         had, new = getattr(before, what), getattr(record, what)
-        if had and new and had != new:
-            found.append(_move(before, after, moment, what, Held(had), (Held(new),), (), instead=True))
+        soon = moment - after.started_at <= _SOON
+        if new and (had != new or late) and (had or not soon):
+            was = Held(had) if had else None
+            found.append(
+                _move(before, after, moment, what, was, (Held(new),), (), True, late and was is not None)
+            )
     ports = record.ports or _one_block(record)
     told = tuple(Held(*one[:3]) for one in ports if one[3] != GONE)
-    if ports and (before is not None or len(told) > 1):
+    if ports and not late and (before is not None or len(told) > 1):
         had_block = None
         if before is not None and before.port_first:
             had_block = Held(before.public_address, before.port_first, before.port_last)
         gone = tuple(Held(*one[:3]) for one in ports if one[3] == GONE)
         instead = all(one[3] == LISTED for one in ports)
-        found.append(_move(before, after, moment, PORTS, had_block, told, gone, instead=instead))
+        found.append(_move(before, after, moment, PORTS, had_block, told, gone, instead, late))
     return found
+
+
+def start_of(before: Session | None, after: Session) -> Start | None:
+    """Whether the record told an earlier start than what was known."""
+    if before is None or after.started_at >= before.started_at:
+        return None
+    return Start(after.session_ref, before.started_at, after.started_at)
 
 
 def _one_block(record: AccountingRecord) -> tuple[PortBlock, ...]:
@@ -77,53 +108,92 @@ def _one_block(record: AccountingRecord) -> tuple[PortBlock, ...]:
 
 def _move(
     before: Session | None, after: Session, moment: datetime, what: str, had: Held | None,
-    told: tuple[Held, ...], gone: tuple[Held, ...], *, instead: bool,
+    told: tuple[Held, ...], gone: tuple[Held, ...], instead: bool, late: bool,
 ) -> Move:  # fmt: skip
     return Move(
-        session_ref=after.session_ref, what=what, had=had, told=told, gone=gone, instead=instead,
+        session_ref=after.session_ref, what=what, had=had, told=told, gone=gone, instead=instead, late=late,
         started=after.started_at, heard=after.started_at if before is None else before.updated_at, moment=moment,
     )  # fmt: skip
 
 
-def keep(conn: Connection, made: Sequence[Move]) -> None:
-    """Write moves down in their order, in the transaction that writes their sessions; again changes nothing."""
-    for one in made:
-        _keep(conn, one, _rows(conn, one))
-
-
-def _rows(conn: Connection, one: Move) -> dict[Held, datetime | None]:
-    """What is known of the session's kind: each with the moment until which it was held, None while it is."""
-    table = session_address.c
-    mine = sa.select(session_address).where(table.session_ref == one.session_ref, table.what == one.what)
-    return {
-        Held(row.value, row.port_first, row.port_last): row.until
-        for row in conn.execute(mine.order_by(table.since))
-    }
-
-
-def _keep(conn: Connection, one: Move, known: dict[Held, datetime | None]) -> None:
-    is_open = {held for held, until in known.items() if until is None}
-    if not known and one.had is not None:
-        is_open = {one.had}
-    now = set(one.told) if one.instead else (is_open | set(one.told)) - set(one.gone)
-    if not known and now == is_open and len(now) < 2:
-        return  # the session's row says it
-    if not known and one.had is not None:
-        _open(conn, one, [one.had], one.started)
-    for held in sorted(is_open - now):
-        table = session_address.c
-        mine = sa.and_(
-            table.session_ref == one.session_ref, table.what == one.what, table.value == held.value,
-            table.port_first == held.port_first, table.port_last == held.port_last, table.until.is_(None),
-        )  # fmt: skip
-        conn.execute(sa.update(session_address).where(mine).values(until=one.moment, heard=one.heard))
-    _open(conn, one, sorted(now - is_open), one.moment)
-
-
-def _open(conn: Connection, one: Move, blocks: Iterable[Held], since: datetime) -> None:
+def followed(rows: list[Row], one: Move) -> list[Row]:
+    """All rows of a session's kind after a move; none while the session's own row says it. Pure."""
+    if not rows and one.had is not None:
+        rows = [Row(one.had, one.started, one.heard, None)]
+    rows = _with_late(rows, one) if one.late else _with_newer(rows, one)
     rows = [
-        {"session_ref": one.session_ref, "what": one.what, "value": held.value, "port_first": held.port_first,
-         "port_last": held.port_last, "since": since, "heard": since, "until": None}
-        for held in blocks
-    ]  # fmt: skip
-    upsert(conn, session_address, rows, _KEY, [])
+        row for row in rows if row.until is None or row.until > row.since
+    ]  # several may be told at one moment
+    is_simple = len(rows) == 1 and rows[0].until is None and rows[0].since == one.started
+    return [] if is_simple else rows
+
+
+def _with_newer(rows: list[Row], one: Move) -> list[Row]:
+    going = {row.held for row in rows if row.until is None}
+    now = set(one.told) if one.instead else (going | set(one.told)) - set(one.gone)
+    for row in rows:
+        if row.until is None and row.held not in now:
+            row.until, row.heard = one.moment, one.heard
+    unheard = sorted(
+        set(one.gone) - {row.held for row in rows}
+    )  # it had them, and we did not hear since when
+    rows += [Row(held, one.started, one.started, one.moment) for held in unheard]
+    return rows + [Row(held, one.moment, one.moment, None) for held in sorted(now - going)]
+
+
+def _with_late(rows: list[Row], one: Move) -> list[Row]:
+    """An address that was told in the middle of what is known: it was held then, and until the next that was told."""
+    (held,) = one.told
+    for row in rows:
+        if not row.since <= one.moment < (row.until or datetime.max.replace(tzinfo=UTC)):
+            continue
+        if row.held == held:
+            row.heard = max(row.heard, one.moment)
+            return rows
+        after = row.heard > one.moment  # it was told again behind this
+        until = row.heard if after else row.until
+        rest = [Row(row.held, row.heard, row.heard, row.until)] if after else []
+        row.until, row.heard = one.moment, row.since if after else row.heard
+        return [*rows, Row(held, one.moment, one.moment, until), *rest]
+    return rows
+
+
+def keep(conn: Connection, made: Sequence[Move], starts: Sequence[Start]) -> None:
+    """Write moves down in their order, in the transaction that writes their sessions; again changes nothing."""
+    if made:
+        _rewrite(conn, made)
+    table = session_address.c
+    for one in starts:
+        mine = sa.and_(table.session_ref == one.session_ref, table.since == one.was)
+        conn.execute(sa.update(session_address).where(mine).values(since=one.now))
+
+
+def _rewrite(conn: Connection, made: Sequence[Move]) -> None:
+    table, known = session_address.c, _known(conn, sorted({one.session_ref for one in made}))
+    before = {key: [replace(row) for row in rows] for key, rows in known.items()}
+    for one in made:
+        key = one.session_ref, one.what
+        known[key] = followed(known.get(key, []), one)
+    changed = [key for key, rows in known.items() if rows != before.get(key, [])]
+    for start in range(0, len(changed), _CHUNK):
+        some = changed[start : start + _CHUNK]
+        mine = sa.tuple_(table.session_ref, table.what).in_(some)
+        conn.execute(sa.delete(session_address).where(mine))
+        insert_many(conn, session_address, [_values(key, row) for key in some for row in known[key]])
+
+
+def _known(conn: Connection, refs: Sequence[str]) -> dict[tuple[str, str], list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for start in range(0, len(refs), _CHUNK):
+        mine = session_address.c.session_ref.in_(refs[start : start + _CHUNK])
+        for row in conn.execute(sa.select(session_address).where(mine).order_by(session_address.c.since)):
+            one = Row(Held(row.value, row.port_first, row.port_last), row.since, row.heard, row.until)
+            found.setdefault((row.session_ref, row.what), []).append(one)
+    return found
+
+
+def _values(key: tuple[str, str], row: Row) -> dict[str, object]:
+    return {
+        "session_ref": key[0], "what": key[1], "value": row.held.value, "port_first": row.held.port_first,
+        "port_last": row.held.port_last, "since": row.since, "heard": row.heard, "until": row.until,
+    }  # fmt: skip

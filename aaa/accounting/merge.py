@@ -182,8 +182,9 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
     state, inferred, stopped_at, cause = _ending(before, record, moment)
     policy = before.policy_hash or record.policy_hash or record.wanted_hash
     wanted = record.wanted_hash
-    ported = record.port_first and (newer or not before.port_first)
-    ported = ported or (newer and _gave_back(before, record))
+    # A public address without ports is of a block that was given back: what comes late does not bring it again.
+    ported = record.port_first and (newer or not before.public_address)
+    gave_back = not ported and newer and _gave_back(before, record)
     merged = msgspec.structs.replace(
         before,
         service=before.service or record.service,
@@ -206,8 +207,8 @@ def merge(session: Session | None, record: AccountingRecord) -> Merged:
         framed_address6=_told(before.framed_address6, record.framed_address6, newer),
         multi_session_id=before.multi_session_id or record.multi_session_id,
         public_address=record.public_address if ported else before.public_address,
-        port_first=record.port_first if ported else before.port_first,
-        port_last=record.port_last if ported else before.port_last,
+        port_first=record.port_first if ported else 0 if gave_back else before.port_first,
+        port_last=record.port_last if ported else 0 if gave_back else before.port_last,
         circuit=before.circuit or record.circuit,
     )
     return Merged(merged, up - before.up_octets, down - before.down_octets)

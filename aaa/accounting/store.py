@@ -66,7 +66,7 @@ def _written(conn: Connection, records: Sequence[AnyRecord]) -> Batch:
         return batch
 
     batch = _past(conn, merged)
-    held.keep(conn, batch.moves)
+    held.keep(conn, batch.moves, batch.starts)
     return batch
 
 

@@ -153,8 +153,9 @@ def _groups(conn: Connection, ends: list[date]) -> Iterator[dict[str, Any]]:
 
 
 def _leader(followed: dict[str, str], name: str) -> str:
-    while followed.setdefault(name, name) != name:
-        name = followed[name]
+    while (leader := followed.setdefault(name, name)) != name:
+        followed[name] = followed[leader]  # the way gets shorter: many may have gone to one
+        name = leader
     return name
 
 

@@ -81,6 +81,13 @@ def rate(
     return Rated(total, tuple(changes), missing)
 
 
+def _asked(conn: Connection, rules: "_Rules") -> list[str]:
+    """Plans with a usage price; and, where usage was ever rated, those of lost versions, of which nobody knows."""
+    ever = conn.execute(sa.select(usage_rated.c.account_id).limit(1)).first() is not None
+    lost_ones = {terms.plan for _, terms in _renewing(conn) if not rules.knows(terms)} if ever else set()
+    return sorted({*rules.plans, *lost_ones})
+
+
 class _Rules:
     """The usage prices of plans, by pinned price version; `lost` gathers services with one that is not there."""
 
@@ -178,11 +185,13 @@ def _chunk(
             seen.add(key)
             yield from note(conn, one, key, found)
         rated = Period(periods[owner.id][0].start, periods[owner.id][-1].end)
-        untouched = set[str]()
+        untouched = set[Key]()
         for service, terms in lost.found(items[owner.id], rated, rules.knows):
-            rules.lost.setdefault((terms.plan, terms.version), set()).add(service)
-            untouched.update(scopes(service, terms))
-        yield from gone(conn, one, rated, seen | {key for key in one.known if key[0] in untouched})
+            rows = {key for key in one.known if key[0] in scopes(service, terms)}
+            untouched |= rows
+            if rows or terms.plan in rules.plans:
+                rules.lost.setdefault((terms.plan, terms.version), set()).add(service)
+        yield from gone(conn, one, rated, seen | untouched)
 
 
 def _used(conn: Connection, owners: Sequence[Account], asked: dict[str, list[Part]]) -> reading.Days:

@@ -103,6 +103,7 @@ def test_a_statement_that_the_connection_has_and_we_do_not_know_is_made_anew(pos
         (psycopg.errors.UniqueViolation("23505"), False),
         (sa.exc.DataError("INSERT", {}, psycopg.errors.StringDataRightTruncation("22001")), False),
         (sa.exc.ProgrammingError("SELECT", {}, psycopg.errors.UndefinedTable("42P01")), True),
+        (sa.exc.StatementError("naive", "INSERT", {}, ValueError("no time zone")), False),
         (ValueError("we stumble"), False),
         (OverflowError("we stumble"), False),
     ],

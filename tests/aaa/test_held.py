@@ -1,5 +1,6 @@
 """A session that gets another address, prefix or port block in its middle had each in its own time, and no other's."""
 
+import itertools
 import struct
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,6 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aaa.accounting.held import moves
-from aaa.accounting.merge import Session, merge
 from aaa.accounting.record import (
     ALLOCATED,
     GONE,
@@ -195,12 +194,79 @@ def test_every_port_range_of_a_request_is_read(attributes, ports):
     assert (read.public_address, read.port_first, read.port_last) == held
 
 
-def test_a_late_record_moves_nothing():
-    """What is known is newer."""
-    begun = merge(None, record(START, framed_address="100.64.1.1")).session
-    newest: Session = merge(begun, record(INTERIM, 600, framed_address="100.64.1.2")).session
-    late = record(INTERIM, 300, framed_address="100.64.1.1", ports=((*A, LISTED),))
-    assert moves(newest, merge(newest, late).session, late) == []
+@pytest.mark.parametrize("order", list(itertools.permutations((600, 1200, 1800))))
+def test_in_whatever_order_records_come_each_moment_has_what_was_told_then(database, order):
+    """A, then B twice, then C: what comes late is put between what is known."""
+    told = {600: "100.64.1.2", 1200: "100.64.1.2", 1800: "100.64.1.3"}
+    write(database, record(START, framed_address="100.64.1.1"))
+    for moment in order:
+        write(database, record(INTERIM, moment, framed_address=told[moment]))
+    for moment, address in {0: "100.64.1.1", **told}.items():
+        assert ask(database, address, moment) == [("S-1", "certain")], moment
+    assert ask(database, "100.64.1.2", 1500) == [("S-1", "likely")]
+    assert ask(database, "100.64.1.3", 1500) == ask(database, "100.64.1.1", 900) == []
+
+
+def test_a_late_record_of_another_address_makes_the_rest_less_sure(database):
+    """The Stop tells the first one again: between the two nobody knows when it came back."""
+    write(database, record(START, framed_address="100.64.1.1"))
+    write(database, record(STOP, 1800, framed_address="100.64.1.1"))
+    assert ask(database, "100.64.1.1", 1000) == [("S-1", "certain")]
+    write(database, record(INTERIM, 900, framed_address="100.64.1.2"))
+    assert ask(database, "100.64.1.2", 900) == [("S-1", "certain")]
+    assert ask(database, "100.64.1.2", 1000) == [("S-1", "likely")]
+    assert ask(database, "100.64.1.1", 1000) == []
+    assert ask(database, "100.64.1.1", 1800) == [("S-1", "certain")]
+
+
+def test_a_block_that_was_given_back_does_not_come_back_late(database):
+    """Allocated at 600 and given back at 1200, told the other way round."""
+    write(database, record(START))
+    write(database, record(INTERIM, 1200, ports=((*A, GONE),)))
+    write(database, record(INTERIM, 600, ports=((*A, ALLOCATED),), **_block(A)))
+    write(database, record(INTERIM, 1800))
+    assert ask(database, PUBLIC, 700, 2500) == [("S-1", "likely")]
+    assert ask(database, PUBLIC, 1300, 2500) == ask(database, PUBLIC, 1800, 2500) == []
+
+
+def test_what_is_told_at_one_moment_ends_with_the_last(database):
+    """A burst has one moment of arrival."""
+    write(database, record(START, framed_address="100.64.1.1"))
+    for name in ("2", "1", "2", "1", "2"):
+        write(database, record(INTERIM, 600, framed_address=f"100.64.1.{name}"))
+    assert (ask(database, "100.64.1.2", 600), ask(database, "100.64.1.1", 600)) == ([("S-1", "certain")], [])
+    assert ask(database, "100.64.1.1", 0) == [("S-1", "certain")]
+
+
+def test_an_address_that_came_later_is_not_the_sessions_from_its_start_on(database):
+    """Unless it came soon after it: a BNG may start to account before the address is agreed."""
+    for name, moment in (("S-1", 1200), ("S-2", 30)):
+        given: dict[str, Any] = {"service": name, "session_id": name.encode()}
+        address = f"100.64.2.{name[-1]}"
+        write(database, record(START, **given))
+        write(database, record(INTERIM, moment, framed_address=address, **given))
+        write(database, record(INTERIM, 1800, framed_address=address, **given))
+    assert (ask(database, "100.64.2.1", 600), ask(database, "100.64.2.1", 1200)) == ([], [("S-1", "certain")])
+    assert ask(database, "100.64.2.2", 10) == [("S-2", "certain")]
+
+
+def test_a_start_that_comes_late_is_the_start_of_the_first_address(database):
+    """The Interims did not say how long the session is there already."""
+    write(database, record(INTERIM, 1200, session_time=0, up=1, framed_address="100.64.1.1"))
+    write(database, record(INTERIM, 1800, session_time=0, up=2, framed_address="100.64.1.2"))
+    write(database, record(START, framed_address="100.64.1.1"))
+    assert ask(database, "100.64.1.1", 600) == [("S-1", "certain")]
+
+
+def test_a_batch_asks_once_for_what_is_known(database):
+    """However many of its sessions told of their ports."""
+    names = [b"%04d" % number for number in range(50)]
+    told = {"ports": ((*A, LISTED),), **_block(A)}
+    write(database, *(record(START, session_id=name, service=name.decode(), **told) for name in names))
+    said: list[str] = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    write(database, *(record(INTERIM, 600, session_id=name, service=name.decode(), **told) for name in names))
+    assert len([one for one in said if "session_address" in one]) == 1
 
 
 @pytest.mark.parametrize(

@@ -71,14 +71,22 @@ def test_the_version_put_back_bills_what_waited(database: Database) -> None:
     )
 
 
-def test_a_plan_that_never_priced_usage_is_missed_too(database: Database) -> None:
-    """Nobody knows any more that it did not; and a dry run tells nobody."""
-    stage = _Catalogue(database)
-    service = stage.add(plan="metered")
+def test_a_dry_run_names_it_and_tells_nobody(database: Database) -> None:
+    """What it says is what the run would say."""
+    stage, service = _billed(database)
     stage.plan = GONE
-    assert [one.services for one in rate(database, stage.reader, FEB, dry=True).lost] == [(service,)]
+    assert [one.services for one in rate(database, stage.reader, MAR, dry=True).lost] == [(service,)]
     with database.read() as conn:
         assert conn.execute(sa.select(event).where(event.c.type == EVENT)).all() == []
+
+
+def test_a_version_that_never_priced_usage_may_go(database: Database) -> None:
+    """It was pinned, and bills on: nobody is told each night."""
+    stage = _Catalogue(database)
+    stage.plan = replace(GONE, prices=(price("m1", "30.00"),))
+    stage.add(plan="metered")
+    stage.plan = GONE
+    assert rate(database, stage.reader, FEB).lost == ()
 
 
 def test_who_left_the_version_in_time_is_not_missed(database: Database) -> None:

@@ -249,6 +249,7 @@ def _raise(error: Exception) -> None:
         ("a\x1b[2J\x1b]0;t\x07b", "a\\x1b[2J\\x1b]0;t\\x07b"),
         ("s1\n12:00 accepted", "s1\\n12:00 accepted"),
         ("a\u202eb", "a\\u202eb"),
+        ("山田\u3000太郎 می\u200cخواهم 1\u202f234", "山田\u3000太郎 می\u200cخواهم 1\u202f234"),
     ],
 )
 def test_what_strangers_write_is_shown_and_does_nothing(said, shown):

@@ -49,8 +49,6 @@ SPEED = "type: internet\nrate: {down: 5M, up: 1M}\n"
         (OFFER, 'type: promotion\namount: "0.00"\n', "offer.discount", (2, 9)),
         (OFFER, 'type: promotion\npercent: 5\ncap: "-4"\n', "offer.discount", (3, 6)),
         (OFFER, "type: promotion\npercent: 5\nfrom: 2026-02-01\nuntil: 2026-02-01\n", "offer.days", (4, 8)),
-        (OFFER, "type: promotion\npercent: 5\nuntil: 9999-12-31\n", "value.format", (3, 8)),
-        (PLAN, SPEED + TWO % ("b", "0001-01-01"), "value.format", (5, 19)),
         (OFFER, "type: bundle\npercent: 5\nplans: [fibre]\n", "offer.bundle", (3, 8)),
         (OFFER, "type: bundle\npercent: 5\nplans: [a, b]\nmonths: 3\n", "offer.bundle", (4, 9)),
         (OFFER, "type: gift\npercent: 5\n", "value.choice", (1, 7)),

@@ -96,9 +96,7 @@ def test_a_mistake_of_meaning_is_told_beside_an_unknown_key():
         (kinds.path_of("hold", "S-1.abuse"), "effect: throttle\n", "hold.rate", (1, 9)),
         (kinds.path_of("hold", "S-1.abuse"), "effect: block\nsince: 2025-01-01T00:00:00\n", "value.format", (2, 8)),
         (kinds.path_of("hold", "S-1.abuse"), "effect: block\ncause: owes us money\n", "value.format", (2, 8)),
-        (SERVICE, "customer: C-1\nplan: p\ntype: l2\nstate: planned\nstart: 9999-12-31\n", "value.format", (5, 8)),
         ("trunkline.yaml", MAIL % "2026-02-30", "value.format", (3, 41)),
-        ("trunkline.yaml", MAIL % "0001-01-01", "value.format", (3, 41)),
         ("policies/p.yaml", "kind: device\nrequire: a and\nmessage: m\n", "expression", (2, 10)),
         ("templates/frr/x.j2", "ok\n{% if %}\n", "template", (2, 1)),
     ],
@@ -195,3 +193,21 @@ def test_no_file_costs_much(name):
     begun = time.process_time()
     loader.load(path, text.encode())
     assert time.process_time() - begun < 3
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "place"),
+    [
+        (SERVICE, "customer: C-1\nplan: p\ntype: l2\nstate: planned\nstart: 9999-12-31\n", (5, 8)),
+        ("trunkline.yaml", MAIL % "0001-01-01", (3, 41)),
+        ("catalog/plans/p.yaml", 'type: l2\nprices: [{id: a, from: 0001-01-01, amount: "1"}]\n', (2, 24)),
+        ("catalog/offers/o.yaml", "type: promotion\npercent: 5\nuntil: 9999-12-31\n", (3, 8)),
+    ],
+)
+def test_a_day_that_is_far_off_is_a_warning(path, text, place):
+    """The file counts: it was good before days were looked at, and must be when an index is built anew."""
+    found = loader.load(path, text.encode())
+    assert not isinstance(found, list)
+    assert [(one.code, one.severity, (one.line, one.column)) for one in found.warnings] == [
+        ("value.format", "warning", place)
+    ]
