@@ -226,7 +226,9 @@ def _bill_some(
     due = _due(conn, owners, on)
     last = invoices.last_totals(conn, account_ids)
     accepted = parked.accepted(conn, account_ids)
-    taxed = special.of(conn, known, account_ids)
+    work = [one for mine in due.values() for one in mine.work]
+    back = [old.id for one in work for old in one.difference.reverse]
+    taxed, credited = special.of(conn, known, account_ids, back), crediting.credited_of(conn, back)
     odd: dict[str, str] = {}
     for owner in owners:
         mine = due[owner.id]
@@ -239,7 +241,7 @@ def _bill_some(
                 asking.queue(conn, owner, error.category, on)
             odd[owner.id] = str(error)
             continue
-        why = crediting.given_twice(conn, owner, posted) or bill.oddity(
+        why = crediting.given_twice(owner, posted, credited) or bill.oddity(
             drawn, last.get(owner.id, 0), _expected(mine, on), bounds
         )
         if why and owner.id not in accepted:

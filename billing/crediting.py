@@ -22,6 +22,7 @@ from billing.errors import CreditKeyReused, NotCreditable
 from billing.models import charge, invoice, invoice_line
 from billing.periods import Period
 from billing.runs import numbering
+from billing.runs.ranges import among
 from billing.tax import Rate
 from billing.taxing import surcharges
 from core import events
@@ -158,20 +159,22 @@ def credited_of(conn: Connection, charges: Sequence[str]) -> dict[str, tuple[int
             line.c.credits_position == invoice_line.c.position,
         ),
     ).join(note, note.c.id == line.c.invoice_id)
-    query = query.where(invoice_line.c.charge_id.in_(charges), note.c.state != "void")
+    query = query.where(among(conn, invoice_line.c.charge_id, charges), note.c.state != "void")
     found: dict[str, tuple[int, str]] = {}
+    if not charges:
+        return found
     for charge_id, amount, number in conn.execute(query.where(invoice_line.c.kind != surcharges.KIND)):
         minor, names = found.get(charge_id, (0, ""))
         found[charge_id] = minor - amount, f"{names}, {number}".removeprefix(", ")
     return found
 
 
-def given_twice(conn: Connection, owner: Account, posted: Sequence[Charge]) -> str:
+def given_twice(owner: Account, posted: Sequence[Charge], of_all: Mapping[str, tuple[int, str]]) -> str:
     """Why the charges that a run would post are looked at by a person: they take days back that a person credited, and
-    together that is more than was billed. "" where it is not.
+    together that is more than was billed. "" where it is not. `of_all`: `credited_of` what they take back. Pure.
     """
     back = {one.reverses: one for one in posted if one.reverses is not None}
-    credited = credited_of(conn, list(back)) if back else {}
+    credited = {name: of_all[name] for name in back if name in of_all}
     for item in sorted({back[name].item for name in credited}):
         mine = [name for name in credited if back[name].item == item]
         given = sum(credited[name][0] for name in mine)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -20,13 +21,16 @@ from billing.taxing.surcharges import Surcharge
 
 
 class Special(msgspec.Struct, frozen=True):
-    """Of some accounts on a day. `engines`: tax profile -> (engine, fallback)."""
+    """Of some accounts on a day. `engines`: tax profile -> (engine, fallback); `had`: surcharge lines of charges that
+    are taken back.
+    """
 
     known: Known
     exempt: Mapping[str, Sequence[Exemption]]
     added: Mapping[str, Sequence[Surcharge]]
     engines: Mapping[str, tuple[str, str]]
     answers: Mapping[tuple[str, str], int]
+    had: Mapping[str, Sequence[Any]]
 
     def rate(self, conn: Connection, owner: Account, category: str) -> Rate:
         """The rate for an account: its exemption, else its engine's word, else the table.
@@ -51,20 +55,19 @@ class Special(msgspec.Struct, frozen=True):
     ) -> Iterator[Line]:
         """Each line, and after it what is added to it; what is taken back takes the surcharges that it had."""
         found = self.added.get(owner.tax_profile, ())
-        back = {one.reverses: one.id for one in posted if one.reverses is not None}
-        had = surcharges.taken_back(conn, back, owner.currency) if back else {}
+        reversing = {one.id: one.reverses for one in posted if one.reverses is not None}
         rates = {one.tax: self.rate(conn, owner, one.tax) for one in found}
-        reversing = set(back.values())
         for line in lines:
             yield line
-            if line.charge in reversing:
-                yield from had.get(line.charge or "", ())
+            if line.charge is not None and line.charge in reversing:
+                had = self.had.get(reversing[line.charge], ())
+                yield from surcharges.taken_back(had, line.charge, owner.currency)
             else:
                 yield from surcharges.lines(line, found, rates)
 
 
-def of(conn: Connection, known: Known, account_ids: Sequence[str]) -> Special:
-    """What is special about these accounts on the run's day."""
+def of(conn: Connection, known: Known, account_ids: Sequence[str], back: Sequence[str]) -> Special:
+    """What is special about these accounts on the run's day; `back`: charges that are taken back."""
     on: date = known.on
     query = sa.select(tax_engine).where(tax_engine.c.engine != "")
     engines = {row.profile: (row.engine, row.fallback) for row in conn.execute(query)}
@@ -75,5 +78,6 @@ def of(conn: Connection, known: Known, account_ids: Sequence[str]) -> Special:
         )
         answers = {(row.account_id, row.category): row.millionths for row in conn.execute(asked)}
     return Special(
-        known, exemptions.of_accounts(conn, account_ids), surcharges.on_day(conn, on), engines, answers
-    )
+        known, exemptions.of_accounts(conn, account_ids), surcharges.on_day(conn, on), engines, answers,
+        surcharges.of_charges(conn, back),
+    )  # fmt: skip

@@ -1,9 +1,10 @@
 """Surcharges: a part or a fixed amount on top of each line of some kinds, as a line of its own beside it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from billing.bill import Line
 from billing.kinds import KINDS
 from billing.models import invoice_line
 from billing.periods import Period
+from billing.runs.ranges import among
 from billing.tax import SCALE, Rate
 from billing.taxing.errors import SurchargeNotUsable
 from billing.taxing.models import tax_surcharge
@@ -92,23 +94,27 @@ def lines(line: Line, found: Iterable[Surcharge], rates: dict[str, Rate]) -> Ite
             )  # fmt: skip
 
 
-def taken_back(conn: Connection, reversed_by: dict[str, str], currency: str) -> dict[str, list[Line]]:
-    """The surcharge lines of charges that are reversed, turned round: by the id of the reversing charge.
-
-    `reversed_by`: charge -> the charge that takes it back. They keep the amount and the rate that they had.
-    """
+def of_charges(conn: Connection, charges: Sequence[str]) -> dict[str, list[Any]]:
+    """The surcharge lines that charges were billed with, by charge."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    if not charges:
+        return found
     query = sa.select(invoice_line).where(
-        invoice_line.c.kind == KIND, invoice_line.c.charge_id.in_(list(reversed_by)),
+        invoice_line.c.kind == KIND, among(conn, invoice_line.c.charge_id, charges),
         invoice_line.c.credits_invoice.is_(None),
     ).order_by(invoice_line.c.invoice_id, invoice_line.c.position)  # fmt: skip
-    found: dict[str, list[Line]] = defaultdict(list)
     for row in conn.execute(query):
-        by = reversed_by[row.charge_id]
-        found[by].append(
-            Line(
-                description=f"taken back: {row.description}", amount=Money(-row.amount, currency), kind=KIND,
-                rate=Rate(row.tax_category, row.tax_millionths, row.tax_inclusive), service=row.service,
-                charge=by, period=Period(row.period_start, row.period_end) if row.period_end else None,
-            )
-        )  # fmt: skip
+        found[row.charge_id].append(row)
     return found
+
+
+def taken_back(had: Iterable[Any], by: str, currency: str) -> Iterator[Line]:
+    """The surcharge lines (rows) of a charge that the charge `by` reverses, turned round. They keep the amount and the
+    rate that they had. Pure.
+    """
+    for row in had:
+        yield Line(
+            description=f"taken back: {row.description}", amount=Money(-row.amount, currency), kind=KIND,
+            rate=Rate(row.tax_category, row.tax_millionths, row.tax_inclusive), service=row.service,
+            charge=by, period=Period(row.period_start, row.period_end) if row.period_end else None,
+        )  # fmt: skip
