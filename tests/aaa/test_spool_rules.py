@@ -58,5 +58,6 @@ def test_a_pass_begins_few_when_the_server_looks_away_and_never_too_many(in_a_ro
 
 
 def test_nobody_waits_for_more_than_a_week():
+    """To the second."""
     assert not is_old(1000.0, 1000.0 + 7 * 86400)
     assert is_old(1000.0, 1001.0 + 7 * 86400)
