@@ -17,6 +17,7 @@ import msgspec
 from aaa.accounting.record import AccountingRecord
 from aaa.view.overlay import frame, frames
 from core import faults
+from core.disk import sync_folder, write_whole
 from core.ids import new_id
 
 BEFORE_SYNC = faults.declare("accounting.before_journal_sync")
@@ -47,7 +48,7 @@ class Journal:
     def _append(self, records: Sequence[AccountingRecord]) -> None:
         file = self._open()
         try:
-            _write(file, b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
+            write_whole(file, b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
         except OSError:
             self._take_back(file)
             raise
@@ -121,7 +122,7 @@ class Journal:
                 os.chmod(begun, 0o600)
                 fcntl.flock(file, fcntl.LOCK_EX)
                 begun.rename(path)
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
             except OSError:
                 self._abandon()
                 begun.unlink(missing_ok=True)
@@ -144,18 +145,3 @@ class Journal:
                 file.close()
             if path is not None and not self._length:
                 path.unlink(missing_ok=True)
-
-
-def _write(file: FileIO, octets: bytes) -> None:
-    """All of it: an unbuffered file may take a part at a time."""
-    left = memoryview(octets)
-    while left:
-        left = left[file.write(left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ from aaa.pools.shelf import Event
 from aaa.view.overlay import frame, frames
 from core import faults
 from core.crypto import write_private
+from core.disk import sync_folder
 
 BEFORE_SYNC = faults.declare("pools.before_reserve_sync")
 AFTER_SYNC = faults.declare("pools.after_reserve_sync")
@@ -62,7 +63,7 @@ class Ledger:
             os.close(self._file)
         content = frame(self._boot.encode()) + _framed(events)
         write_private(self.path, content)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         faults.point(REWRITTEN)
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self.size = len(content)
@@ -105,11 +106,3 @@ def kernel_boot() -> str:
 
 def _framed(events: Iterable[Event]) -> bytes:
     return b"".join(frame(_encode(event)) for event in events)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ import msgspec
 
 from aaa.view.overlay import frame, frames
 from core import clock, faults
+from core.disk import sync_folder, write_whole
 
 BEFORE_SYNC = faults.declare("proxy.before_spool_sync")
 AFTER_SYNC = faults.declare("proxy.after_spool_sync")
@@ -52,7 +53,7 @@ class Spool:
         with self._lock:
             file = self._open()
             try:
-                _write(file, _framed(entries))
+                write_whole(file, _framed(entries))
             except OSError:
                 self._take_back(file)
                 raise
@@ -85,14 +86,14 @@ class Spool:
         with self._aside, os.fdopen(os.open(path, _APPEND, 0o600), "ab", buffering=0) as file:
             length = file.tell()
             try:
-                _write(file, _framed([entry]))
+                write_whole(file, _framed([entry]))
                 os.fdatasync(file.fileno())
             except OSError:
                 with suppress(OSError):  # nothing may follow a torn frame
                     file.truncate(length)
                 raise
             if not length:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
 
     def close(self) -> None:
         """End the current segment."""
@@ -112,7 +113,7 @@ class Spool:
             self._file = os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0)
             self._path, self._count, self._length = path, 0, 0
             try:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
             except OSError:
                 self._abandon()
                 raise
@@ -156,7 +157,7 @@ def rewrite(path: Path, left: Sequence[Entry]) -> None:
         new.unlink(missing_ok=True)  # the disk may be full
         raise
     with suppress(OSError):  # after a crash it may be the old one, which is sent twice
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def read_segment(path: Path) -> list[Entry]:
@@ -177,18 +178,3 @@ def routes_in(folder: Path) -> list[str]:
 
 def _framed(entries: Sequence[Entry]) -> bytes:
     return b"".join(frame(msgspec.msgpack.encode(entry)) for entry in entries)
-
-
-def _write(file: FileIO, octets: bytes) -> None:
-    """All of it: an unbuffered file may take a part at a time."""
-    left = memoryview(octets)
-    while left:
-        left = left[file.write(left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from aaa.errors import Dropped
 from aaa.radius import files
 from core import logs
 from core.db import DatabaseAway, Outage
+from core.disk import write_whole
 from tests.aaa.test_accounting import record, stored
 from tests.support import eventually
 
@@ -119,19 +120,19 @@ def test_a_mistake_of_ours_ends_neither_the_commit_nor_the_drain(database, tmp_p
 @pytest.mark.parametrize("room", [0, 5])
 def test_a_full_disk_leaves_one_segment_that_goes_on_when_there_is_room(tmp_path, monkeypatch, room):
     """A hundred records that are refused make no hundred files, and no torn frame stays before the next whole one."""
-    journal, write = Journal(tmp_path), journals._write
+    journal = Journal(tmp_path)
     journal.append([record(START)])
 
     def full(file, octets):
-        write(file, octets[:room])
+        write_whole(file, octets[:room])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(journals, "_write", full)
+    monkeypatch.setattr(journals, "write_whole", full)
     for _ in range(100):
         with pytest.raises(OSError, match="No space"):
             journal.append([record(INTERIM, 600)])
     assert journal.segments == 1
-    monkeypatch.setattr(journals, "_write", write)
+    monkeypatch.setattr(journals, "write_whole", write_whole)
     journal.append([record(INTERIM, 1200)])
     assert journal.segments == 1
     assert _drained(journal) == [0, 1200]
@@ -156,7 +157,7 @@ def test_a_folder_that_takes_no_file_leaves_none(tmp_path, monkeypatch):
     """The segment's name could not be synced: nothing of it stays."""
     journal = Journal(tmp_path)
     with monkeypatch.context() as broken:
-        broken.setattr(journals, "_sync_folder", _fail)
+        broken.setattr(journals, "sync_folder", _fail)
         with pytest.raises(OSError, match="Input/output"):
             journal.append([record(START)])
     assert list(tmp_path.iterdir()) == []

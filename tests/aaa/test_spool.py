@@ -17,6 +17,7 @@ from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair
 from core import clock
+from core.disk import write_whole
 from tests.aaa.home import FreeRadius
 from tests.aaa.network import write_snapshot
 from tests.aaa.taker import INTERIM, START, STOP, Taker, entry
@@ -174,21 +175,21 @@ def test_a_torn_segment_keeps_its_whole_entries(tmp_path):
 @pytest.mark.parametrize("room", [0, 5])
 def test_a_full_disk_leaves_one_segment_that_goes_on_when_there_is_room(tmp_path, monkeypatch, room):
     """A hundred batches that are refused make no hundred segments; no torn frame stays before the next whole one."""
-    one, write = Spool(tmp_path), spool._write
+    one = Spool(tmp_path)
     one.append([entry("a")])
 
     def full(file, octets):
-        write(file, octets[:room])
+        write_whole(file, octets[:room])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spool, "_write", full)
+    monkeypatch.setattr(spool, "write_whole", full)
     for _ in range(100):
         with pytest.raises(OSError, match="No space"):
             one.append([entry("refused")])
         with pytest.raises(OSError, match="No space"):
             one.set_aside(entry("refused"))
     assert len(list(tmp_path.glob("*.spool"))) == 1
-    monkeypatch.setattr(spool, "_write", write)
+    monkeypatch.setattr(spool, "write_whole", write_whole)
     last = entry("b")
     one.append([last])
     one.set_aside(last)
