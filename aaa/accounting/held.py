@@ -88,7 +88,7 @@ def moves(before: Session | None, after: Session, record: AccountingRecord) -> l
             had_block = Held(before.public_address, before.port_first, before.port_last)
         gone = tuple(Held(*one[:3]) for one in ports if one[3] == GONE)
         instead = all(one[3] == LISTED for one in ports)
-        found.append(_move(before, after, moment, PORTS, had_block, told, gone, instead, late))
+        found.append(_move(before, after, moment, PORTS, had_block, told, gone, instead, late=False))
     return found
 
 
@@ -121,9 +121,8 @@ def followed(rows: list[Row], one: Move) -> list[Row]:
     if not rows and one.had is not None:
         rows = [Row(one.had, one.started, one.heard, None)]
     rows = _with_late(rows, one) if one.late else _with_newer(rows, one)
-    rows = [
-        row for row in rows if row.until is None or row.until > row.since
-    ]  # several may be told at one moment
+    # Several may be told at one moment: of those the last counts.
+    rows = [row for row in rows if row.until is None or row.until > row.since]
     is_simple = len(rows) == 1 and rows[0].until is None and rows[0].since == one.started
     return [] if is_simple else rows
 
@@ -134,9 +133,8 @@ def _with_newer(rows: list[Row], one: Move) -> list[Row]:
     for row in rows:
         if row.until is None and row.held not in now:
             row.until, row.heard = one.moment, one.heard
-    unheard = sorted(
-        set(one.gone) - {row.held for row in rows}
-    )  # it had them, and we did not hear since when
+    # What it gave back it had, and we did not hear since when.
+    unheard = sorted(set(one.gone) - {row.held for row in rows})
     rows += [Row(held, one.started, one.started, one.moment) for held in unheard]
     return rows + [Row(held, one.moment, one.moment, None) for held in sorted(now - going)]
 
