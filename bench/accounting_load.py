@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aaa.radius import packet as wire
+from aaa.radius.digests import md5_of
 from aaa.radius.packet import pair
 from aaa.view.records import class_of
 from bench.radius_load import Load, Request, nas_address, nas_secret
@@ -60,8 +61,18 @@ def _reports(load: Load, kind: int) -> Iterator[Request]:
         nas = number % load.nases
         secret = nas_secret(nas)
         told = body(nas, number, kind, load.seed)
-        datagram = wire.request(wire.ACCOUNTING_REQUEST, number // load.nases & 255, secret, told)
+        identifier = number // load.nases & 255
+        if load.signed:
+            datagram = wire.request(wire.ACCOUNTING_REQUEST, identifier, secret, told)
+        else:
+            datagram = _unsigned(identifier, secret, told)
         yield Request(nas, datagram, wire.ACCOUNTING_RESPONSE)
+
+
+def _unsigned(identifier: int, secret: bytes, told: bytes) -> bytes:
+    """Without Message-Authenticator (RFC 2866 section 3 knows none)."""
+    head = struct.pack(">BBH", wire.ACCOUNTING_REQUEST, identifier, 20 + len(told))
+    return head + md5_of(head + bytes(16) + told + secret) + told
 
 
 def starts(load: Load) -> Iterator[Request]:

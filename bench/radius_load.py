@@ -37,6 +37,8 @@ class Load(msgspec.Struct, frozen=True):
     nases: int = NASES
     wrong: float = 0.01
     seed: int = 1
+    signed: bool = True
+    """Message-Authenticator in requests that may leave it out: accounting, whose authenticator is a signature."""
     streamed: bool = False
     """Make each request when it is sent: slower, for more of them than fit into memory."""
 

@@ -304,7 +304,8 @@ def _engine(url: sa.URL, schema: str | None, durable: bool, ping: bool) -> Engin
     if url.get_backend_name() != "postgresql":
         raise DatabaseNotUsable(place_of(url))
     options = {"options": f"-csearch_path={schema}"} if schema else {}
-    return sa.create_engine(url, pool_pre_ping=ping, connect_args=options)
+    # The connection that was used last: its server process has plans and caches warm. Taking turns would cool them all.
+    return sa.create_engine(url, pool_pre_ping=ping, connect_args=options, pool_use_lifo=True)
 
 
 def _sqlite_engine(url: sa.URL, durable: bool) -> Engine:

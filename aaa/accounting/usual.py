@@ -77,7 +77,8 @@ def _statement(name: str, only: str, sets: str) -> Statement:
       FROM unnest({arrays}) WITH ORDINALITY AS n({", ".join(COUNTED)}, i)
       CROSS JOIN LATERAL (
         SELECT {", ".join(_HELD)} FROM session
-        WHERE session.acct_session_id = n.id AND session.nas || '' = n.nas OFFSET 0
+        WHERE session.acct_session_id = n.id AND session.nas || '' = n.nas
+        ORDER BY session.started_at DESC LIMIT 1
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
         AND s.policy_hash <> '' AND s.updated_at <= n.moment AND n.lasted > 0
@@ -85,10 +86,6 @@ def _statement(name: str, only: str, sets: str) -> Statement:
           OR s.updated_at - s.session_time * interval '1 s'
             BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s')
         AND {told} AND {only}
-        AND NOT EXISTS (
-          SELECT FROM session AS y
-          WHERE y.acct_session_id = n.id AND y.nas || '' = n.nas AND y.started_at > s.started_at OFFSET 0
-        )
     ), taken AS (
       UPDATE session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true

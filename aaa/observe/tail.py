@@ -58,7 +58,11 @@ class Tail:
 
     def look(self) -> None:
         """See who listens now; called about once a second."""
-        self.listeners = tuple(sorted(self._folder.glob(f"*{_ENDING}")))
+        try:
+            there = os.listdir(self._folder)
+        except OSError:  # nobody ever listened
+            there = []
+        self.listeners = tuple(self._folder / name for name in sorted(there) if name.endswith(_ENDING))
         self._lost = {path: lost for path, lost in self._lost.items() if path in self.listeners}
 
     def tell(self, event: Event) -> None:

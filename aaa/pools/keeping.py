@@ -31,6 +31,8 @@ RETURNED_IN_LEDGER = faults.declare("pools.returned_before_database")
 
 _LOOKED_AT = 500
 _PAUSE, _BREATH = 2.0, 0.2
+_IDLE = 5.0
+"""Seconds between two rounds of who gives no addresses: all there is to say is that the node is there."""
 _AFTER_FAILURE = 2.0
 _COUNTED, _HEARTBEAT = 5.0, 1.0
 _MOST = 16
@@ -72,6 +74,7 @@ class Keeping(threading.Thread):
         self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
         self._counted = self._spoke = 0.0
+        self._told_none = False
         view.on_change(self._changed)
 
     def run(self) -> None:
@@ -90,10 +93,13 @@ class Keeping(threading.Thread):
     def _rest_a_while(self) -> None:
         """Until a pool is low, but not at every login of a small one."""
         self._stop_event.wait(_BREATH)
-        for _ in range(int(_PAUSE / _BREATH)):
-            if self._stop_event.is_set() or self._giver.low.wait(_BREATH):
-                break
+        if not self._stop_event.is_set():
+            self._giver.low.wait(_PAUSE if self._giver.shelves or self._pools else _IDLE)
         self._giver.low.clear()
+
+    def wake(self) -> None:
+        """Look at once, at whether to stop too."""
+        self._giver.low.set()
 
     def _lost(self, error: Exception) -> None:
         self._giver.asked = True
@@ -318,6 +324,7 @@ class Keeping(threading.Thread):
     def _changed(self, key: bytes, _record: bytes | None) -> None:
         if key[:2] == b"p:" and self._pools is not None:
             self._pools.add(key[2:].decode())
+            self.wake()
 
     def _count(self) -> None:
         """Tell everybody how much is free, given, resting and in doubt."""
@@ -326,9 +333,12 @@ class Keeping(threading.Thread):
             return
         self._counted = now
         rows = [self._row(shelf) for shelf in self._giver.shelves.values()]
+        if not rows and self._told_none:
+            return
         with self._db.write() as conn:
             upsert(conn, address_count, rows, key=["pool", "worker"])
             _forget_counts(conn, self._owner.worker, [str(row["pool"]) for row in rows if row["blocks"]])
+        self._told_none = not rows
 
     def _row(self, shelf: Shelf) -> dict[str, object]:
         return {

@@ -27,6 +27,8 @@ from core.errors import first_line
 _log = structlog.get_logger()
 _TIDY = 60
 _COUNT = 5
+_PUBLISH = 3
+"""Rounds between two files for Prometheus, which comes by every 15 seconds or so."""
 _STEP = 10.0
 Flush = Callable[[Database], object]
 """Writes what waits; raises what the database raises, and nothing is lost then."""
@@ -53,7 +55,7 @@ class Chores:
         rounds = 0
         while not stop.wait(1.0):
             rounds += 1
-            self._one("metrics are not published", self._tell)
+            self._one("metrics are not published", partial(self._tell, rounds))
             for flush in flushes:
                 self._one("what waits is not written", partial(flush, self._db))
             self._one("counts are not written", partial(self._write, rounds))
@@ -70,11 +72,12 @@ class Chores:
         else:
             self._outages[what].end()
 
-    def _tell(self) -> None:
+    def _tell(self, rounds: int) -> None:
         """For those who watch: it needs no database, and a full disk costs metrics only."""
-        with suppress(OSError):
-            self._watched.look()
-            self._watched.publish()
+        self._watched.look()
+        if rounds % _PUBLISH == 1:
+            with suppress(OSError):
+                self._watched.publish()
 
     def _listened_since(self) -> datetime:
         """Since when silence is theirs: since we began, or since our clock was set, and all moments before are as far

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from time import perf_counter_ns
 
 import structlog
@@ -102,7 +102,7 @@ class Worker:
         self.answers = Answers(self.view, nases, authenticator, self.refusals.note, self.elsewhere, note)
         self.elsewhere.settled = self.answers.settle
         self.answers.methods = methods(settings, self.name, authenticator, seal, self.answers.settle)
-        self._deferred: SimpleQueue[tuple[Deferred, Respond]] = SimpleQueue()
+        self._deferred: SimpleQueue[tuple[Deferred, Respond] | None] = SimpleQueue()
         self._duplicates = Duplicates(self._limits)
         self._neighbours = Neighbours(settings.home / "radius", self.name)
         self.commit = GroupCommit(self._db, self._journal)
@@ -110,7 +110,7 @@ class Worker:
             settings.home, stream, self.answers, nases, self._by_stream, self._limits.reject_delay
         )
         self._follower = Follower(settings, self.view, self.name, stop, keeper=index == 0)
-        self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]]] = SimpleQueue()
+        self._delayed: SimpleQueue[tuple[float, Callable[[bool], None]] | None] = SimpleQueue()
         giver = self.addresses.giver
         stock = giver.stock if giver is not None else list
         self.watched = Watched(settings.home, self.name, self.answers, self._gauges, stock)
@@ -146,6 +146,10 @@ class Worker:
         self._stop.wait()
         if self._radsec is not None:
             self._radsec.stop()
+        self._delayed.put(None)
+        self._deferred.put(None)
+        for keeping in self.addresses.threads:
+            keeping.wake()
         for thread in (*threads, self._follower, *self.addresses.threads):
             thread.join(timeout=5)
         self._neighbours.close()
@@ -249,12 +253,8 @@ class Worker:
 
     def _handle_deferred(self) -> None:
         """What a handler answers, away from the thread that answers everybody else."""
-        while not self._stop.is_set():
-            try:
-                deferred, settle = self._deferred.get(timeout=0.25)
-            except Empty:
-                continue
-            self._handle(deferred, settle)
+        while (waits := self._deferred.get()) is not None:
+            self._handle(*waits)
 
     def _defer(self, deferred: Deferred, settle: Respond) -> None:
         if deferred.quick:
@@ -276,16 +276,11 @@ class Worker:
         """Rejects leave in the order of their coming, all that are due in a step of time together: a thread that wakes
         for every one of them costs more than the reject.
         """
-        while not self._stop.is_set():
-            try:
-                due, settled = self._delayed.get(timeout=0.25)
-                while True:
-                    if due > time.monotonic():
-                        time.sleep(max(0.0, due - time.monotonic()) + _STEP)
-                    settled(True)
-                    due, settled = self._delayed.get_nowait()
-            except Empty:
-                continue
+        while (waits := self._delayed.get()) is not None:
+            due, settled = waits
+            if due > time.monotonic():
+                time.sleep(max(0.0, due - time.monotonic()) + _STEP)
+            settled(True)
 
     def _serve_accounting(self) -> None:
         self._accounts.serve(self._stop)

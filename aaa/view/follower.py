@@ -13,13 +13,13 @@ from aaa.view.disk import Disk, base_of
 from aaa.view.lookup import BATCH, View
 from aaa.view.models import states
 from aaa.view.probe import Probe
+from aaa.view.written import Written
 from core import clock
 from core.db import Database, DatabaseAway
 from core.errors import first_line
 from core.settings import Settings
 
 _log = structlog.get_logger()
-_PAUSE = 0.05
 _HEARTBEAT = 2.0
 _REBASE = 2.0
 _PATIENCE = 60.0
@@ -55,7 +55,8 @@ class Follower(threading.Thread):
         """Until stopped; a database that is away is tried again without end."""
         db: Database | None = None
         probe: Probe | None = None
-        while not self._stop_event.wait(_PAUSE):
+        written = Written(self._settings.index_url, self._stop_event)
+        while not self._stop_event.is_set():
             try:
                 db = db or follow_derived(self._settings)
                 probe = probe or Probe(db)
@@ -66,6 +67,8 @@ class Follower(threading.Thread):
                 _close(probe)
                 probe = None
                 self._stop_event.wait(0.5)
+            written.wait(probe is not None and probe.saw)
+        written.close()
         _close(probe)
         if self._disk is not None:
             self._disk.close()
@@ -75,10 +78,12 @@ class Follower(threading.Thread):
     def turn(self, db: Database, probe: Probe) -> None:
         """One look: nothing moved and nothing is due costs next to nothing."""
         now = clock.monotonic()
-        due = now - self._said > _HEARTBEAT or self._view.seq != self._position
-        if probe.moved() or due:
+        due, moved = now - self._said > _HEARTBEAT, probe.moved() or self._view.seq != self._position
+        if moved or (due and probe.generation != self._view.generation):
             while self._step(db, probe.generation, due) >= BATCH:
                 pass
+        elif due:
+            self._acknowledge(db)
         if now - self._looked > _REBASE:
             self._looked = now
             self._rebase()
@@ -96,18 +101,21 @@ class Follower(threading.Thread):
         before = self._view.generation
         changes = self._view.follow(db)
         if self._view.seq != self._position or due:
-            # A busy indexer makes us say it later; it never keeps us from following.
-            with suppress(DatabaseAway):
-                self._view.acknowledge(db, self._worker)
-                self._position, self._said = self._view.seq, clock.monotonic()
-                self._tell_twin()
-                if self._disk is not None:
-                    touch_followed(self._folder)
+            self._acknowledge(db)
         if self._disk is not None and before != self._view.generation:
             self._disk.rewrite(db)
         elif self._disk is not None and changes:
             self._disk.keep(db, changes)
         return len(changes)
+
+    def _acknowledge(self, db: Database) -> None:
+        """A busy indexer makes us say it later; it never keeps us from following."""
+        with suppress(DatabaseAway):
+            self._view.acknowledge(db, self._worker)
+            self._position, self._said = self._view.seq, clock.monotonic()
+            self._tell_twin()
+            if self._disk is not None:
+                touch_followed(self._folder)
 
     def _tell_twin(self) -> None:
         """Say once that a name is taken twice: positions and leased addresses are by name."""

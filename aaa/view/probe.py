@@ -24,6 +24,8 @@ class Probe:
         self._raw: Any = self._conn.connection.dbapi_connection
         self._version: Any = None
         self._seen: Any = (None, None, 0)
+        self.saw = False
+        """Whether somebody had committed at the last look, of whatever; asked of SQLite only."""
 
     @property
     def generation(self) -> str | None:
@@ -35,7 +37,8 @@ class Probe:
         """Whether the view went on since the last call; True at the first."""
         if self._is_sqlite:
             version = self._raw.execute("PRAGMA data_version").fetchone()
-            if version == self._version:
+            self.saw = version != self._version
+            if not self.saw:
                 return False
             self._version, now = version, self._raw.execute(_NEWEST).fetchone()
         else:
