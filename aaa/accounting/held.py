@@ -1,4 +1,4 @@
-"""Addresses that a session had one after the other, or several port blocks at once: which, from when until when.
+"""Addresses that a session had one after the other, or several prefixes or port blocks at once: from when until when.
 
 A session's row has the newest of each kind. Once a kind changed within the session, or there is more than one of it,
 rows of `session_address` say all of it, from the session's start on; they are few, and written beside the session.
@@ -18,7 +18,7 @@ from aaa.models import session_address
 from core.db import insert_many
 
 SINGLE = ("framed_address", "framed_prefix", "delegated_prefix", "framed_address6")
-"""Of these a session has one at a time."""
+"""Of these a session has one at a time, but for prefixes that a record tells several of."""
 PORTS = "public_address"
 _SOON = timedelta(seconds=60)
 """So long after its start a session may get its first address, which counts as its own from the start on."""
@@ -71,11 +71,13 @@ class Start(msgspec.Struct, frozen=True):
 def moves(before: Session | None, after: Session, record: AccountingRecord) -> list[Move]:
     """What a record that was merged says of addresses; nothing for what nearly every record says. Pure."""
     moment = datetime.fromtimestamp(record.at, UTC)
-    late, found = after.updated_at != moment, []
+    late = after.updated_at != moment
+    several = dict.fromkeys(what for what, _prefix in record.also) if not late else {}
+    found = [_several(before, after, record, moment, what) for what in several]
     for what in SINGLE if before is not None else ():
         had, new = getattr(before, what), getattr(record, what)
         soon = moment - after.started_at <= _SOON
-        if new and (had != new or late) and (had or not soon):
+        if what not in several and new and (had != new or late) and (had or not soon):
             was = Held(had) if had else None
             found.append(
                 _move(before, after, moment, what, was, (Held(new),), (), True, late and was is not None)
@@ -90,6 +92,16 @@ def moves(before: Session | None, after: Session, record: AccountingRecord) -> l
         instead = all(one[3] == LISTED for one in ports)
         found.append(_move(before, after, moment, PORTS, had_block, told, gone, instead, late=False))
     return found
+
+
+def _several(
+    before: Session | None, after: Session, record: AccountingRecord, moment: datetime, what: str
+) -> Move:
+    """Several prefixes of a kind at once: those, and no other."""
+    had = getattr(before, what) if before is not None else ""
+    now = (getattr(record, what), *(prefix for kind, prefix in record.also if kind == what))
+    told = tuple(Held(prefix) for prefix in now if prefix)
+    return _move(before, after, moment, what, Held(had) if had else None, told, (), instead=True, late=False)
 
 
 def start_of(before: Session | None, after: Session) -> Start | None:

@@ -6,16 +6,19 @@ test holds the two against each other.
 
 import hmac
 
+from aaa.accounting.record import PREFIXES
 from aaa.radius.digests import hmac_md5, md5_of
 
 _ZERO = bytes(16)
 _CODE = 4
-_FIRST, _SIGNED, _RARE = 1, 2, 3
+_FIRST, _SIGNED, _RARE, _ONCE = 1, 2, 3, 4
 _VENDOR, _PROXY_STATE, _MESSAGE_AUTHENTICATOR, _EXTENDED = 26, 33, 80, 241
 _ROLES = bytearray(256)
-"""By attribute: 0 tells a record nothing; of `_FIRST` the first one counts; `_RARE` is left to the careful reader."""
+"""By attribute: 0 tells a record nothing; of `_FIRST` the first one counts; `_RARE`, and `_ONCE` that is
+there again, are left to the careful reader.
+"""
 for _kind in (1, 5, 8, 25, _VENDOR, 31, 40, 41, 42, 43, 44, 46, 49, 50, 52, 53, 87, 97, 123, 168):
-    _ROLES[_kind] = _FIRST
+    _ROLES[_kind] = _ONCE if _kind in PREFIXES else _FIRST
 _ROLES[_MESSAGE_AUTHENTICATOR], _ROLES[_PROXY_STATE], _ROLES[_EXTENDED] = _SIGNED, _RARE, _RARE
 _START = b"\0\0\0\1"
 
@@ -34,12 +37,13 @@ def read_quickly(datagram: bytes) -> tuple[dict[int, bytes], int] | None:
         after = at + span
         if role := roles[kind]:
             if role == _FIRST:
-                if kind not in found:
-                    found[kind] = datagram[at + 2 : after]
-            elif role == _RARE:
+                found.setdefault(kind, datagram[at + 2 : after])
+            elif role == _SIGNED:
+                ma_at = -1 if span != 18 or ma_at else at + 2
+            elif role == _RARE or kind in found:
                 return None
             else:
-                ma_at = -1 if span != 18 or ma_at else at + 2
+                found[kind] = datagram[at + 2 : after]
         at = after
     if at != length or ma_at < 0:
         return None

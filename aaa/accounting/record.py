@@ -1,7 +1,7 @@
 """AccountingRecord: what an Accounting-Request says, with its event moved back by Acct-Delay-Time."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -22,6 +22,8 @@ LONGEST_DELAY = 86400 * 7
 """Seconds of Acct-Delay-Time: more is a NAS's mistake, and counts as not told."""
 LONGEST_SESSION = 86400 * 3653
 """The same of Acct-Session-Time: ten years."""
+PREFIXES = {97: "framed_prefix", 123: "delegated_prefix"}
+"""Attributes of which a session may have several (RFC 3162 section 2.3, RFC 4818 section 3), and our names for them."""
 _NO_ADDRESS = bytes(4)
 _EXTENDED, _PORT_RANGE = 241, b"\x06"
 
@@ -31,6 +33,7 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     subscriber's; `*_giga` is None where the NAS sent no gigawords. `wanted_hash` is what the view asks for now, and
     `most`, `reject`, `metered`, `door` what it says of the service's sessions and quota. `circuit`: Agent-Circuit-Id
     octets. `ports`: every block of ports that is told of; `public_address` and its ports are the first that is held.
+    `also`: further prefixes that the session has now, each with the name of the field that has the first.
     """
 
     kind: int
@@ -66,6 +69,7 @@ class AccountingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     metered: bool = False
     door: str = ""
     ports: tuple[PortBlock, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -96,7 +100,17 @@ def read_record(
     Counters: Acct-Input-Octets is what the NAS got from the subscriber, so it is `up` (RFC 2866 section 5.3).
     """
     extended = packet.all(_EXTENDED) if packet.first(_EXTENDED) is not None else ()
-    return record_of(dict(reversed(packet.pairs)), nas, source, received, whose, interim, extended)
+    record = record_of(dict(reversed(packet.pairs)), nas, source, received, whose, interim, extended)
+    also = tuple(_more(packet)) if record is not None else ()
+    return msgspec.structs.replace(record, also=also) if record is not None and also else record
+
+
+def _more(packet: Packet) -> Iterator[tuple[str, str]]:
+    """Every prefix but the first of its kind: an attribute may stand there several times (RFC 4818 section 3)."""
+    for kind, what in PREFIXES.items():
+        first, *others = packet.all(kind) or [b""]
+        told = dict.fromkeys(map(prefix_of, others))
+        yield from ((what, prefix) for prefix in told if prefix and prefix != prefix_of(first))
 
 
 def record_of(

@@ -167,7 +167,7 @@ def usual(records: Sequence[AnyRecord]) -> tuple[list[Asked], list[AccountingRec
 
 def is_usual(record: AccountingRecord) -> bool:
     """Whether a record may be taken so: of a known service, and it tells of nothing rare."""
-    if not record.service or record.port_first or record.ports:
+    if not record.service or record.port_first or record.ports or record.also:
         return False
     up, down = record.up_giga, record.down_giga
     if record.kind == START:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aaa.accounting.quick import read_quickly
 from aaa.accounting.record import (
     ALLOCATED,
     GONE,
@@ -313,3 +314,58 @@ def test_two_services_that_begin_at_one_moment_with_one_id(database):
     rows = {row.service: (row.state, row.up_octets) for row in stored(database)}
     assert rows == {"S-1": ("open", 0), "S-2": ("closed", 5), "S-3": ("open", 0)}
     assert len(stored(database)) == 3
+
+
+def _with_prefixes(kind: int, *told: tuple[int, bytes]) -> Any:
+    """What is read of a request with these attributes."""
+    pairs = ((40, struct.pack(">I", kind)), (44, b"1"), *told)
+    packet = wire.read(wire.request(4, 1, b"secret", b"".join(wire.pair(*one) for one in pairs)))
+    assert packet is not None
+    return read_record(packet, "bng1", "192.0.2.1", NOON)
+
+
+def _prefix(length: int, *octets: int) -> bytes:
+    return bytes((0, length, 0x20, 0x01, 0x0D, 0xB8, *octets))
+
+
+def test_every_prefix_of_a_request_is_read():
+    """The first is the session's, the others beside it: each once, damaged ones and repetitions left out."""
+    read = _with_prefixes(
+        START, (123, _prefix(56, 1)), (97, _prefix(64, 9)), (123, _prefix(56, 2)), (123, b"\0"),
+        (123, _prefix(56, 1)), (123, _prefix(56, 2)), (97, _prefix(64, 8)),
+    )  # fmt: skip
+    assert (read.framed_prefix, read.delegated_prefix) == ("2001:db8:900::/64", "2001:db8:100::/56")
+    assert read.also == (("framed_prefix", "2001:db8:800::/64"), ("delegated_prefix", "2001:db8:200::/56"))
+    assert _with_prefixes(START, (123, b"\0"), (123, _prefix(56, 2))).also == (
+        ("delegated_prefix", "2001:db8:200::/56"),
+    )
+
+
+@pytest.mark.parametrize("what", ["delegated_prefix", "framed_prefix"])
+@pytest.mark.parametrize("begins", [True, False])
+def test_several_prefixes_at_once(database, what, begins):
+    """Whoever had the second prefix is found as surely as by the first, until the record that tells other ones."""
+    one, two, three = "2001:db8:1::/56", "2001:db8:2::/56", "2001:db8:3::/56"
+    both: dict[str, Any] = {what: one, "also": ((what, two),)}
+    turned: dict[str, Any] = {what: two, "also": ((what, one),)}
+    other: dict[str, Any] = {what: one, "also": ((what, three),)}
+    write(database, record(START, **(both if begins else dict[str, Any]({what: one}))))
+    write(database, record(INTERIM, 600, **both))
+    write(database, record(INTERIM, 1200, **turned))
+    write(database, record(INTERIM, 1800, **other))
+    write(database, record(STOP, 2400, **other))
+    for _round in range(2):  # from sessions, then from history
+        for inside, seconds in (("2001:db8:1::9", 0), ("2001:db8:2:7::9", 600), ("2001:db8:3:ff::", 1800)):
+            assert ask(database, inside, seconds) == [("S-1", "certain")]
+        assert ask(database, "2001:db8:2::9", 0) == ([("S-1", "certain")] if begins else [])
+        assert ask(database, "2001:db8:2::9", 1500) == [("S-1", "likely")]
+        assert ask(database, "2001:db8:2::9", 1900) == ask(database, "2001:db8:3::9", 1700) == []
+        retain(database, KEPT, at(40))
+
+
+def test_the_quick_reader_leaves_several_prefixes_to_the_careful_one():
+    """It keeps one value of each attribute."""
+    start = wire.pair(40, b"\0\0\0\2") + wire.pair(44, b"1")
+    once, twice = (wire.pair(123, _prefix(56, number)) for number in (1, 2))
+    assert read_quickly(wire.request(4, 1, b"secret", start + once)) is not None
+    assert read_quickly(wire.request(4, 1, b"secret", start + once + twice)) is None
