@@ -22,6 +22,15 @@ class SettingNotUsable(Terminal):
         super().__init__(f"setting {name}={value!r} is not usable: {why}")
 
 
+class HomeNotThere(Terminal):
+    """Somebody asks an installation that is not there, by a mistyped folder for instance."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"there is no installation at {home}: say which folder it has with --home or TRUNKLINE_HOME"
+        )
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this installation runs. Times in seconds, ports 0 = any free one."""
 
@@ -108,6 +117,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if not made.roles or not set(made.roles) <= set(known):  # a misspelt role would serve nothing
             raise SettingNotUsable("roles", ",".join(made.roles), f"name some of {', '.join(known)}")
         return made
+
+    @classmethod
+    def there(cls, home: Path | str | None = None) -> "Settings":
+        """The same of an installation that is there: who only asks makes none. Raises HomeNotThere."""
+        found = cls.load(home)
+        if not found.home.is_dir():
+            raise HomeNotThere(found.home)
+        return found
 
 
 def _defaults(home: Path) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def sessions(
     from core.db import Database
     from core.settings import Settings
 
-    db = Database(Settings.load(home).database_url)
+    db = Database(Settings.there(home).database_url)
     with db.read() as conn:
         chosen: dict[str, Any] = {"service": service, "nas": nas, "stale": stale, "closed": closed}
         found = support.sessions(conn, **chosen, limit=limit, before=before)
@@ -128,7 +128,7 @@ def who(
     from core.db import Database
     from core.settings import Settings
 
-    moment, settings = moment_of(at), Settings.load(home)
+    moment, settings = moment_of(at), Settings.there(home)
     pools, doubt = pools_at(settings, moment)
     db = Database(settings.database_url)
     try:
@@ -166,7 +166,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from aaa.view.lookup import damage
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     positions, away = _positions(settings)
     waiting, age = support.journal_segments(settings.home), support.view_age(settings.home)
     lines = [_position(one) for one in positions]
@@ -231,7 +231,7 @@ def compare(
     from core.settings import Settings
 
     since = (clock.now() - timedelta(days=days - 1)).date()
-    db = Database(Settings.load(home).database_url)
+    db = Database(Settings.there(home).database_url)
     try:
         with db.read() as conn:
             scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}

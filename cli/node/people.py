@@ -121,7 +121,7 @@ def _recorded(home: Path | None) -> "Iterator[Database]":
     from core.db import Database
     from core.settings import Settings
 
-    db = Database(impatient_url(Settings.load(home).database_url))
+    db = Database(impatient_url(Settings.there(home).database_url))
     try:
         yield db
     finally:

@@ -40,7 +40,7 @@ def command(
     from core.db import Database
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     db, index_db = Database(settings.database_url), open_derived(settings)
     try:
         with db.read() as conn:

@@ -12,7 +12,7 @@ def command(home: Annotated[Path | None, typer.Option(help="The folder of this n
     from aaa.observe.publish import published
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     typer.echo(exposition(settings.home).decode(), nl=False)
     if not published(settings.home):
         typer.echo(f"no RADIUS worker of {settings.home} said anything in the last 30 seconds", err=True)

@@ -18,7 +18,7 @@ def known_view(home: Path | None) -> "Iterator[tuple[Settings, View]]":
     from aaa.view.direct import newest_view
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     db = follow_derived(settings)
     try:
         yield settings, newest_view(db, view_folder(settings))

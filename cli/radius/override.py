@@ -32,7 +32,7 @@ def override(
     """Give a held or limited service its free policy for a while; works on a node alone, and expires by the clock."""
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     if show:
         _list(settings, as_json)
     elif not name or end == bool(length):

@@ -30,7 +30,7 @@ def command(
     from core import clock
     from core.settings import Settings
 
-    settings = Settings.load(home)
+    settings = Settings.there(home)
     deadline = clock.monotonic() + seconds if seconds else None
     shown = 0
     typer.echo("waiting for events of this node; Ctrl-C ends", err=True)

@@ -122,3 +122,25 @@ def test_quota_is_granted_where_the_plan_has_some(service, kind, refused):
     )
     with pytest.raises(typer.BadParameter, match=refused) if refused else nullcontext():
         require_quota(reader, service, kind)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sessions",),
+        ("who", "100.64.0.7", "--at", "2026-11-25T14:03"),
+        ("status",),
+        ("explain", "S-1"),
+        ("disconnect", "S-1", "--yes"),
+        ("override", "S-1", "--for", "1h", "--reason", "a mistake"),
+        ("metrics",),
+        ("pools",),
+    ],
+)
+def test_a_mistyped_folder_is_told_and_not_made(tmp_path, command):
+    """Whoever asks an installation that is not there gets a sentence, and makes none."""
+    there = tmp_path / "mistyped"
+    done = trunkline("radius", *command, "--home", str(there), env=dict(os.environ))
+    assert done.returncode == 3
+    assert f"there is no installation at {there}" in done.stderr
+    assert not there.exists()
