@@ -19,10 +19,10 @@ _IMPATIENT = {
     "keepalives_count": "2",
 }
 # Every statement of accounting is a few look-ups by key: a plan that reads a table through is never right, and one plan
-# is right for batches of any size.
+# is right for batches of any size. Whoever holds a lock for longer than our patience is as good as away.
 _BY_KEY = {
     "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
-    "-c plan_cache_mode=force_generic_plan"
+    "-c plan_cache_mode=force_generic_plan -c lock_timeout=1900"
 }
 
 

@@ -1,16 +1,20 @@
 """A database that answers and says no: read-only, full, without our rights. Nothing is lost, nothing is set aside."""
 
 import sqlite3
+import threading
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 import sqlalchemy as sa
 
 from aaa.accounting.commit import GroupCommit, Submitted, _is_the_databases
 from aaa.accounting.journal import Journal
-from aaa.accounting.record import START
+from aaa.accounting.record import INTERIM, START
+from aaa.view.derived import accounting_database
 from core.db import Database, DatabaseAway, DatabaseDamaged
+from tests.aaa.network import settings_in
 from tests.aaa.test_accounting import record, stored, write
 
 _REFUSE = """
@@ -111,3 +115,25 @@ def test_a_statement_that_the_connection_has_and_we_do_not_know_is_made_anew(pos
 def test_whose_fault_an_error_is(error, databases):
     """A record is set aside only for what it says itself."""
     assert _is_the_databases(error) is databases
+
+
+def test_a_lock_that_somebody_keeps_is_not_waited_for(postgresql, database_url, tmp_path):
+    """Of whatever table, for however rare a record: it goes to the journal, and into the database when that is free."""
+    write(postgresql, record(START, framed_address="100.64.1.1"))
+    ours = accounting_database(msgspec.structs.replace(settings_in(tmp_path), database_url=database_url))
+    journal = Journal(tmp_path / "journal")
+    commit = GroupCommit(ours, journal)
+    with psycopg.connect(database_url.replace("+psycopg", "")) as other:
+        other.execute("LOCK TABLE session_address IN ACCESS EXCLUSIVE MODE")
+        gives_up = threading.Timer(20, other.close)
+        gives_up.start()
+        assert _settled(commit, record(INTERIM, 600, framed_address="100.64.1.2")) == [True]
+        assert gives_up.is_alive()
+        gives_up.cancel()
+        assert journal.waiting
+        other.rollback()
+    commit._away_until = 0.0
+    assert commit.drain() == 1
+    assert [row.framed_address for row in stored(postgresql)] == ["100.64.1.2"]
+    journal.close()
+    ours.close()
