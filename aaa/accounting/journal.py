@@ -8,8 +8,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from io import FileIO
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from aaa.accounting.record import AccountingRecord
 from aaa.view.overlay import frame, frames
 from core import faults
-from core.disk import sync_folder, write_whole
+from core.disk import Segment, sync_folder
 from core.ids import new_id
 
 BEFORE_SYNC = faults.declare("accounting.before_journal_sync")
@@ -33,10 +32,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: FileIO | None = None
-        self._path: Path | None = None
-        self._length = 0
-        """So many octets of the segment are synced."""
+        self._segment: Segment | None = None
         self._turn = threading.Lock()  # a drain ends the segment that an append writes to
         self._decoder = msgspec.msgpack.Decoder(AccountingRecord)
 
@@ -46,19 +42,15 @@ class Journal:
             self._append(records)
 
     def _append(self, records: Sequence[AccountingRecord]) -> None:
-        file = self._open()
+        segment = self._open()
         try:
-            write_whole(file, b"".join(frame(msgspec.msgpack.encode(record)) for record in records))
-        except OSError:
-            self._take_back(file)
-            raise
-        faults.point(BEFORE_SYNC)
-        try:
-            os.fdatasync(file.fileno())
-        except OSError:
-            self._abandon()
-            raise
-        self._length = file.tell()
+            segment.append(
+                b"".join(frame(msgspec.msgpack.encode(record)) for record in records),
+                before_sync=partial(faults.point, BEFORE_SYNC),
+            )
+        finally:
+            if not segment.usable:
+                self._segment = None
         faults.point(AFTER_SYNC)
 
     def set_aside(self, record: AccountingRecord) -> None:
@@ -98,9 +90,9 @@ class Journal:
     def close(self) -> None:
         """End the current segment; the next append begins another."""
         with self._turn:
-            if self._file is not None:
-                self._file.close()
-                self._file = self._path = None
+            if self._segment is not None:
+                self._segment.close()
+                self._segment = None
 
     def _drain_one(self, raw: bytes, apply: Callable[[Sequence[AccountingRecord]], None]) -> int:
         records = [self._decoder.decode(payload) for payload in frames(raw)]
@@ -109,39 +101,23 @@ class Journal:
             faults.point(DURING_DRAIN)
         return len(records)
 
-    def _open(self) -> FileIO:
-        if self._file is None:
+    def _open(self) -> Segment:
+        if self._segment is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = self._folder / f"{new_id('acct')}.journal"
             # Locked before it has its name: a drain that came in between would delete the empty segment that we are
             # about to acknowledge records from.
             begun = path.with_suffix(".begun")
             file = begun.open("xb", buffering=0)
-            self._file, self._path, self._length = file, path, 0
+            segment = Segment(path, file)
             try:
                 os.chmod(begun, 0o600)
                 fcntl.flock(file, fcntl.LOCK_EX)
                 begun.rename(path)
                 sync_folder(self._folder)
             except OSError:
-                self._abandon()
+                segment.abandon()
                 begun.unlink(missing_ok=True)
                 raise
-        return self._file
-
-    def _take_back(self, file: FileIO) -> None:
-        """The disk is full: a torn frame goes, so that the segment can be gone on with when there is room again."""
-        try:
-            file.truncate(self._length)
-            file.seek(self._length)
-        except OSError:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        """A torn segment keeps its whole frames, and nothing may follow the torn one; an empty one goes."""
-        file, path, self._file, self._path = self._file, self._path, None, None
-        with suppress(OSError):  # the disk is away; what it holds is whole frames up to the tear
-            if file is not None:
-                file.close()
-            if path is not None and not self._length:
-                path.unlink(missing_ok=True)
+            self._segment = segment
+        return self._segment

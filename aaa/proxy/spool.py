@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -16,7 +17,7 @@ import msgspec
 
 from aaa.view.overlay import frame, frames
 from core import clock, faults
-from core.disk import sync_folder, write_whole
+from core.disk import Segment, sync_folder, write_whole
 
 BEFORE_SYNC = faults.declare("proxy.before_spool_sync")
 AFTER_SYNC = faults.declare("proxy.after_spool_sync")
@@ -43,27 +44,19 @@ class Spool:
         self._folder = folder
         self._lock = threading.Lock()
         self._aside = threading.Lock()
-        self._file: FileIO | None = None
-        self._path: Path | None = None
-        self._count = self._length = self._last = 0
-        """Entries and octets of the segment that are synced; the name of the last one."""
+        self._segment: Segment | None = None
+        self._count = self._last = 0
+        """Entries of the segment that are synced; the name of the last one."""
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write and sync; durable when it returns."""
         with self._lock:
-            file = self._open()
+            segment = self._open()
             try:
-                write_whole(file, _framed(entries))
-            except OSError:
-                self._take_back(file)
-                raise
-            faults.point(BEFORE_SYNC)
-            try:
-                os.fdatasync(file.fileno())
-            except OSError:
-                self._abandon()
-                raise
-            self._length = file.tell()
+                segment.append(_framed(entries), before_sync=partial(faults.point, BEFORE_SYNC))
+            finally:
+                if not segment.usable:
+                    self._segment, self._count = None, 0
             self._count += len(entries)
             if self._count >= _MOST:
                 self._close()
@@ -101,45 +94,29 @@ class Spool:
             self._close()
 
     def _closed(self) -> list[Path]:
-        return [path for path in sorted(self._folder.glob("*.spool")) if path != self._path]
+        open_one = self._segment.path if self._segment is not None else None
+        return [path for path in sorted(self._folder.glob("*.spool")) if path != open_one]
 
-    def _open(self) -> FileIO:
-        if self._file is None:
+    def _open(self) -> Segment:
+        if self._segment is None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # After all others, whatever became of the clock: their names are their order.
             there = (int(one.stem) for one in self._folder.glob("*.spool") if one.stem.isdecimal())
             self._last = max(int(clock.now().timestamp() * 1e6), max(there, default=0) + 1, self._last + 1)
             path = self._folder / f"{self._last:020d}.spool"
-            self._file = os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0)
-            self._path, self._count, self._length = path, 0, 0
+            segment = Segment(path, FileIO(os.open(path, _NEW, 0o600), "wb"))
             try:
                 sync_folder(self._folder)
             except OSError:
-                self._abandon()
+                segment.abandon()
                 raise
-        return self._file
-
-    def _take_back(self, file: FileIO) -> None:
-        """The disk is full: a torn frame goes, so that the segment can be gone on with when there is room again."""
-        try:
-            file.truncate(self._length)
-            file.seek(self._length)
-        except OSError:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        """A torn segment keeps its whole frames, and nothing may follow the torn one; an empty one goes."""
-        path, empty = self._path, not self._length
-        with suppress(OSError):  # the disk is away; what it holds is whole frames up to the tear
-            self._close()
-        with suppress(OSError):
-            if path is not None and empty:
-                path.unlink(missing_ok=True)
+            self._segment, self._count = segment, 0
+        return self._segment
 
     def _close(self) -> None:
-        file, self._file, self._path, self._count = self._file, None, None, 0
-        if file is not None:
-            file.close()
+        segment, self._segment, self._count = self._segment, None, 0
+        if segment is not None:
+            segment.close()
 
 
 def rewrite(path: Path, left: Sequence[Entry]) -> None:

@@ -22,7 +22,7 @@ from aaa.accounting.journal import Journal
 from aaa.accounting.record import INTERIM, START
 from aaa.errors import Dropped
 from aaa.radius import files
-from core import logs
+from core import disk, logs
 from core.db import DatabaseAway, Outage
 from core.disk import write_whole
 from tests.aaa.test_accounting import record, stored
@@ -127,12 +127,12 @@ def test_a_full_disk_leaves_one_segment_that_goes_on_when_there_is_room(tmp_path
         write_whole(file, octets[:room])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(journals, "write_whole", full)
+    monkeypatch.setattr(disk, "write_whole", full)
     for _ in range(100):
         with pytest.raises(OSError, match="No space"):
             journal.append([record(INTERIM, 600)])
     assert journal.segments == 1
-    monkeypatch.setattr(journals, "write_whole", write_whole)
+    monkeypatch.setattr(disk, "write_whole", write_whole)
     journal.append([record(INTERIM, 1200)])
     assert journal.segments == 1
     assert _drained(journal) == [0, 1200]

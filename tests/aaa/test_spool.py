@@ -16,7 +16,7 @@ from aaa.proxy.rewrite import accounting_request
 from aaa.proxy.spool import Entry, Spool, folder_name, read_segment, routes_in
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair
-from core import clock
+from core import clock, disk
 from core.disk import write_whole
 from tests.aaa.home import FreeRadius
 from tests.aaa.network import write_snapshot
@@ -182,14 +182,16 @@ def test_a_full_disk_leaves_one_segment_that_goes_on_when_there_is_room(tmp_path
         write_whole(file, octets[:room])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spool, "write_whole", full)
+    for place in (disk, spool):
+        monkeypatch.setattr(place, "write_whole", full)
     for _ in range(100):
         with pytest.raises(OSError, match="No space"):
             one.append([entry("refused")])
         with pytest.raises(OSError, match="No space"):
             one.set_aside(entry("refused"))
     assert len(list(tmp_path.glob("*.spool"))) == 1
-    monkeypatch.setattr(spool, "write_whole", write_whole)
+    for place in (disk, spool):
+        monkeypatch.setattr(place, "write_whole", write_whole)
     last = entry("b")
     one.append([last])
     one.set_aside(last)
