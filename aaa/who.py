@@ -73,6 +73,9 @@ def who(
     """
     try:
         parsed = ipaddress.ip_address(address)
+        parsed = (
+            getattr(parsed, "ipv4_mapped", None) or parsed
+        )  # as servers with one socket for both write it
     except ValueError as error:
         raise AddressNotUsable(address, "is no IPv4 or IPv6 address") from error
     if port is not None and not 0 < port < 65536:
@@ -191,6 +194,13 @@ def _judged(row: sa.Row[tuple[object, ...]], asked: _Asked, at: datetime, alone:
             "likely",
             f"the NAS told another one at {row.until:%H:%M:%S} UTC, and did not report in between",
         )
+    if (
+        row.last is not None
+        and row.until is None
+        and at > row.last
+        and row.value != getattr(row, asked.column)
+    ):
+        return "likely", f"the NAS told it beside another one, until {row.last:%H:%M:%S} UTC for sure"
     if at <= row.updated_at:
         return "certain", "the NAS reported the session before and after that moment"
     if row.stopped_at is None:

@@ -145,6 +145,10 @@ def _with_newer(rows: list[Row], one: Move) -> list[Row]:
     for row in rows:
         if row.until is None and row.held not in now:
             row.until, row.heard = one.moment, one.heard
+        elif (
+            row.until is None and len(one.told) > 1 and one.what in SINGLE
+        ):  # a record may leave one of several out
+            row.heard = one.moment
     # What it gave back it had, and we did not hear since when.
     unheard = sorted(set(one.gone) - {row.held for row in rows})
     rows += [Row(held, one.started, one.started, one.moment) for held in unheard]
@@ -154,12 +158,12 @@ def _with_newer(rows: list[Row], one: Move) -> list[Row]:
 def _with_late(rows: list[Row], one: Move) -> list[Row]:
     """An address that was told in the middle of what is known: it was held then, and until the next that was told."""
     (held,) = one.told
-    for row in rows:
-        if not row.since <= one.moment < (row.until or datetime.max.replace(tzinfo=UTC)):
-            continue
+    there = [row for row in rows if row.since <= one.moment < (row.until or datetime.max.replace(tzinfo=UTC))]
+    for row in there:
         if row.held == held:
             row.heard = max(row.heard, one.moment)
             return rows
+    for row in there:
         after = row.heard > one.moment  # it was told again behind this
         until = row.heard if after else row.until
         rest = [Row(row.held, row.heard, row.heard, row.until)] if after else []

@@ -49,6 +49,8 @@ class Ended(msgspec.Struct, frozen=True):
 
 def named(conn: Connection, name: str) -> list[Session]:
     """The open sessions of a service or login, or the one of a reference or Acct-Session-Id. Raises NoSuchSession."""
+    if not name.strip():  # an empty variable in a script: nobody's service and login are those of many
+        raise NoSuchSession(name)
     means = sa.or_(
         session.c.service == name, session.c.session_ref == name, session.c.login == name,
         session.c.acct_session_id == name.encode(),

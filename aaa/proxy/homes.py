@@ -1,7 +1,8 @@
 """HomeServer: one server that we ask, its lanes, and whether it lives (RFC 3539 section 3.4, RFC 5997).
 
 alive -> suspect: a request was not answered in all its tries, or nobody listens there; others are asked first now, and
-it is asked for its status. suspect -> dead: no answer to that either. Any verified reply: alive.
+it is asked for its status. suspect -> dead: no answer to that either. Any verified reply: alive. Who never answered a
+Status-Server: alive again after a minute, for the next request to find out.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ class HomeServer:
         self._lanes: list[Lane] = []
         self._waiting: list[Errand] = []
         self._signs = target.require_ma
+        self._tells = False
+        """Whether it ever answered Status-Server."""
         self._watching: asyncio.Task[None] | None = None
         self._used = self._loop.time()
         self._keepers: set[asyncio.Task[None]] = set()
@@ -157,14 +160,15 @@ class HomeServer:
 
     def _is_right(self, packet: wire.Packet, errand: Errand) -> bool:
         """Signed for this request. Message-Authenticator where it must be (EAP), is required, or always was there:
-        without it MD5 alone vouches for the reply, and that can be forged (2024).
+        without it MD5 alone vouches for an answer to a login, and that can be forged (2024). RFC 2866 knows none in
+        accounting.
         """
         if not wire.reply_is_right(packet, errand.authenticator, self.target.secret):
             return False
-        eap = packet.first(79) is not None
-        if packet.ma_at and not eap and not errand.probe:
+        eap, login = packet.first(79) is not None, wire.ACCOUNTING_RESPONSE not in errand.codes
+        if packet.ma_at and not eap and login:
             self._signs = True
-        needs = eap or (self._signs and not errand.probe and self._connector is None)
+        needs = eap or (self._signs and login and self._connector is None)
         return bool(packet.ma_at) or not needs
 
     def _refused(self, lane: Lane) -> None:
@@ -234,17 +238,19 @@ class HomeServer:
             self.state = "alive"
 
     async def _watch(self) -> None:
-        """Ask for its status until it answers."""
+        """Ask for its status until it answers; whoever never answers that is asked in earnest now and then."""
         patience, misses, since = self._errands.patience, 0, self._loop.time()
         while self.state != "alive":
             if await self._status():
+                self._tells = True
                 return
             misses += 1
             if self.state == "suspect" and misses >= patience.misses:
                 self.state, since = "dead", self._loop.time()
                 _log.error("a RADIUS server is dead", server=str(self.target))
             elif self.state == "dead" and self._loop.time() - since > patience.revive:
-                self.state, misses = "suspect", 0
+                misses = 0
+                self.state = "suspect" if self._tells else "alive"
             await asyncio.sleep(patience.probe)
 
     async def _status(self) -> bool:

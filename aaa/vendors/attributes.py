@@ -39,7 +39,7 @@ def decode(attribute: Attribute, value: bytes) -> str:
     """The value as text; octets that do not fit the type come as 0x…, never as an error."""
     try:
         return _DECODERS[attribute.type](value)
-    except ValueError:
+    except (ValueError, IndexError):
         return f"0x{value.hex()}"
 
 

@@ -61,6 +61,8 @@ def try_login(
         raise typer.BadParameter("give the password by --password or by --stdin, not both")
     if stdin:  # there is none where it was closed
         password = sys.stdin.readline().rstrip("\n") if sys.stdin else ""
+    if password is not None and len(password.encode("utf-8", "replace")) > 128:
+        raise typer.BadParameter("a password has at most 128 octets (RFC 2865 section 5.2)")
     with known_view(home) as (settings, view):
         freed = Overrides(settings.home)
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)

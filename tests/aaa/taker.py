@@ -3,7 +3,7 @@
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,10 @@ def entry(session: str, kind: int = START, nas: str = "bng1", received: float | 
 
 
 class Taker:
-    """Acknowledges what `takes` says; a retransmission is answered, and counted once."""
+    """Acknowledges what `takes` says; a retransmission is answered, and counted once. It knows no Status-Server."""
 
-    def __init__(self, takes: Callable[[Said], bool] = lambda _said: True) -> None:
-        self.takes = takes
+    def __init__(self, takes: Callable[[Said], bool] = lambda _said: True, signs: bool = True) -> None:
+        self.takes, self._signs = takes, signs
         self.asked: list[Said] = []
         self.taken: list[Said] = []
         self._seen: set[bytes] = set()
@@ -67,17 +67,18 @@ class Taker:
             if self.takes(said):
                 if new or said not in self.taken:
                     self.taken.append(said)
-                self._socket.sendto(wire.reply(wire.ACCOUNTING_RESPONSE, packet, SECRET), sender)
+                reply = wire.reply(wire.ACCOUNTING_RESPONSE, packet, SECRET, sign=self._signs)
+                self._socket.sendto(reply, sender)
 
 
 class Rig:
-    """A delivery to a taker. `routed`: whether the realm is in the intents."""
+    """A delivery to takers, the first of them before the others. `routed`: whether the realm is in the intents."""
 
-    def __init__(self, folder: Path, taker: Taker, patience: Patience) -> None:
+    def __init__(self, folder: Path, takers: Sequence[Taker], patience: Patience, require_ma: bool) -> None:
         self.folder = folder / "node1-0" / folder_name(REALM)
         self.routed = True
-        target = (Target("127.0.0.1", taker.port, "udp", SECRET),)
-        self._route = Route(REALM, target, target, False, False, False, False, False, ())
+        there = tuple(Target("127.0.0.1", taker.port, "udp", SECRET, require_ma) for taker in takers)
+        self._route = Route(REALM, there, there, False, False, False, False, False, ())
         self._errands = Errands(patience)
         routes: Any = self
         self._delivery = Delivery(folder, "node1-0", routes, self._errands, b"TLtest")
@@ -117,11 +118,14 @@ QUICK = Patience(timeout=0.1, tries=2, give_up=1.0, probe=0.2)
 
 
 @contextmanager
-def delivering(folder: Path, taker: Taker, patience: Patience = QUICK) -> Iterator[Rig]:
+def delivering(
+    folder: Path, taker: Taker, patience: Patience = QUICK, *others: Taker, require_ma: bool = False
+) -> Iterator[Rig]:
     """A rig for as long as a test runs."""
-    rig = Rig(folder, taker, patience)
+    rig = Rig(folder, (taker, *others), patience, require_ma)
     try:
         yield rig
     finally:
         rig.stop()
-        taker.close()
+        for one in (taker, *others):
+            one.close()

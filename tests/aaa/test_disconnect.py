@@ -65,3 +65,12 @@ def test_without_a_view_it_says_so(node, recorded, name):
     assert done.returncode == 3
     assert "view" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_name_is_nobodys(node, recorded):
+    """An empty variable in a script ends no session, though many have no service or login that we know."""
+    write(recorded, record(START, service="", login=""))
+    for name in ("", "  "):
+        done = ask(node, name, "--yes")
+        assert done.returncode == 3
+        assert "has no open session" in done.stderr

@@ -369,3 +369,27 @@ def test_the_quick_reader_leaves_several_prefixes_to_the_careful_one():
     once, twice = (wire.pair(123, _prefix(56, number)) for number in (1, 2))
     assert read_quickly(wire.request(4, 1, b"secret", start + once)) is not None
     assert read_quickly(wire.request(4, 1, b"secret", start + once + twice)) is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_several_prefixes_of_a_late_record_and_one_that_is_told_no_more(database, turned):
+    """A late record ends none of them; one that records leave out is sure until it was last told, and no longer."""
+    first, second = ("2001:db8:2::/56", "2001:db8:1::/56")[:: -1 if turned else 1]
+    both: dict[str, Any] = {"delegated_prefix": first, "also": (("delegated_prefix", second),)}
+    for told in (record(START, **both), record(INTERIM, 600, **both), record(INTERIM, 300, **both)):
+        write(database, told)
+    for moment in (1200, 1800):
+        write(database, record(INTERIM, moment, delegated_prefix=first))
+    write(database, record(STOP, 2400, delegated_prefix=first))
+    inside = {prefix: prefix.replace("/56", "9") for prefix in (first, second)}
+    for seconds in (100, 450, 600):
+        assert ask(database, inside[first], seconds) == ask(database, inside[second], seconds)
+        assert ask(database, inside[first], seconds) == [("S-1", "certain")]
+    assert ask(database, inside[second], 700) == [("S-1", "likely")]
+    assert ask(database, inside[first], 2300) == [("S-1", "certain")]
+
+
+def test_an_address_as_servers_with_one_socket_write_it(database):
+    """::ffff:100.64.0.7 is 100.64.0.7 (RFC 4291 section 2.5.5.2)."""
+    write(database, record(START, framed_address="100.64.0.7"))
+    assert ask(database, "::ffff:100.64.0.7", 0) == ask(database, "100.64.0.7", 0) == [("S-1", "certain")]

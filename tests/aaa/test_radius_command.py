@@ -41,6 +41,8 @@ def test_a_login_is_tried_and_explained(node):
     assert ask(node, "test-login", "s1@example.net", "--stdin", text="pw-1\n").returncode == 0
     assert ask(node, "test-login", "s1@example.net", "--stdin", text="x\n").returncode == 1
     assert ask(node, "test-login", "s1@example.net", "--stdin", "--password", "x").returncode == 2
+    done = ask(node, "test-login", "s1@example.net", "--stdin", text="x" * 5000)
+    assert (done.returncode, "at most 128 octets" in done.stderr) == (2, True)
     assert "service S-1, ok" in ask(node, "explain", "S-1").stdout
     done = ask(node, "explain", "nobody@example.net")
     assert done.returncode == 3

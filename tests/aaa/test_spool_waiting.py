@@ -1,5 +1,6 @@
 """A record that its home server does not take holds up its session alone, and no longer than it has to."""
 
+import itertools
 import threading
 from collections import Counter
 
@@ -249,3 +250,31 @@ def test_what_cannot_be_set_aside_stays(tmp_path, monkeypatch):
         assert left(rig) == [poison.packet]
         full.clear()
         eventually(lambda: set_aside(rig) == [poison.packet] and rig.segments == 0, cap=10)
+
+
+def test_accounting_needs_no_message_authenticator(tmp_path):
+    """RFC 2866 knows none: a server that has to sign its answers to logins acknowledges records without."""
+    taker = Taker(signs=False)
+    with delivering(tmp_path, taker, require_ma=True) as rig:
+        rig.before([entry("a")])
+        rig.start()
+        eventually(lambda: rig.segments == 0, cap=10)
+    assert taker.asked == [("a", START)]
+
+
+def test_a_server_without_status_server_is_asked_in_earnest_again(tmp_path):
+    """It missed once, and says nothing of its status: after a while it is the first to be asked again, and answers."""
+    first, second = Taker(lambda _said: False), Taker()
+    patience = Patience(timeout=0.1, tries=2, give_up=1.0, probe=0.05, misses=2, revive=0.2)
+    with delivering(tmp_path, first, patience, second) as rig:
+        rig.before([entry("a")])
+        rig.start()
+        eventually(lambda: second.taken == [("a", START)], cap=10)
+        first.takes = lambda _said: True
+        more = itertools.count()
+
+        def asked() -> bool:
+            rig.add(entry(f"b-{next(more)}"))
+            return bool(first.taken)
+
+        eventually(asked, cap=20)

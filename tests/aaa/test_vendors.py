@@ -100,5 +100,7 @@ def test_values_that_do_not_fit_are_refused_and_strange_octets_never_raise():
         encode(table.attributes["Mikrotik-Address-List"], "x" * 250)
     for name in ("Session-Timeout", "Framed-IP-Address", "Framed-IPv6-Prefix"):
         assert decode(table.attributes[name], b"\xff") == "0xff"
+    for attribute in table.attributes.values():
+        assert decode(attribute, b"") in ("", "0x")
     with pytest.raises(VendorNotKnown, match="mikrotik"):
         vendor("nobody")
