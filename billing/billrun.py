@@ -7,7 +7,7 @@ everything simply renews are billed by `runs.plain` in SQL; here are the others.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -23,15 +23,15 @@ from billing.models import bill_run, subscription
 from billing.offers import due as offers
 from billing.offers.whole import wanted
 from billing.papers import parties
-from billing.runs import alarms, choosing, crew, numbering, plain, ranges
+from billing.runs import alarms, choosing, crew, had, numbering, plain, ranges
 from billing.runs.batch import Batch
+from billing.runs.had import Corrections
 from billing.runs.known import Known
 from billing.runs.numbering import Numbers
 from billing.runs.plain import OVER, Rules
 from billing.runs.ranges import Range
 from billing.runs.renewal import renews
 from billing.subscriptions import DISCOUNT, Item
-from billing.tax import Rate
 from billing.taxing import asking, special
 from billing.taxing.errors import AnswerMissing
 from billing.taxing.special import Special
@@ -76,6 +76,8 @@ class _Work(msgspec.Struct, frozen=True):
     posted: tuple[Charge, ...]
     difference: charges.Difference
     is_past: bool = False
+    off: str = ""
+    """The item that a discount is off."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -229,13 +231,17 @@ def _bill_some(
     work = [one for mine in due.values() for one in mine.work]
     back = [old.id for one in work for old in one.difference.reverse]
     taxed, credited = special.of(conn, known, account_ids, back), crediting.credited_of(conn, back)
+    under = had.under(conn, [(one.off, one.difference.post) for one in work])
+    earlier = had.corrections(conn, [one for mine in due.values() for one in mine.billables])
     odd: dict[str, str] = {}
     for owner in owners:
         mine = due[owner.id]
         try:
-            posted = _charges(conn, owner, mine.work, taxed)
-            lines = list(_lines(conn, owner, mine, posted, known, taxed))
-            drawn = bill.make(taxed.with_surcharges(conn, owner, lines, posted), owner.currency)
+            posted = _charges(conn, owner, mine.work, taxed, under)
+            lines = list(_lines(conn, owner, mine, posted, known, taxed, earlier))
+            drawn = bill.make(
+                taxed.with_surcharges(conn, owner, lines, posted, earlier.before), owner.currency
+            )
         except Terminal as error:
             if isinstance(error, AnswerMissing):
                 asking.queue(conn, owner, error.category, on)
@@ -284,9 +290,11 @@ def _work(conn: Connection, owners: Sequence[Account], on: date) -> dict[str, li
         ought = wanted(item, anchors[item.account], days[item.id], since[item.id])
         change = charges.difference(ought, posted[item.id])
         work[item.account].append(_Work(item, tuple(ought), tuple(posted[item.id]), change))
-    for item, off, before, is_past in offers.discounts(conn, offers.Run(on, anchors, due, days, since)):
-        change = charges.difference(off, before)
-        work[item.account].append(_Work(item, tuple(off), tuple(before), change, is_past))
+    for item, ought, before, is_past, off in offers.discounts(
+        conn, offers.Run(on, anchors, due, days, since)
+    ):
+        change = charges.difference(ought, before)
+        work[item.account].append(_Work(item, tuple(ought), tuple(before), change, is_past, off))
     return work
 
 
@@ -295,16 +303,21 @@ def _as_of(on: date, posted: Sequence[Charge]) -> date:
     return max([on, *(offers.reached(one) for one in charges.net(posted))])
 
 
-def _charges(conn: Connection, owner: Account, work: Sequence[_Work], taxed: Special) -> list[Charge]:
-    """New charges: what is taken back, and what of those days is posted anew, at the rate that they had; else today's.
+def _charges(
+    conn: Connection, owner: Account, work: Sequence[_Work], taxed: Special, under: Mapping[str, Sequence[Charge]]
+) -> list[Charge]:  # fmt: skip
+    """New charges: what is taken back, what of those days is posted anew, and what is taken off them, at the rate that
+    they had; else today's. `under`: charges of items that discounts are off.
 
     Raises TaxRateMissing, AnswerMissing.
     """
     made: list[Charge] = []
     for one in work:
         made += [_reversal(old) for old in one.difference.reverse]
+        off = charges.net([*under.get(one.off, ()), *(new for new in made if new.item == one.off)])
         for part, revision in one.difference.post:
-            rate = _had(one.difference.reverse, part) or taxed.rate(conn, owner, part.terms.tax)
+            again = [old for old in one.difference.reverse if old.slice.kind == part.kind]
+            rate = had.of_day([*again, *off], part) or taxed.rate(conn, owner, part.terms.tax)
             made.append(
                 Charge(id=ids.new_id("chg"), item=one.item.id, slice=part, revision=revision, rate=rate)
             )
@@ -312,23 +325,16 @@ def _charges(conn: Connection, owner: Account, work: Sequence[_Work], taxed: Spe
 
 
 def _lines(
-    conn: Connection, owner: Account, due: _Due, posted: Sequence[Charge], known: Known, taxed: Special
-) -> Iterator[bill.Line]:
+    conn: Connection, owner: Account, due: _Due, posted: Sequence[Charge], known: Known, taxed: Special,
+    earlier: Corrections,
+) -> Iterator[bill.Line]:  # fmt: skip
     """The lines of a bill: charges, then billables. Raises TaxRateMissing."""
     services = {one.item.id: one.item.service for one in due.work}
     for one in posted:
         yield bill.line_of(one, known.name(one.slice.terms.plan), services[one.item])
     for other in due.billables:
-        yield billables.line_of(other, taxed.rate(conn, owner, other.tax))
-
-
-def _had(taken_back: Sequence[Charge], part: Slice) -> Rate | None:
-    """The rate of a day that was billed before, in the same category of tax."""
-    for old in taken_back:
-        inside = old.slice.part.start <= part.part.start < old.slice.part.end
-        if inside and old.slice.kind == part.kind and old.rate.category == part.terms.tax:
-            return old.rate
-    return None
+        rate = earlier.rate(other) or taxed.rate(conn, owner, other.tax)
+        yield billables.line_of(other, rate)
 
 
 def _reversal(old: Charge) -> Charge:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing import billables, charges, debts, invoices
+from billing import accounts, billables, charges, debts, invoices
 from billing.charges import Charge
 from billing.models import allocation, charge, invoice_line, payment, subscription, subscription_item
 from billing.offers import redeeming
@@ -31,7 +31,7 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
         "state": row["state"],
         "issued_on": _day(row["issued_on"]),
         "due_on": _day(row["due_on"]),
-        "lines": [_line(conn, line, currency) for line in invoices.lines(conn, row["id"])],
+        "lines": [_line(conn, row, line, currency) for line in invoices.lines(conn, row["id"])],
         "taxes": [_tax(tax, currency) for tax in invoices.tax_subtotals(conn, row["id"])],
         "total": str(Money(row["total"], currency)),
         "payments": _payments(conn, row["id"], currency),
@@ -47,10 +47,10 @@ def explain(conn: Connection, reference: str) -> dict[str, Any]:
     }
 
 
-def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, Any]:
+def _line(conn: Connection, document: dict[str, Any], line: dict[str, Any], currency: str) -> dict[str, Any]:
     said = {"what": line["description"], "amount": str(Money(line["amount"], currency))}
-    if line["kind"] == surcharges.KIND and line["charge_id"] is not None:
-        return {**said, "why": _surcharge(conn, line, currency), "service": line["service"] or ""}
+    if line["kind"] == surcharges.KIND and line["credits_invoice"] is None:
+        return {**said, "why": _surcharge(conn, document, line, currency), "service": line["service"] or ""}
     if line["billable_id"] is not None:
         added = billables.get(conn, line["billable_id"], currency)
         told = "; ".join(f"{name}: {value}" for name, value in added.why.items())
@@ -70,20 +70,23 @@ def _line(conn: Connection, line: dict[str, Any], currency: str) -> dict[str, An
     return {**said, "why": _why(posted) + (f"; {came}" if came else ""), "service": name}
 
 
-def _surcharge(conn: Connection, line: dict[str, Any], currency: str) -> str:
-    """Of which line, and which part of that it comes to, to a hundredth of a percent."""
-    bearer = sa.select(invoice_line.c.position, invoice_line.c.amount).where(
-        invoice_line.c.invoice_id == line["invoice_id"], invoice_line.c.charge_id == line["charge_id"],
-        invoice_line.c.kind != surcharges.KIND,
-    )  # fmt: skip
-    row = conn.execute(bearer).first()
-    if row is None or not row.amount:
-        return "a surcharge at the part or amount in force on the day of the run"
-    part = Fraction(10_000 * line["amount"], row.amount)
-    return (
-        f"a surcharge of line {row.position}, {Money(row.amount, currency)}: {float(part) / 100:.2f}% of it, by the "
-        "part or amount in force on the day of the run"
+def _surcharge(conn: Connection, document: dict[str, Any], line: dict[str, Any], currency: str) -> str:
+    """Which part or amount it is, of which line."""
+    borne = invoice_line.c.charge_id == line["charge_id"]
+    if line["charge_id"] is None:
+        borne = invoice_line.c.billable_id == line["billable_id"]
+    bearer = sa.select(invoice_line.c.position, invoice_line.c.amount, invoice_line.c.description).where(
+        invoice_line.c.invoice_id == line["invoice_id"], borne, invoice_line.c.kind != surcharges.KIND
     )
+    row = conn.execute(bearer).first()
+    profile = accounts.get(conn, document["account_id"]).tax_profile
+    for one in surcharges.on_day(conn, document["billed_on"]).get(profile, ()):
+        if row is not None and line["description"] == f"{one.label}: {row.description}":
+            of = f"line {row.position}, {Money(row.amount, currency)}"
+            if one.fixed is not None:
+                return f"a surcharge of {one.fixed} for {of}, once as long as something of it is billed"
+            return f"a surcharge: {rate_text(one.millionths)} of {of}, half-up"
+    return "takes back a surcharge that was billed, to the cent, with what bore it"
 
 
 def _why(posted: Charge) -> str:

@@ -16,8 +16,8 @@ from billing.periods import Cadence
 from billing.subscriptions import DISCOUNT, Item
 from billing.timeline import Event, Slice, segments
 
-Found = tuple[Item, list[Slice], list[Charge], bool]
-"""A discount item, what ought to be billed of it, what is posted, and whether it is over."""
+Found = tuple[Item, list[Slice], list[Charge], bool, str]
+"""A discount item, what ought to be billed of it, what is posted, whether it is over, and the item that it is off."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -44,17 +44,24 @@ def discounts(conn: Connection, run: Run) -> list[Found]:
     posted = charges.of_items(conn, {item.id: None for item in given})
     days = dict(run.days)
     named = {(item.account, item.key): item.id for theirs in items.values() for item in theirs}
+    off: dict[str, str] = {}
     for item in given:
         base = discount_of(item)
         if base is not None:
             starts = [reached(one) for one in charges.net(posted[item.id])]
-            known = named.get((item.account, base.of), "")
+            off[item.id] = known = named.get((item.account, base.of), "")
             days[known] = max([days.get(known, run.on), *starts])
     found: list[Found] = []
     for account, theirs in items.items():
         slices = whole(theirs, run.anchors[account], lambda item: days.get(item.id, run.on))
         found += [
-            (item, slices[item.id], posted[item.id], is_past(item, theirs, slices, run.on))
+            (
+                item,
+                slices[item.id],
+                posted[item.id],
+                is_past(item, theirs, slices, run.on),
+                off.get(item.id, ""),
+            )
             for item in theirs
             if item.role == DISCOUNT
         ]

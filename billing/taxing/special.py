@@ -51,9 +51,12 @@ class Special(msgspec.Struct, frozen=True):
         raise AnswerMissing(engine, category, on)
 
     def with_surcharges(
-        self, conn: Connection, owner: Account, lines: Sequence[Line], posted: Sequence[Charge]
-    ) -> Iterator[Line]:
-        """Each line, and after it what is added to it; what is taken back takes the surcharges that it had."""
+        self, conn: Connection, owner: Account, lines: Sequence[Line], posted: Sequence[Charge],
+        before: Mapping[str, int],
+    ) -> Iterator[Line]:  # fmt: skip
+        """Each line, and after it what is added to it; what is taken back takes the surcharges that it had. `before`:
+        what billables that correct something correct, in minor units.
+        """
         found = self.added.get(owner.tax_profile, ())
         reversing = {one.id: one.reverses for one in posted if one.reverses is not None}
         rates = {one.tax: self.rate(conn, owner, one.tax) for one in found}
@@ -63,7 +66,7 @@ class Special(msgspec.Struct, frozen=True):
                 had = self.had.get(reversing[line.charge], ())
                 yield from surcharges.taken_back(had, line.charge, owner.currency)
             else:
-                yield from surcharges.lines(line, found, rates)
+                yield from surcharges.lines(line, found, rates, before.get(line.billable or "", 0))
 
 
 def of(conn: Connection, known: Known, account_ids: Sequence[str], back: Sequence[str]) -> Special:

@@ -74,16 +74,17 @@ def on_day(conn: Connection, on: date) -> dict[str, list[Surcharge]]:
     return found
 
 
-def lines(line: Line, found: Iterable[Surcharge], rates: dict[str, Rate]) -> Iterator[Line]:
+def lines(line: Line, found: Iterable[Surcharge], rates: dict[str, Rate], before: int = 0) -> Iterator[Line]:
     """What is added to a line. A line that takes back gets it taken back; `rates`: by tax category. Pure.
 
-    A fixed amount in another currency than the line's is not for it.
+    A fixed amount in another currency than the line's is not for it. A line that corrects what came to `before` (minor
+    units) bears the difference: a fixed amount once, as long as something is billed.
     """
     for one in found:
         if line.kind not in one.kinds or (one.fixed and one.fixed.currency != line.amount.currency):
             continue
         if one.fixed is not None:
-            minor = one.fixed.minor if line.amount.minor > 0 else -one.fixed.minor if line.amount.minor else 0
+            minor = one.fixed.minor * (_sign(before + line.amount.minor) - _sign(before))
         else:
             minor = half_up(Fraction(line.amount.minor * one.millionths, SCALE))
         if minor:
@@ -92,6 +93,10 @@ def lines(line: Line, found: Iterable[Surcharge], rates: dict[str, Rate]) -> Ite
                 rate=rates[one.tax], kind=KIND, service=line.service, period=line.period, charge=line.charge,
                 billable=line.billable,
             )  # fmt: skip
+
+
+def _sign(minor: int) -> int:
+    return (minor > 0) - (minor < 0)
 
 
 def of_charges(conn: Connection, charges: Sequence[str]) -> dict[str, list[Any]]:

@@ -240,4 +240,4 @@ def test_a_surcharge_says_of_what_and_how_much(database: Database):
     run_billing(database, stage.reader, START)
     with database.read() as conn:
         told = explain(conn, stage.invoices()[0].id)["lines"]
-    assert told[1]["why"].startswith("a surcharge of line 1, AUD 79.00: 5.20% of it")
+    assert told[1]["why"].startswith("a surcharge: 5.2% of line 1, AUD 79.00, half-up")
