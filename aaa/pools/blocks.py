@@ -47,7 +47,7 @@ def lease(
 ) -> list[Lease]:
     """Lease up to `want` blocks that nobody has, the longest free first, then newly cut ones."""
     found: list[Lease] = []
-    taken = _in_use(conn, record)
+    taken = _in_use(conn, pool, record)
     for row in _free_rows(conn, pool, record, want * 2):
         span = Span(
             pool, row.prefix, int(row.number), _size(conn, pool, row.prefix, record.length), record.length
@@ -129,14 +129,16 @@ def _size(conn: Connection, pool: str, prefix: str, length: int) -> int:
     )
 
 
-def _in_use(conn: Connection, record: PoolRecord) -> list[Any]:
-    """Networks that somebody has under another name: of a prefix that was widened, split or moved to another pool."""
+def _in_use(conn: Connection, pool: str, record: PoolRecord) -> list[Any]:
+    """Networks that somebody has under another name: of a prefix that was widened, split or moved to another pool, be
+    it that the pool itself was renamed.
+    """
     mine = [ipaddress.ip_network(prefix) for prefix in record.prefixes]
     others = [
         row
         for row in conn.execute(sa.select(address_prefix))
-        if any(_overlap(ipaddress.ip_network(row.prefix), one) and row.prefix != str(one) for one in mine)
-        or (row.prefix in record.prefixes and row.length != record.length)
+        if any(_overlap(ipaddress.ip_network(row.prefix), one) for one in mine)
+        and not (row.pool == pool and row.prefix in record.prefixes and row.length == record.length)
     ]
     found = []
     for row in others:

@@ -169,8 +169,9 @@ class Farm:
     def now(self) -> float:
         return self.seconds
 
-    def put_pool(self, pool: PoolRecord) -> None:
-        self.view._apply((1, pool_key("west"), msgspec.msgpack.encode(pool)))
+    def put_pool(self, pool: PoolRecord | None, name: str = "west") -> None:
+        """None: the pool is no more."""
+        self.view._apply((1, pool_key(name), None if pool is None else msgspec.msgpack.encode(pool)))
 
     def limit(self, service: str, sessions: int) -> None:
         wanted = Wanted("h", None, (), sessions, "replace")
