@@ -173,7 +173,7 @@ class Keeping(threading.Thread):
 
     def _settle(self, shelf: Shelf, drained: float) -> None:
         """Look at some of the addresses that are not free, and at all that are in doubt."""
-        record = self._giver.record(shelf.pool) or _UNKNOWN
+        record = self._giver.record(shelf.pool) or _gone(shelf)
         events = [*self._of_held(shelf, record, drained), *self._of_doubt(shelf, record, drained)]
         if events:
             self._giver.apply(events, lambda event: self._still(shelf, event))
@@ -199,7 +199,7 @@ class Keeping(threading.Thread):
                 events.append(Rested(shelf.pool, one.value, now + record.rest, word == "over", now))
         for rest in over:
             sessions = seen.get(rest.held.service, ()) if rest.held else ()
-            if rest.held and any(s.is_open and s.value in ("", rest.value) for s in sessions):
+            if rest.held and evidence.in_use(rest.value, sessions):
                 events.append(Given(shelf.pool, rest.value, rest.held.service, rest.held.where, now))
             else:
                 events.append(Freed(shelf.pool, rest.value))
@@ -281,7 +281,7 @@ class Keeping(threading.Thread):
     def _hand_over(self) -> None:
         """Draining: idle blocks are free at once; the others rest until no session is on them."""
         for shelf in list(self._giver.shelves.values()):
-            record = self._giver.record(shelf.pool) or _UNKNOWN
+            record = self._giver.record(shelf.pool) or _gone(shelf)
             self._return(shelf, [Lease(block.span, block.epoch) for block in self._idle(shelf)])
             self._rest(shelf, timedelta(seconds=max(record.rest, record.patience)))
 
@@ -363,4 +363,7 @@ def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:
     conn.execute(gone.where(address_count.c.pool.not_in(pools)))
 
 
-_UNKNOWN = PoolRecord("ipv4", (), 32, "", 600, 900)
+def _gone(shelf: Shelf) -> PoolRecord:
+    """Stands in for the record of a pool that the view does not have (any more)."""
+    is_ipv6 = any(":" in prefix for prefix, *_number in shelf.blocks)
+    return PoolRecord(evidence.IPV6 if is_ipv6 else "ipv4", (), 32, "", 600, 900)

@@ -3,10 +3,12 @@
 import msgspec
 import pytest
 
-from aaa.accounting.record import START, AccountingRecord
+from aaa.accounting.record import INTERIM, START, AccountingRecord
 from aaa.vendors.registry import text_of
-from tests.aaa.farm import INTERIM_SECONDS, POOL, Farm, FarmNode, FarmWorker
+from aaa.view.pools import PoolRecord
+from tests.aaa.farm import INTERIM_SECONDS, POOL, REST, Farm, FarmNode, FarmWorker
 
+PREFIXES = PoolRecord("pd", ("2001:db8::/60",), 64, "", REST, 3 * INTERIM_SECONDS)
 SMALL = msgspec.structs.replace(POOL, prefixes=("100.64.0.0/26",))
 
 
@@ -65,3 +67,33 @@ def test_a_renamed_pool_gives_nothing_that_is_held_under_its_old_name(make):
     given = many(first, "west-cgn", 40) | many(second, "west-cgn", 40)
     assert given
     assert not held & given
+
+
+def live(farm: Farm, node: FarmNode, service: str, rounds: int, **told) -> None:
+    """An open session is told of at every interim, and workers tidy."""
+    for _ in range(rounds):
+        farm.seconds += INTERIM_SECONDS
+        account(node, service, INTERIM, **told)
+        farm.step()
+
+
+@pytest.mark.parametrize(("family", "column"), [("pd", "delegated_prefix"), ("wan6", "framed_prefix")])
+def test_prefixes_stay_held_while_their_pool_is_gone(make, family, column):
+    """A pool of prefixes is missing from the view for an hour: those of open sessions are theirs all the while, those
+    of nobody come back.
+    """
+    farm = make()
+    (worker,), (node,) = farm.workers, farm.nodes
+    prefixes = msgspec.structs.replace(PREFIXES, family=family)
+    farm.put_pool(prefixes, "six")
+    farm.step()
+    held, unused, began = give(worker, "S-1", "six"), give(worker, "S-2", "six"), farm.seconds
+    told = {"began": began, "framed_address": "100.64.9.9", column: held}
+    farm.put_pool(None, "six")
+    live(farm, node, "S-1", 12, **told)
+    assert list(worker.giver.shelves["six"].held) == [held]
+    farm.put_pool(prefixes, "six")
+    live(farm, node, "S-1", 2, **told)
+    given = many(worker, "six", 20)
+    assert unused in given
+    assert held not in given
