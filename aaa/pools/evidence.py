@@ -1,7 +1,8 @@
 """What accounting tells of addresses that were given: in use, over, or nothing yet. The decision is pure.
 
-A Stop is certain. Silence is not: a session that fell silent, or whose Start never came, counts as over only when every
-node has said that the accounting it acknowledged up to then is in the database.
+The Stop of a session that named the address is certain. Silence is not: a session that fell silent, or whose Start
+never came, counts as over only when every node has said that the accounting it acknowledged up to then is in the
+database.
 """
 
 from collections import defaultdict
@@ -72,10 +73,7 @@ def judge(held: Held, sessions: Sequence[Seen], patience: float, now: float, dra
     """What is known of a held address. `drained`: up to then every node's accounting is in the database."""
     if in_use(held.value, sessions):
         return "in-use"
-    ended = [
-        one for one in sessions if one.certain and one.values & {"", held.value} and one.started >= held.at
-    ]
-    if ended:
+    if any(one.certain and held.value in one.values and one.started >= held.at for one in sessions):
         return "over"
     quiet_until = max(held.at, held.seen) + patience
     return "silent" if now >= quiet_until and drained >= quiet_until else "wait"

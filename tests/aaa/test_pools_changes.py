@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from aaa.accounting.record import INTERIM, START, AccountingRecord
+from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
 from aaa.vendors.registry import text_of
 from aaa.view.pools import PoolRecord
 from tests.aaa.farm import INTERIM_SECONDS, POOL, REST, Farm, FarmNode, FarmWorker
@@ -97,3 +97,24 @@ def test_prefixes_stay_held_while_their_pool_is_gone(make, family, column):
     given = many(worker, "six", 20)
     assert unused in given
     assert held not in given
+
+
+def test_the_stop_of_a_session_without_an_address_frees_nobodys(make):
+    """The service's session at the access point ends, which named no address; the BNG's waits in a cut-off node's
+    journal: its address stays held.
+    """
+    farm = make(nodes=2)
+    worker, (here, there) = farm.workers[0], farm.nodes
+    held = give(worker, "S-1")
+    there.line.cut = True
+    account(there, "S-1", call=b"bng", framed_address=held)
+    farm.seconds += 2
+    began = farm.seconds
+    account(here, "S-1", call=b"ap")
+    farm.seconds += 20
+    account(here, "S-1", STOP, call=b"ap", began=began)
+    for _ in range(6):
+        farm.seconds += REST
+        farm.step()
+    assert held in worker.giver.shelves["west"].held
+    assert held not in many(worker)
