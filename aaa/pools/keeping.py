@@ -20,7 +20,7 @@ from aaa.pools.giver import Giver
 from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
-from core import faults
+from core import clock, faults
 from core.db import Database, Outage, upsert
 from core.errors import first_line
 
@@ -62,6 +62,7 @@ class Keeping(threading.Thread):
         journal_empty: Callable[[], bool] = lambda: True,
         retiring: bool = False,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         """`workers`: how many the node has, 0 when somebody else speaks for it. `retiring`: a ledger of a worker that
         is no more: nothing is leased, everything goes back.
@@ -69,11 +70,12 @@ class Keeping(threading.Thread):
         super().__init__(name="keep-addresses", daemon=True)
         self._db, self._view, self._giver, self._owner = db, view, giver, owner
         self._stop_event, self._workers = stop, workers
-        self._journal_empty, self._retiring, self._now = journal_empty, retiring, now
+        self._journal_empty, self._retiring = journal_empty, retiring
+        self._now, self._monotonic = now, monotonic
         self._pools: set[str] | None = None
         self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
-        self._counted = self._spoke = 0.0
+        self._counted = self._spoke = float("-inf")
         self._told_none = False
         view.on_change(self._changed)
 
@@ -131,12 +133,13 @@ class Keeping(threading.Thread):
     def _ask(self) -> Told:
         now = self._moment()  # first: what is acknowledged after that is not told
         empty = bool(self._workers) and self._journal_empty()
-        if self._workers and now.timestamp() - self._spoke >= _HEARTBEAT:
+        turn = self._monotonic()
+        if self._workers and turn - self._spoke >= _HEARTBEAT:
             with self._db.write() as conn:
                 nodes.heartbeat(conn, self._owner, self._workers, empty, now)
-            self._spoke = now.timestamp()
+            self._spoke = turn
         with self._db.read() as conn:
-            drained = nodes.watermark(conn)
+            drained = nodes.watermark(conn, now)
             return Told(
                 blocks.leased_to(conn, self._owner),
                 drained.timestamp() if drained else 0.0,
@@ -245,7 +248,7 @@ class Keeping(threading.Thread):
         want = min(_MOST, max(1, (ahead - free + size - 1) // size))
         with self._db.write() as conn:
             leases = blocks.lease(conn, pool, record, self._owner, want, now)
-            if not leases and blocks.reclaim(conn, pool, record, nodes.watermark(conn), now):
+            if not leases and blocks.reclaim(conn, pool, record, nodes.watermark(conn, now), now):
                 leases = blocks.lease(conn, pool, record, self._owner, want, now)
         faults.point(LEASED_IN_DATABASE)
         self._take(leases)
@@ -328,10 +331,10 @@ class Keeping(threading.Thread):
 
     def _count(self) -> None:
         """Tell everybody how much is free, given, resting and in doubt."""
-        now = self._now()
-        if now - self._counted < _COUNTED and not self._giver.draining:
+        turn = self._monotonic()
+        if turn - self._counted < _COUNTED and not self._giver.draining:
             return
-        self._counted = now
+        self._counted = turn
         rows = [self._row(shelf) for shelf in self._giver.shelves.values()]
         if not rows and self._told_none:
             return

@@ -82,7 +82,7 @@ class FarmWorker:
         path = self.node.folder / f"{self.name}.ledger"
         setattr(giver_module, "Ledger", Synced)  # noqa: B010
         try:
-            self.giver = Giver(self.farm.view, path, now=self.farm.now, boot=f"boot-{self.boot}")
+            self.giver = Giver(self.farm.view, path, now=self.node.now, boot=f"boot-{self.boot}")
         finally:
             setattr(giver_module, "Ledger", Ledger)  # noqa: B010
         self.keeping = Keeping(
@@ -93,7 +93,8 @@ class FarmWorker:
             threading.Event(),
             workers=len(self.node.workers) if self.index == 0 else 0,
             journal_empty=lambda: not self.node.journal,
-            now=self.farm.now,
+            now=self.node.now,
+            monotonic=self.farm.now,
         )
 
     def kill(self, machine: bool = False) -> None:
@@ -126,9 +127,14 @@ class FarmNode:
         self.home = home_of(self.folder)
         self.line = Line(farm.db)
         self.journal: list[AccountingRecord] = []
+        self.ahead = 0.0  # how far its clock is wrong
         self.workers = [FarmWorker(farm, self, index) for index in range(workers)]
         for worker in self.workers:
             worker.start()
+
+    def now(self) -> float:
+        """What its clock says."""
+        return self.farm.seconds + self.ahead
 
     def account(self, record: AccountingRecord) -> None:
         """Acknowledged: in the database, or in the journal."""

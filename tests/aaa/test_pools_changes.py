@@ -1,9 +1,12 @@
 """Pools that change, go and come back while their addresses are held, and what sessions tell: nobody gets another's."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
+from aaa.pools import nodes
 from aaa.vendors.registry import text_of
 from aaa.view.pools import PoolRecord
 from tests.aaa.farm import INTERIM_SECONDS, POOL, REST, Farm, FarmNode, FarmWorker
@@ -118,3 +121,31 @@ def test_the_stop_of_a_session_without_an_address_frees_nobodys(make):
         farm.step()
     assert held in worker.giver.shelves["west"].held
     assert held not in many(worker)
+
+
+@pytest.mark.parametrize("speaks_again", [True, False])
+def test_a_clock_that_is_set_back_frees_no_silent_sessions_address(make, speaks_again):
+    """A node's clock is eight hours ahead, then right: it goes on saying that it is there, and what it said in between
+    does not count as what it will have written hours later.
+    """
+    farm = make(nodes=2)
+    (ahead, other), worker = farm.nodes, farm.workers[1]
+    ahead.ahead = 8 * 3600.0
+    farm.seconds += 2
+    farm.step()
+    ahead.ahead = 0.0
+    if speaks_again:
+        farm.seconds += 2
+        farm.step()
+        with farm.db.read() as conn:
+            states = nodes.states(conn, datetime.fromtimestamp(farm.seconds, UTC))
+        assert [(one.seconds, one.undrained) for one in states] == [(0, 0), (0, 0)]
+    held = give(worker, "S-1")
+    ahead.line.cut = True
+    live(farm, ahead, "S-1", 10, began=farm.seconds, framed_address=held)
+    assert held in worker.giver.shelves["west"].held
+    assert held not in many(worker)
+    ahead.line.cut = False
+    ahead.drain()
+    live(farm, other, "S-1", 1, framed_address=held)
+    assert held in worker.giver.shelves["west"].held
