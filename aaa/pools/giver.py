@@ -136,10 +136,10 @@ class Giver:
 
     def _value(self, pool: str, record: PoolRecord, key: tuple[str, bytes]) -> str | None:
         shelf = self._shelf(pool)
-        value = shelf.choose(key if self._same(shelf, key) else None, record.prefixes)
+        value = shelf.choose(key if self._same(shelf, key) else None, record)
         if value is None and shelf.fresh:
             self._reserve(shelf)  # a burst was quicker than the thread that reserves ahead
-            value = shelf.choose(None, record.prefixes)
+            value = shelf.choose(None, record)
         if len(shelf.ready) < _AHEAD // 2 and not self.low.is_set():
             self.low.set()
         return value

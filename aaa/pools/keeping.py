@@ -17,7 +17,7 @@ from aaa.models import address_count
 from aaa.pools import blocks, evidence, nodes
 from aaa.pools.blocks import Lease, Owner
 from aaa.pools.giver import Giver
-from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf
+from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf, returned
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
 from core import clock, faults
@@ -148,19 +148,22 @@ class Keeping(threading.Thread):
 
     def _reconcile(self, told: Told) -> None:
         """The database leased us what the ledger does not know (killed in between), or somebody took it from us."""
-        theirs = {(one.span.pool, one.span.prefix, one.span.number): one for one in told.leases}
+        theirs = {returned(one.span): one for one in told.leases}
         ours = {
-            (shelf.pool, *place): block
+            returned(block.span): block
             for shelf in self._giver.shelves.values()
-            for place, block in shelf.blocks.items()
+            for block in shelf.blocks.values()
         }
-        for key, block in ours.items():
-            there = theirs.get(key)
+        for gone, block in ours.items():
+            there = theirs.get(gone)
             if there is None or there.epoch != block.epoch:
                 _log.error(
-                    "a block of addresses was taken from us", pool=key[0], prefix=key[1], number=key[2]
+                    "a block of addresses was taken from us",
+                    pool=gone.pool,
+                    prefix=gone.prefix,
+                    number=gone.number,
                 )
-                self._giver.apply([Returned(*key)])
+                self._giver.apply([gone])
         self._take((one for key, one in theirs.items() if key not in ours), in_doubt=self._giver.lost)
         self._giver.lost = False
 
@@ -238,8 +241,9 @@ class Keeping(threading.Thread):
     def _lease_ahead(self, pool: str, record: PoolRecord) -> None:
         """Keep as much free as a block or a quarter of what is given, whichever is more."""
         shelf = self._giver.shelves.get(pool)
-        size = max((block.span.size for block in shelf.blocks.values()), default=1) if shelf else 1
-        ahead = max(size, len(shelf.held) // 4) if shelf else 1
+        sizes = [block.span.size for block in shelf.blocks.values() if _has(record, block)] if shelf else []
+        size = max(sizes, default=1)
+        ahead = max(size, len(shelf.held) // 4) if shelf and sizes else 1
         free = self._free(shelf, record)
         if free >= ahead:
             self._empty.discard(pool)
@@ -259,23 +263,24 @@ class Keeping(threading.Thread):
             self._empty.add(pool)
 
     def _free(self, shelf: Shelf | None, record: PoolRecord | None) -> int:
-        """Free addresses of prefixes that the pool still has."""
+        """Free addresses of what the pool still offers."""
         if shelf is None or record is None:
             return 0
-        known = set(record.prefixes)
         with self._giver.lock:
-            parts = (shelf.fresh, shelf.ready)
-            return sum(1 for part in parts for value in part if shelf.block_of[value][0] in known)
+            known = {place for place, block in shelf.blocks.items() if _has(record, block)}
+            return sum(
+                shelf.block_of[value] in known for part in (shelf.fresh, shelf.ready) for value in part
+            )
 
     def _return_surplus(self) -> None:
-        """Blocks of which nothing is used: one at a time while twice as much as needed is free; all of a prefix that
-        the pool does not have any more.
+        """Blocks of which nothing is used: one at a time while twice as much as needed is free; all of a prefix or
+        length that the pool does not have any more.
         """
         for shelf in list(self._giver.shelves.values()):
             record = self._giver.record(shelf.pool)
             for block in self._idle(shelf):
                 ahead = max(block.span.size, len(shelf.held) // 4)
-                gone = record is None or block.span.prefix not in record.prefixes
+                gone = record is None or not _has(record, block)
                 if gone or self._free(shelf, record) - block.span.size >= 2 * ahead:
                     self._return(shelf, [Lease(block.span, block.epoch)])
                     if not gone:
@@ -294,7 +299,7 @@ class Keeping(threading.Thread):
 
     def _return(self, shelf: Shelf, leases: list[Lease]) -> None:
         """Idle blocks: out of the ledger first. Killed in between, we find them leased to us, and nobody on them."""
-        told = [Returned(one.span.pool, one.span.prefix, one.span.number) for one in leases]
+        told = [returned(one.span) for one in leases]
         if not told or self._giver.apply(told, lambda event: _is_idle(shelf, event)) != len(told):
             return  # somebody logged in meanwhile: the next round finds what the database says we have
         faults.point(RETURNED_IN_LEDGER)
@@ -314,7 +319,7 @@ class Keeping(threading.Thread):
         with self._db.write() as conn:
             blocks.give_back(conn, self._owner, leases, self._moment(), rest)
         faults.point(RESTED_IN_DATABASE)
-        self._giver.apply(Returned(one.span.pool, one.span.prefix, one.span.number) for one in leases)
+        self._giver.apply(returned(one.span) for one in leases)
 
     def _known(self) -> dict[str, PoolRecord]:
         """Pools whose addresses nodes give."""
@@ -357,8 +362,12 @@ class Keeping(threading.Thread):
 def _is_idle(shelf: Shelf, event: Event) -> bool:
     if not isinstance(event, Returned):
         return False
-    block = shelf.blocks.get((event.prefix, event.number))
+    block = shelf.blocks.get(shelf.place(event))
     return block is not None and all(value in shelf.fresh or value in shelf.ready for value in block.values)
+
+
+def _has(record: PoolRecord, block: Block) -> bool:
+    return block.span.prefix in record.prefixes and block.span.length == record.length
 
 
 def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Pools that change, go and come back while their addresses are held, and what sessions tell: nobody gets another's."""
 
+import ipaddress
 from datetime import UTC, datetime
 
 import msgspec
@@ -7,6 +8,8 @@ import pytest
 
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
 from aaa.pools import nodes
+from aaa.pools.shelf import Event, Leased, Shelf
+from aaa.pools.span import Span
 from aaa.vendors.registry import text_of
 from aaa.view.pools import PoolRecord
 from tests.aaa.farm import INTERIM_SECONDS, POOL, REST, Farm, FarmNode, FarmWorker
@@ -149,3 +152,42 @@ def test_a_clock_that_is_set_back_frees_no_silent_sessions_address(make, speaks_
     ahead.drain()
     live(farm, other, "S-1", 1, framed_address=held)
     assert held in worker.giver.shelves["west"].held
+
+
+def test_prefixes_of_another_length_do_not_overlap_with_held_ones(make):
+    """A pool's `length` goes from 60 to 64 and back while /64s are held: nothing given then overlaps with them, and
+    only what has the pool's length is given, to the same line, too.
+    """
+    farm = make()
+    worker = farm.workers[0]
+    short = msgspec.structs.replace(PREFIXES, prefixes=("2001:db8::/52",), length=60)
+    long = msgspec.structs.replace(short, length=64)
+    farm.put_pool(short, "six")
+    farm.step()
+    farm.put_pool(long, "six")
+    for _ in range(3):
+        farm.step()
+    held = many(worker, "six", 60)
+    assert {one.rpartition("/")[2] for one in held} == {"64"}
+    farm.put_pool(short, "six")
+    for _ in range(3):
+        farm.step()
+    given = many(worker, "six")
+    assert {one.rpartition("/")[2] for one in given} == {"60"}
+    networks = [ipaddress.ip_network(one) for one in held]
+    assert not [one for one in map(ipaddress.ip_network, given) if any(map(one.overlaps, networks))]
+    worker.kill()
+    worker.start()
+    farm.step()
+    shelf = worker.giver.shelves["six"]
+    assert held | given <= set(shelf.held)
+
+
+def test_a_ledger_of_an_older_version_is_read():
+    """A block that went back was written without its length: it is gone all the same."""
+    shelf = Shelf("six")
+    for number in range(2):
+        shelf.apply(Leased(Span("six", "2001:db8::/60", number, 8, 64), 1))
+    shelf.apply(msgspec.msgpack.decode(msgspec.msgpack.encode(["B", "six", "2001:db8::/60", 1]), type=Event))
+    assert [block.span.number for block in shelf.blocks.values()] == [0]
+    assert len(shelf.block_of) == shelf.free == 8
