@@ -13,17 +13,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_prefix, is_open, radius_node, session
+from aaa.models import address_block, address_prefix, radius_node
+from aaa.pools import evidence
 from aaa.pools.span import Span, block_size, count
 from aaa.view.pools import PoolRecord
 from core.db import upsert
 
 FREE, LEASED, RESTING = "free", "leased", "resting"
-_COLUMN = {
-    "ipv4": session.c.framed_address,
-    "wan6": session.c.framed_prefix,
-    "pd": session.c.delegated_prefix,
-}
 _RECLAIMED = 20
 
 
@@ -254,7 +250,7 @@ def reclaim(conn: Connection, pool: str, record: PoolRecord, drained: datetime |
         size = _size(conn, pool, row.prefix, int(row.length))
         span = Span(pool, row.prefix, int(row.number), size, int(row.length))
         values: dict[str, Any] = {"state": FREE, "since": now, "node": "", "worker": "", "home": ""}
-        busy = _has_sessions(conn, record.family, list(span.values()))
+        busy = bool(evidence.open_by_value(conn, record.family, span.values()))
         if busy:
             values = {
                 "until": now
@@ -266,14 +262,6 @@ def reclaim(conn: Connection, pool: str, record: PoolRecord, drained: datetime |
         )
         freed += 0 if busy else done.rowcount
     return freed
-
-
-def _has_sessions(conn: Connection, family: str, values: list[str]) -> bool:
-    column = _COLUMN[family]
-    # `<> ''` in so many words: PostgreSQL does not see it in a long list, and would read every open session.
-    told = column != sa.literal_column("''")
-    chosen = sa.select(sa.literal(1)).where(is_open, told, column.in_(values)).limit(1)
-    return conn.execute(chosen).first() is not None
 
 
 def forget(conn: Connection, node: str, now: datetime, rest: timedelta) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import is_open, session
+from aaa.models import is_open, session, session_address
 from aaa.pools.shelf import Held
 
 Word = Literal["in-use", "over", "silent", "wait"]
@@ -47,15 +47,43 @@ def sessions_of(
     columns = [table[name] for name in _COLUMNS[family]]
     found: dict[str, list[Seen]] = defaultdict(list)
     for start in range(0, len(names), _CHUNK):
-        chosen = sa.select(
-            table.service, table.state, table.inferred, table.cause, table.started_at, *columns
-        ).where(
+        theirs = sa.and_(
             table.service.in_(names[start : start + _CHUNK]),
             sa.or_(table.state == "open", table.started_at >= datetime.fromtimestamp(since, UTC)),
         )
+        further = _further(conn, family, theirs)
+        chosen = sa.select(
+            table.session_ref,
+            table.service,
+            table.state,
+            table.inferred,
+            table.cause,
+            table.started_at,
+            *columns,
+        ).where(theirs)
         for row in conn.execute(chosen):
-            found[row.service].append(_seen(row, frozenset(row[-len(columns) :])))
+            values = further[row.session_ref].union(row[-len(columns) :])
+            found[row.service].append(_seen(row, values))
     return found
+
+
+def _further(conn: Connection, family: str, theirs: sa.ColumnElement[bool]) -> dict[str, frozenset[str]]:
+    """By session: what it has besides what its own row says, of several prefixes at once."""
+    found: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for ref, value in conn.execute(_going_on(family, session.c.session_ref).where(theirs)):
+        found[ref] |= {value}
+    return found
+
+
+def _going_on(family: str, column: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Of sessions that have, or had, several values: `column`, and each that was not over before the session."""
+    table = session_address.c
+    joined = sa.join(session_address, session, table.session_ref == session.c.session_ref)
+    return (
+        sa.select(column, table.value)
+        .select_from(joined)
+        .where(table.what.in_(_COLUMNS[family]), table.until.is_(None))
+    )
 
 
 def _seen(row: Any, values: frozenset[str]) -> Seen:
@@ -89,4 +117,6 @@ def open_by_value(conn: Connection, family: str, values: Iterable[str]) -> Mappi
             told = column != sa.literal_column("''")
             chosen = sa.select(column, session.c.service).where(is_open, told, column.in_(some))
             found |= {str(value): str(service) for value, service in conn.execute(chosen)}
+        further = _going_on(family, session.c.service).where(is_open, session_address.c.value.in_(some))
+        found |= {value: service for service, value in conn.execute(further)}
     return found

@@ -2,12 +2,14 @@
 
 import ipaddress
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
-from aaa.pools import nodes
+from aaa.pools import blocks, nodes
+from aaa.pools.blocks import Owner
 from aaa.pools.shelf import Event, Leased, Shelf
 from aaa.pools.span import Span
 from aaa.vendors.registry import text_of
@@ -191,3 +193,61 @@ def test_a_ledger_of_an_older_version_is_read():
     shelf.apply(msgspec.msgpack.decode(msgspec.msgpack.encode(["B", "six", "2001:db8::/60", 1]), type=Event))
     assert [block.span.number for block in shelf.blocks.values()] == [0]
     assert len(shelf.block_of) == shelf.free == 8
+
+
+@pytest.fixture
+def two_prefixes(make):
+    """A farm, the prefix that S-1 was given, and what its NAS tells: that one behind a prefix of its own."""
+    farm = make()
+    farm.put_pool(PREFIXES, "six")
+    farm.step()
+    held = give(farm.workers[0], "S-1", "six")
+    told: dict[str, Any] = {"delegated_prefix": "2001:db8:ffff::/64", "also": (("delegated_prefix", held),)}
+    account(farm.nodes[0], "S-1", **told)
+    return farm, held, {**told, "began": farm.seconds}
+
+
+def test_a_prefix_that_is_told_second_is_in_use(two_prefixes):
+    """A NAS lists two delegated prefixes, ours second: it stays held; after the Stop others get it."""
+    farm, held, told = two_prefixes
+    worker, node = farm.workers[0], farm.nodes[0]
+    live(farm, node, "S-1", 15, **told)
+    assert held not in many(worker, "six", 20)
+    account(node, "S-1", STOP, **told)
+    farm.step()
+    assert held in worker.giver.shelves["six"].resting
+    farm.seconds += REST + 1
+    farm.step()
+    assert held in worker.giver.shelves["six"].fresh or held in worker.giver.shelves["six"].ready
+
+
+def test_a_block_rests_while_a_prefix_of_it_is_told_second(two_prefixes):
+    """The node drains, its blocks rest: the one with that prefix goes to nobody before the session is over."""
+    farm, held, told = two_prefixes
+    node = farm.nodes[0]
+    with farm.db.write() as conn:
+        nodes.drain(conn, "n1")
+    farm.step()
+    live(farm, node, "S-1", 5, **told)
+
+    def leased() -> set[str]:
+        now = datetime.fromtimestamp(farm.seconds, UTC)
+        with farm.db.write() as conn:
+            blocks.reclaim(conn, "six", PREFIXES, now, now)
+            found = blocks.lease(conn, "six", PREFIXES, Owner("n9", "n9-0", "h"), 16, now)
+        return {value for one in found for value in one.span.values()}
+
+    assert held not in leased()
+    account(node, "S-1", STOP, **told)
+    assert held in leased()
+
+
+def test_a_prefix_in_doubt_that_is_told_second_is_given_to_its_session(two_prefixes):
+    """The machine died with the giving: accounting tells whose it is."""
+    farm, held, _told = two_prefixes
+    worker = farm.workers[0]
+    worker.kill(machine=True)
+    worker.start()
+    assert held in worker.giver.shelves["six"].doubt
+    farm.step()
+    assert worker.giver.shelves["six"].held[held].service == "S-1"
