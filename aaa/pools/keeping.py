@@ -269,7 +269,9 @@ class Keeping(threading.Thread):
         with self._giver.lock:
             known = {place for place, block in shelf.blocks.items() if _has(record, block)}
             return sum(
-                shelf.block_of[value] in known for part in (shelf.fresh, shelf.ready) for value in part
+                shelf.block_of[value] in known and value != record.gateway
+                for part in (shelf.fresh, shelf.ready)
+                for value in part
             )
 
     def _return_surplus(self) -> None:

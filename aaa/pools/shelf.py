@@ -142,9 +142,9 @@ class Shelf:
         return next((one for one in self.ready if self.offers(one, record)), None)
 
     def offers(self, value: str, record: PoolRecord) -> bool:
-        """Whether the pool gives such addresses: its prefixes and its length may have changed since the lease."""
+        """Whether the pool gives it: prefixes, length and gateway may have changed since the lease."""
         prefix, _number, length = self.block_of[value]
-        return prefix in record.prefixes and length == record.length
+        return prefix in record.prefixes and length == record.length and value != record.gateway
 
     def next_due(self, number: int) -> list[str]:
         """Held and resting addresses that were not looked at for longest; each is queued again by that."""

@@ -251,3 +251,15 @@ def test_a_prefix_in_doubt_that_is_told_second_is_given_to_its_session(two_prefi
     assert held in worker.giver.shelves["six"].doubt
     farm.step()
     assert worker.giver.shelves["six"].held[held].service == "S-1"
+
+
+def test_a_gateway_that_was_set_after_the_lease_is_given_to_nobody(make):
+    """Neither to a new line nor to the one that had it."""
+    farm = make(pool=msgspec.structs.replace(SMALL, gateway=""))
+    worker = farm.workers[0]
+    held = give(worker, "S-1")
+    for gateway in (held, "100.64.0.3"):
+        farm.put_pool(msgspec.structs.replace(SMALL, gateway=gateway))
+        given = many(worker, number=3) | {give(worker, "S-1")}
+        assert gateway not in given
+        assert len(given) == 4
