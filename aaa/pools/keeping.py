@@ -165,7 +165,7 @@ class Keeping(threading.Thread):
                 )
                 self._giver.apply([gone])
         self._take((one for key, one in theirs.items() if key not in ours), in_doubt=self._giver.lost)
-        self._giver.lost = False
+        self._giver.complete()
 
     def _take(self, leases: Iterable[Lease], in_doubt: bool = False) -> None:
         for one in leases:

@@ -58,8 +58,8 @@ class Synced(Ledger):
 
     synced = 0
 
-    def rewrite(self, events: Any) -> None:
-        super().rewrite(events)
+    def rewrite(self, events: Any, sure: bool = True) -> None:
+        super().rewrite(events, sure)
         self.synced = self.size
 
     def sync(self) -> None:

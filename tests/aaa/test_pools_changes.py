@@ -263,3 +263,42 @@ def test_a_gateway_that_was_set_after_the_lease_is_given_to_nobody(make):
         given = many(worker, number=3) | {give(worker, "S-1")}
         assert gateway not in given
         assert len(given) == 4
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_ledger_that_is_gone_leaves_its_blocks_in_doubt(make, restarts):
+    """The home was restored without it, and the database may be away for the first start: what open sessions have goes
+    to nobody, and the rest comes back once silence is certain.
+    """
+    farm = make()
+    (worker,), (node,) = farm.workers, farm.nodes
+    held, silent = give(worker, "S-1"), give(worker, "S-2")
+    worker.kill()
+    (node.folder / f"{worker.name}.ledger").unlink()
+    for turn in range(restarts):
+        node.line.cut = turn < restarts - 1
+        worker.start()
+        farm.step()
+        if node.line.cut:
+            worker.kill()
+    assert {held, silent} <= set(worker.giver.shelves["west"].doubt)
+    began = farm.seconds
+    given = many(worker)
+    assert given
+    assert not {held, silent} & given
+    live(farm, node, "S-1", 8, began=began, framed_address=held)
+    shelf = worker.giver.shelves["west"]
+    assert (shelf.held[held].service, shelf.doubt) == ("S-1", {})
+    assert silent not in shelf.held
+
+
+def test_a_new_node_gives_at_once(make):
+    """It has no ledger either, and no block in the database: nothing is in doubt, neither when it is killed."""
+    farm = make()
+    worker = farm.workers[0]
+    held = give(worker, "S-1")
+    assert held
+    worker.kill()
+    worker.start()
+    shelf = worker.giver.shelves["west"]
+    assert (list(shelf.held), shelf.doubt) == ([held], {})
