@@ -18,6 +18,7 @@ from aaa.pools import blocks, evidence, nodes
 from aaa.pools.blocks import Lease, Owner
 from aaa.pools.giver import Giver
 from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf, returned
+from aaa.pools.span import Span
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
 from core import clock, faults
@@ -75,6 +76,7 @@ class Keeping(threading.Thread):
         self._pools: set[str] | None = None
         self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
+        self._taken: set[str] = set()
         self._counted = self._spoke = float("-inf")
         self._told_none = False
         view.on_change(self._changed)
@@ -149,11 +151,8 @@ class Keeping(threading.Thread):
     def _reconcile(self, told: Told) -> None:
         """The database leased us what the ledger does not know (killed in between), or somebody took it from us."""
         theirs = {returned(one.span): one for one in told.leases}
-        ours = {
-            returned(block.span): block
-            for shelf in self._giver.shelves.values()
-            for block in shelf.blocks.values()
-        }
+        shelves = self._giver.shelves
+        ours = {returned(one.span): one for shelf in shelves.values() for one in shelf.blocks.values()}
         for gone, block in ours.items():
             there = theirs.get(gone)
             if there is None or there.epoch != block.epoch:
@@ -163,23 +162,31 @@ class Keeping(threading.Thread):
                     prefix=gone.prefix,
                     number=gone.number,
                 )
-                self._giver.apply([gone])
+                with self._giver.lock:
+                    shelf = shelves[gone.pool]
+                    self._taken |= {value for value in block.values if shelf.is_somebodys(value)}
+                    self._giver.apply([gone])
         self._take((one for key, one in theirs.items() if key not in ours), in_doubt=self._giver.lost)
         self._giver.complete()
 
     def _take(self, leases: Iterable[Lease], in_doubt: bool = False) -> None:
+        """The database may have been restored: in doubt is, too, what open sessions have of new blocks, and what was
+        somebody's when the block was taken from us.
+        """
         for one in leases:
-            record = self._giver.record(one.span.pool)
-            gateway = record.gateway if record else ""
-            events: list[Event] = [Leased(one.span, one.epoch, gateway)]
-            if in_doubt:
-                now = self._now()
-                events += [Doubted(one.span.pool, value, now) for value in one.span.values(gateway)]
-            self._giver.apply(events)
+            record = self._giver.record(one.span.pool) or _gone([one.span])
+            values = list(one.span.values(record.gateway))
+            with self._db.read() as conn:
+                used = evidence.open_by_value(conn, record.family, values)
+            doubt = [value for value in values if in_doubt or value in used or value in self._taken]
+            self._taken.difference_update(values)
+            now = self._now()
+            events: list[Event] = [Leased(one.span, one.epoch, record.gateway)]
+            self._giver.apply(events + [Doubted(one.span.pool, value, now) for value in doubt])
 
     def _settle(self, shelf: Shelf, drained: float) -> None:
         """Look at some of the addresses that are not free, and at all that are in doubt."""
-        record = self._giver.record(shelf.pool) or _gone(shelf)
+        record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
         events = [*self._of_held(shelf, record, drained), *self._of_doubt(shelf, record, drained)]
         if events:
             self._giver.apply(events, lambda event: self._still(shelf, event))
@@ -291,7 +298,7 @@ class Keeping(threading.Thread):
     def _hand_over(self) -> None:
         """Draining: idle blocks are free at once; the others rest until no session is on them."""
         for shelf in list(self._giver.shelves.values()):
-            record = self._giver.record(shelf.pool) or _gone(shelf)
+            record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
             self._return(shelf, [Lease(block.span, block.epoch) for block in self._idle(shelf)])
             self._rest(shelf, timedelta(seconds=max(record.rest, record.patience)))
 
@@ -377,7 +384,7 @@ def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:
     conn.execute(gone.where(address_count.c.pool.not_in(pools)))
 
 
-def _gone(shelf: Shelf) -> PoolRecord:
+def _gone(spans: Iterable[Span]) -> PoolRecord:
     """Stands in for the record of a pool that the view does not have (any more)."""
-    is_ipv6 = any(":" in prefix for prefix, *_number in shelf.blocks)
+    is_ipv6 = any(":" in span.prefix for span in spans)
     return PoolRecord(evidence.IPV6 if is_ipv6 else "ipv4", (), 32, "", 600, 900)

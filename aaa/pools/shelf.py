@@ -172,6 +172,10 @@ class Shelf:
         """How many may be given."""
         return len(self.fresh) + len(self.ready)
 
+    def is_somebodys(self, value: str) -> bool:
+        """Whether it is held, resting or in doubt."""
+        return value in self.held or value in self.resting or value in self.doubt
+
     def idle_blocks(self) -> Iterator[Block]:
         """Blocks of which nothing is held, resting or in doubt."""
         for block in self.blocks.values():

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
+from aaa.models import address_block, address_prefix, session
 from aaa.pools import blocks, nodes
 from aaa.pools.blocks import Owner
 from aaa.pools.shelf import Event, Leased, Shelf
@@ -302,3 +304,27 @@ def test_a_new_node_gives_at_once(make):
     worker.start()
     shelf = worker.giver.shelves["west"]
     assert (list(shelf.held), shelf.doubt) == ([held], {})
+
+
+def test_a_database_restored_from_a_backup_gives_no_open_sessions_address(make):
+    """It has forgotten blocks and sessions: neither their worker, which leases them again at once, nor another one,
+    which does once accounting has told of the sessions, gives what those have.
+    """
+    farm = make(nodes=2, pool=msgspec.structs.replace(SMALL, prefixes=("100.64.0.0/25",)))
+    (worker, other), node = farm.workers, farm.nodes[0]
+    held = {}
+    for number in range(40):
+        held[give(worker, f"S-{number}")] = f"S-{number}"
+        worker.step()
+    assert "" not in held
+    with farm.db.write() as conn:
+        for table in (address_block, address_prefix, session):
+            conn.execute(sa.delete(table))
+    worker.step()
+    for value, service in held.items():
+        account(node, service, INTERIM, call=service.encode(), framed_address=value)
+    farm.step()
+    assert set(held) & set(worker.giver.shelves["west"].held)
+    given = many(other) | many(worker)
+    assert given
+    assert not set(held) & given
