@@ -43,13 +43,17 @@ def lease(
 ) -> list[Lease]:
     """Lease up to `want` blocks that nobody has, the longest free first, then newly cut ones."""
     found: list[Lease] = []
+    spared: list[Lease] = []
     taken = _in_use(conn, pool, record)
     for row in _free_rows(conn, pool, record, want * 2):
-        span = Span(
-            pool, row.prefix, int(row.number), _size(conn, pool, row.prefix, record.length), record.length
-        )
-        if len(found) < want and not _collides(span, taken):
+        size = _size(conn, pool, row.prefix, record.length)
+        span = Span(pool, row.prefix, int(row.number), size, record.length)
+        if _collides(span, taken):
+            spared.append(Lease(span, int(row.epoch)))
+        elif len(found) < want:
             found.append(Lease(span, int(row.epoch) + 1))
+    # Behind the others: what somebody still has must not hide what nobody has.
+    _write(conn, [(one, FREE, now) for one in spared], Owner("", "", ""), now)
     for prefix in record.prefixes:
         if len(found) < want:
             found += _cut(conn, pool, prefix, record.length, want - len(found), taken, now)

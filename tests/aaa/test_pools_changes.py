@@ -328,3 +328,26 @@ def test_a_database_restored_from_a_backup_gives_no_open_sessions_address(make):
     given = many(other) | many(worker)
     assert given
     assert not set(held) & given
+
+
+def test_blocks_that_are_held_under_an_old_name_do_not_hide_free_ones(make):
+    """Renamed, the pool has every block cut, and the first of them are held under the old name: the others are leased,
+    round by round.
+    """
+    farm = make()
+    owner = Owner("n9", "n9-0", "h")
+
+    def lease(pool: str, want: int) -> list[blocks.Lease]:
+        farm.seconds += 1
+        with farm.db.write() as conn:
+            return blocks.lease(conn, pool, SMALL, owner, want, datetime.fromtimestamp(farm.seconds, UTC))
+
+    old = lease("west", 6)
+    new = lease("west-cgn", 16)
+    assert old
+    assert new
+    with farm.db.write() as conn:
+        farm.seconds += 1
+        blocks.give_back(conn, owner, new, datetime.fromtimestamp(farm.seconds, UTC))
+    rounds = [lease("west-cgn", 1) for _ in range(20)]
+    assert sorted(one.span for found in rounds for one in found) == sorted(one.span for one in new)
