@@ -238,23 +238,25 @@ def leased_to(conn: Connection, owner: Owner) -> list[Lease]:
 
 
 def reclaim(conn: Connection, pool: str, record: PoolRecord, drained: datetime | None, now: datetime) -> int:
-    """Free resting blocks whose time is over, that have no open session, as far as all nodes have told. Returns how
-    many became free.
+    """Free resting blocks whose time is over, that have no open session, as far as all nodes have told; those of the
+    pool's old name, too. Returns how many became free.
     """
     if drained is None:
         return 0
     chosen = sa.select(address_block).where(
-        address_block.c.pool == pool,
+        sa.or_(address_block.c.pool == pool, address_block.c.prefix.in_(record.prefixes)),
         address_block.c.state == RESTING,
         address_block.c.until <= now,
         address_block.c.until <= drained,
     )
+    # Nobody says any more which kind of prefix the other name gave.
+    other = record.family if record.family == "ipv4" else evidence.IPV6
     freed = 0
     for row in conn.execute(chosen.order_by(address_block.c.until).limit(_RECLAIMED)).all():
-        size = _size(conn, pool, row.prefix, int(row.length))
-        span = Span(pool, row.prefix, int(row.number), size, int(row.length))
+        size = _size(conn, row.pool, row.prefix, int(row.length))
+        span = Span(row.pool, row.prefix, int(row.number), size, int(row.length))
         values: dict[str, Any] = {"state": FREE, "since": now, "node": "", "worker": "", "home": ""}
-        busy = bool(evidence.open_by_value(conn, record.family, span.values()))
+        busy = bool(evidence.open_by_value(conn, record.family if row.pool == pool else other, span.values()))
         if busy:
             values = {
                 "until": now

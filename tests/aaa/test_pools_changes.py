@@ -1,7 +1,7 @@
 """Pools that change, go and come back while their addresses are held, and what sessions tell: nobody gets another's."""
 
 import ipaddress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -351,3 +351,27 @@ def test_blocks_that_are_held_under_an_old_name_do_not_hide_free_ones(make):
         blocks.give_back(conn, owner, new, datetime.fromtimestamp(farm.seconds, UTC))
     rounds = [lease("west-cgn", 1) for _ in range(20)]
     assert sorted(one.span for found in rounds for one in found) == sorted(one.span for one in new)
+
+
+@pytest.mark.parametrize("column", ["delegated_prefix", "framed_prefix"])
+def test_blocks_that_rest_under_an_old_name_come_back(make, column):
+    """A node was forgotten, then the pool renamed: once the last session is over, the new name gets the block."""
+    farm = make()
+    node, owner = farm.nodes[0], Owner("n9", "n9-0", "h")
+
+    def lease(pool: str) -> set[str]:
+        now = datetime.fromtimestamp(farm.seconds, UTC)
+        with farm.db.write() as conn:
+            blocks.reclaim(conn, pool, PREFIXES, now, now)
+            found = blocks.lease(conn, pool, PREFIXES, owner, 16, now)
+        return {value for one in found for value in one.span.values()}
+
+    held, began = min(lease("old")), farm.seconds
+    told: dict[str, Any] = {column: held}
+    account(node, "S-1", **told)
+    with farm.db.write() as conn:
+        blocks.forget(conn, "n9", datetime.fromtimestamp(began, UTC), timedelta(0))
+    assert held not in lease("new")
+    farm.seconds += 1
+    account(node, "S-1", STOP, began=began, **told)
+    assert held in lease("new")
