@@ -13,17 +13,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_prefix, is_open, radius_node, session
+from aaa.models import address_block, address_prefix, radius_node
+from aaa.pools import evidence
 from aaa.pools.span import Span, block_size, count
 from aaa.view.pools import PoolRecord
 from core.db import upsert
 
 FREE, LEASED, RESTING = "free", "leased", "resting"
-_COLUMN = {
-    "ipv4": session.c.framed_address,
-    "wan6": session.c.framed_prefix,
-    "pd": session.c.delegated_prefix,
-}
 _RECLAIMED = 20
 
 
@@ -47,13 +43,17 @@ def lease(
 ) -> list[Lease]:
     """Lease up to `want` blocks that nobody has, the longest free first, then newly cut ones."""
     found: list[Lease] = []
-    taken = _in_use(conn, record)
+    spared: list[Lease] = []
+    taken = _in_use(conn, pool, record)
     for row in _free_rows(conn, pool, record, want * 2):
-        span = Span(
-            pool, row.prefix, int(row.number), _size(conn, pool, row.prefix, record.length), record.length
-        )
-        if len(found) < want and not _collides(span, taken):
+        size = _size(conn, pool, row.prefix, record.length)
+        span = Span(pool, row.prefix, int(row.number), size, record.length)
+        if _collides(span, taken):
+            spared.append(Lease(span, int(row.epoch)))
+        elif len(found) < want:
             found.append(Lease(span, int(row.epoch) + 1))
+    # Behind the others: what somebody still has must not hide what nobody has.
+    _write(conn, [(one, FREE, now) for one in spared], Owner("", "", ""), now)
     for prefix in record.prefixes:
         if len(found) < want:
             found += _cut(conn, pool, prefix, record.length, want - len(found), taken, now)
@@ -129,14 +129,16 @@ def _size(conn: Connection, pool: str, prefix: str, length: int) -> int:
     )
 
 
-def _in_use(conn: Connection, record: PoolRecord) -> list[Any]:
-    """Networks that somebody has under another name: of a prefix that was widened, split or moved to another pool."""
+def _in_use(conn: Connection, pool: str, record: PoolRecord) -> list[Any]:
+    """Networks that somebody has under another name: of a prefix that was widened, split or moved to another pool, be
+    it that the pool itself was renamed.
+    """
     mine = [ipaddress.ip_network(prefix) for prefix in record.prefixes]
     others = [
         row
         for row in conn.execute(sa.select(address_prefix))
-        if any(_overlap(ipaddress.ip_network(row.prefix), one) and row.prefix != str(one) for one in mine)
-        or (row.prefix in record.prefixes and row.length != record.length)
+        if any(_overlap(ipaddress.ip_network(row.prefix), one) for one in mine)
+        and not (row.pool == pool and row.prefix in record.prefixes and row.length == record.length)
     ]
     found = []
     for row in others:
@@ -236,23 +238,25 @@ def leased_to(conn: Connection, owner: Owner) -> list[Lease]:
 
 
 def reclaim(conn: Connection, pool: str, record: PoolRecord, drained: datetime | None, now: datetime) -> int:
-    """Free resting blocks whose time is over, that have no open session, as far as all nodes have told. Returns how
-    many became free.
+    """Free resting blocks whose time is over, that have no open session, as far as all nodes have told; those of the
+    pool's old name, too. Returns how many became free.
     """
     if drained is None:
         return 0
     chosen = sa.select(address_block).where(
-        address_block.c.pool == pool,
+        sa.or_(address_block.c.pool == pool, address_block.c.prefix.in_(record.prefixes)),
         address_block.c.state == RESTING,
         address_block.c.until <= now,
         address_block.c.until <= drained,
     )
+    # Nobody says any more which kind of prefix the other name gave.
+    other = record.family if record.family == "ipv4" else evidence.IPV6
     freed = 0
     for row in conn.execute(chosen.order_by(address_block.c.until).limit(_RECLAIMED)).all():
-        size = _size(conn, pool, row.prefix, int(row.length))
-        span = Span(pool, row.prefix, int(row.number), size, int(row.length))
+        size = _size(conn, row.pool, row.prefix, int(row.length))
+        span = Span(row.pool, row.prefix, int(row.number), size, int(row.length))
         values: dict[str, Any] = {"state": FREE, "since": now, "node": "", "worker": "", "home": ""}
-        busy = _has_sessions(conn, record.family, list(span.values()))
+        busy = bool(evidence.open_by_value(conn, record.family if row.pool == pool else other, span.values()))
         if busy:
             values = {
                 "until": now
@@ -264,14 +268,6 @@ def reclaim(conn: Connection, pool: str, record: PoolRecord, drained: datetime |
         )
         freed += 0 if busy else done.rowcount
     return freed
-
-
-def _has_sessions(conn: Connection, family: str, values: list[str]) -> bool:
-    column = _COLUMN[family]
-    # `<> ''` in so many words: PostgreSQL does not see it in a long list, and would read every open session.
-    told = column != sa.literal_column("''")
-    chosen = sa.select(sa.literal(1)).where(is_open, told, column.in_(values)).limit(1)
-    return conn.execute(chosen).first() is not None
 
 
 def forget(conn: Connection, node: str, now: datetime, rest: timedelta) -> int:

@@ -54,7 +54,7 @@ class Giver:
         """Set when a pool should get more; the keeping thread waits for it."""
         self.ledger = Ledger(path, boot)
         self.lost = False
-        """Whether the machine may have died with a part of the ledger."""
+        """Whether the machine may have died with a part of the ledger, or the ledger is gone."""
         try:
             self._remember()
         except BaseException:
@@ -75,7 +75,15 @@ class Giver:
                 held.seen = self._now()  # accounting may have told of it until a moment ago
                 if self.lost:
                     held.at = self._now()  # and it may have been given again
-        self.ledger.rewrite(self._everything())
+        # Of a ledger that is gone only the database knows what blocks there were: until it is asked, this stays so.
+        self.ledger.rewrite(self._everything(), sure=bool(self.shelves) or not self.lost)
+
+    def complete(self) -> None:
+        """All that the database says is ours is on a shelf, or in doubt: nothing more was lost."""
+        if self.lost:
+            with self.lock:
+                self.ledger.rewrite(self._everything())
+            self.lost = False
 
     def give(
         self, pools: tuple[str, ...], service: str, place: bytes, vendor: str = "generic"
@@ -136,10 +144,10 @@ class Giver:
 
     def _value(self, pool: str, record: PoolRecord, key: tuple[str, bytes]) -> str | None:
         shelf = self._shelf(pool)
-        value = shelf.choose(key if self._same(shelf, key) else None, record.prefixes)
+        value = shelf.choose(key if self._same(shelf, key) else None, record)
         if value is None and shelf.fresh:
             self._reserve(shelf)  # a burst was quicker than the thread that reserves ahead
-            value = shelf.choose(None, record.prefixes)
+            value = shelf.choose(None, record)
         if len(shelf.ready) < _AHEAD // 2 and not self.low.is_set():
             self.low.set()
         return value

@@ -17,10 +17,11 @@ from aaa.models import address_count
 from aaa.pools import blocks, evidence, nodes
 from aaa.pools.blocks import Lease, Owner
 from aaa.pools.giver import Giver
-from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf
+from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf, returned
+from aaa.pools.span import Span
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
-from core import faults
+from core import clock, faults
 from core.db import Database, Outage, upsert
 from core.errors import first_line
 
@@ -62,6 +63,7 @@ class Keeping(threading.Thread):
         journal_empty: Callable[[], bool] = lambda: True,
         retiring: bool = False,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         """`workers`: how many the node has, 0 when somebody else speaks for it. `retiring`: a ledger of a worker that
         is no more: nothing is leased, everything goes back.
@@ -69,11 +71,13 @@ class Keeping(threading.Thread):
         super().__init__(name="keep-addresses", daemon=True)
         self._db, self._view, self._giver, self._owner = db, view, giver, owner
         self._stop_event, self._workers = stop, workers
-        self._journal_empty, self._retiring, self._now = journal_empty, retiring, now
+        self._journal_empty, self._retiring = journal_empty, retiring
+        self._now, self._monotonic = now, monotonic
         self._pools: set[str] | None = None
         self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
-        self._counted = self._spoke = 0.0
+        self._taken: set[str] = set()
+        self._counted = self._spoke = float("-inf")
         self._told_none = False
         view.on_change(self._changed)
 
@@ -131,12 +135,13 @@ class Keeping(threading.Thread):
     def _ask(self) -> Told:
         now = self._moment()  # first: what is acknowledged after that is not told
         empty = bool(self._workers) and self._journal_empty()
-        if self._workers and now.timestamp() - self._spoke >= _HEARTBEAT:
+        turn = self._monotonic()
+        if self._workers and turn - self._spoke >= _HEARTBEAT:
             with self._db.write() as conn:
                 nodes.heartbeat(conn, self._owner, self._workers, empty, now)
-            self._spoke = now.timestamp()
+            self._spoke = turn
         with self._db.read() as conn:
-            drained = nodes.watermark(conn)
+            drained = nodes.watermark(conn, now)
             return Told(
                 blocks.leased_to(conn, self._owner),
                 drained.timestamp() if drained else 0.0,
@@ -145,35 +150,43 @@ class Keeping(threading.Thread):
 
     def _reconcile(self, told: Told) -> None:
         """The database leased us what the ledger does not know (killed in between), or somebody took it from us."""
-        theirs = {(one.span.pool, one.span.prefix, one.span.number): one for one in told.leases}
-        ours = {
-            (shelf.pool, *place): block
-            for shelf in self._giver.shelves.values()
-            for place, block in shelf.blocks.items()
-        }
-        for key, block in ours.items():
-            there = theirs.get(key)
+        theirs = {returned(one.span): one for one in told.leases}
+        shelves = self._giver.shelves
+        ours = {returned(one.span): one for shelf in shelves.values() for one in shelf.blocks.values()}
+        for gone, block in ours.items():
+            there = theirs.get(gone)
             if there is None or there.epoch != block.epoch:
                 _log.error(
-                    "a block of addresses was taken from us", pool=key[0], prefix=key[1], number=key[2]
+                    "a block of addresses was taken from us",
+                    pool=gone.pool,
+                    prefix=gone.prefix,
+                    number=gone.number,
                 )
-                self._giver.apply([Returned(*key)])
+                with self._giver.lock:
+                    shelf = shelves[gone.pool]
+                    self._taken |= {value for value in block.values if shelf.is_somebodys(value)}
+                    self._giver.apply([gone])
         self._take((one for key, one in theirs.items() if key not in ours), in_doubt=self._giver.lost)
-        self._giver.lost = False
+        self._giver.complete()
 
     def _take(self, leases: Iterable[Lease], in_doubt: bool = False) -> None:
+        """The database may have been restored: in doubt is, too, what open sessions have of new blocks, and what was
+        somebody's when the block was taken from us.
+        """
         for one in leases:
-            record = self._giver.record(one.span.pool)
-            gateway = record.gateway if record else ""
-            events: list[Event] = [Leased(one.span, one.epoch, gateway)]
-            if in_doubt:
-                now = self._now()
-                events += [Doubted(one.span.pool, value, now) for value in one.span.values(gateway)]
-            self._giver.apply(events)
+            record = self._giver.record(one.span.pool) or _gone([one.span])
+            values = list(one.span.values(record.gateway))
+            with self._db.read() as conn:
+                used = evidence.open_by_value(conn, record.family, values)
+            doubt = [value for value in values if in_doubt or value in used or value in self._taken]
+            self._taken.difference_update(values)
+            now = self._now()
+            events: list[Event] = [Leased(one.span, one.epoch, record.gateway)]
+            self._giver.apply(events + [Doubted(one.span.pool, value, now) for value in doubt])
 
     def _settle(self, shelf: Shelf, drained: float) -> None:
         """Look at some of the addresses that are not free, and at all that are in doubt."""
-        record = self._giver.record(shelf.pool) or _UNKNOWN
+        record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
         events = [*self._of_held(shelf, record, drained), *self._of_doubt(shelf, record, drained)]
         if events:
             self._giver.apply(events, lambda event: self._still(shelf, event))
@@ -199,7 +212,7 @@ class Keeping(threading.Thread):
                 events.append(Rested(shelf.pool, one.value, now + record.rest, word == "over", now))
         for rest in over:
             sessions = seen.get(rest.held.service, ()) if rest.held else ()
-            if rest.held and any(s.is_open and s.value in ("", rest.value) for s in sessions):
+            if rest.held and evidence.in_use(rest.value, sessions):
                 events.append(Given(shelf.pool, rest.value, rest.held.service, rest.held.where, now))
             else:
                 events.append(Freed(shelf.pool, rest.value))
@@ -235,8 +248,9 @@ class Keeping(threading.Thread):
     def _lease_ahead(self, pool: str, record: PoolRecord) -> None:
         """Keep as much free as a block or a quarter of what is given, whichever is more."""
         shelf = self._giver.shelves.get(pool)
-        size = max((block.span.size for block in shelf.blocks.values()), default=1) if shelf else 1
-        ahead = max(size, len(shelf.held) // 4) if shelf else 1
+        sizes = [block.span.size for block in shelf.blocks.values() if _has(record, block)] if shelf else []
+        size = max(sizes, default=1)
+        ahead = max(size, len(shelf.held) // 4) if shelf and sizes else 1
         free = self._free(shelf, record)
         if free >= ahead:
             self._empty.discard(pool)
@@ -245,7 +259,7 @@ class Keeping(threading.Thread):
         want = min(_MOST, max(1, (ahead - free + size - 1) // size))
         with self._db.write() as conn:
             leases = blocks.lease(conn, pool, record, self._owner, want, now)
-            if not leases and blocks.reclaim(conn, pool, record, nodes.watermark(conn), now):
+            if not leases and blocks.reclaim(conn, pool, record, nodes.watermark(conn, now), now):
                 leases = blocks.lease(conn, pool, record, self._owner, want, now)
         faults.point(LEASED_IN_DATABASE)
         self._take(leases)
@@ -256,23 +270,26 @@ class Keeping(threading.Thread):
             self._empty.add(pool)
 
     def _free(self, shelf: Shelf | None, record: PoolRecord | None) -> int:
-        """Free addresses of prefixes that the pool still has."""
+        """Free addresses of what the pool still offers."""
         if shelf is None or record is None:
             return 0
-        known = set(record.prefixes)
         with self._giver.lock:
-            parts = (shelf.fresh, shelf.ready)
-            return sum(1 for part in parts for value in part if shelf.block_of[value][0] in known)
+            known = {place for place, block in shelf.blocks.items() if _has(record, block)}
+            return sum(
+                shelf.block_of[value] in known and value != record.gateway
+                for part in (shelf.fresh, shelf.ready)
+                for value in part
+            )
 
     def _return_surplus(self) -> None:
-        """Blocks of which nothing is used: one at a time while twice as much as needed is free; all of a prefix that
-        the pool does not have any more.
+        """Blocks of which nothing is used: one at a time while twice as much as needed is free; all of a prefix or
+        length that the pool does not have any more.
         """
         for shelf in list(self._giver.shelves.values()):
             record = self._giver.record(shelf.pool)
             for block in self._idle(shelf):
                 ahead = max(block.span.size, len(shelf.held) // 4)
-                gone = record is None or block.span.prefix not in record.prefixes
+                gone = record is None or not _has(record, block)
                 if gone or self._free(shelf, record) - block.span.size >= 2 * ahead:
                     self._return(shelf, [Lease(block.span, block.epoch)])
                     if not gone:
@@ -281,7 +298,7 @@ class Keeping(threading.Thread):
     def _hand_over(self) -> None:
         """Draining: idle blocks are free at once; the others rest until no session is on them."""
         for shelf in list(self._giver.shelves.values()):
-            record = self._giver.record(shelf.pool) or _UNKNOWN
+            record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
             self._return(shelf, [Lease(block.span, block.epoch) for block in self._idle(shelf)])
             self._rest(shelf, timedelta(seconds=max(record.rest, record.patience)))
 
@@ -291,7 +308,7 @@ class Keeping(threading.Thread):
 
     def _return(self, shelf: Shelf, leases: list[Lease]) -> None:
         """Idle blocks: out of the ledger first. Killed in between, we find them leased to us, and nobody on them."""
-        told = [Returned(one.span.pool, one.span.prefix, one.span.number) for one in leases]
+        told = [returned(one.span) for one in leases]
         if not told or self._giver.apply(told, lambda event: _is_idle(shelf, event)) != len(told):
             return  # somebody logged in meanwhile: the next round finds what the database says we have
         faults.point(RETURNED_IN_LEDGER)
@@ -311,7 +328,7 @@ class Keeping(threading.Thread):
         with self._db.write() as conn:
             blocks.give_back(conn, self._owner, leases, self._moment(), rest)
         faults.point(RESTED_IN_DATABASE)
-        self._giver.apply(Returned(one.span.pool, one.span.prefix, one.span.number) for one in leases)
+        self._giver.apply(returned(one.span) for one in leases)
 
     def _known(self) -> dict[str, PoolRecord]:
         """Pools whose addresses nodes give."""
@@ -328,10 +345,10 @@ class Keeping(threading.Thread):
 
     def _count(self) -> None:
         """Tell everybody how much is free, given, resting and in doubt."""
-        now = self._now()
-        if now - self._counted < _COUNTED and not self._giver.draining:
+        turn = self._monotonic()
+        if turn - self._counted < _COUNTED and not self._giver.draining:
             return
-        self._counted = now
+        self._counted = turn
         rows = [self._row(shelf) for shelf in self._giver.shelves.values()]
         if not rows and self._told_none:
             return
@@ -354,8 +371,12 @@ class Keeping(threading.Thread):
 def _is_idle(shelf: Shelf, event: Event) -> bool:
     if not isinstance(event, Returned):
         return False
-    block = shelf.blocks.get((event.prefix, event.number))
+    block = shelf.blocks.get(shelf.place(event))
     return block is not None and all(value in shelf.fresh or value in shelf.ready for value in block.values)
+
+
+def _has(record: PoolRecord, block: Block) -> bool:
+    return block.span.prefix in record.prefixes and block.span.length == record.length
 
 
 def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:
@@ -363,4 +384,7 @@ def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:
     conn.execute(gone.where(address_count.c.pool.not_in(pools)))
 
 
-_UNKNOWN = PoolRecord("ipv4", (), 32, "", 600, 900)
+def _gone(spans: Iterable[Span]) -> PoolRecord:
+    """Stands in for the record of a pool that the view does not have (any more)."""
+    is_ipv6 = any(":" in span.prefix for span in spans)
+    return PoolRecord(evidence.IPV6 if is_ipv6 else "ipv4", (), 32, "", 600, 900)

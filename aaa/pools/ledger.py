@@ -47,21 +47,23 @@ class Ledger:
         self.size = 0
 
     def read(self) -> tuple[list[Event], bool]:
-        """Everything written so far, and whether something may have been lost."""
+        """Everything written so far, and whether something may have been lost: all of it where there is no file."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
-            return [], False
+            return [], True
         payloads = list(frames(raw))
         whole = sum(len(frame(payload)) for payload in payloads) == len(raw)
         same = bool(payloads) and payloads[0] == self._boot.encode()
         return [_decode(payload) for payload in payloads[1:]], not (whole and same)
 
-    def rewrite(self, events: Iterable[Event]) -> None:
-        """The file anew with what counts now; replaced in one step, synced."""
+    def rewrite(self, events: Iterable[Event], sure: bool = True) -> None:
+        """The file anew with what counts now; replaced in one step, synced. Not `sure`: whoever reads it next is to
+        know, too, that something may have been lost.
+        """
         if self._file >= 0:
             os.close(self._file)
-        content = frame(self._boot.encode()) + _framed(events)
+        content = frame(self._boot.encode() if sure else b"") + _framed(events)
         write_private(self.path, content)
         sync_folder(self.path.parent)
         faults.point(REWRITTEN)

@@ -20,6 +20,8 @@ from core.ids import new_id
 
 ALIVE = timedelta(minutes=10)
 """A node that was heard so recently is not forgotten."""
+_AHEAD = timedelta(minutes=1)
+"""So far may the clocks of two nodes be apart."""
 
 
 class NodeNotKnown(Terminal):
@@ -80,10 +82,12 @@ def heartbeat(conn: Connection, owner: Owner, workers: int, drained: bool, now: 
     upsert(conn, radius_node, [row], key=["node"], update=update)
 
 
-def watermark(conn: Connection) -> datetime | None:
-    """Up to when all accounting that any node acknowledged is in the database; None when one never said so."""
+def watermark(conn: Connection, now: datetime) -> datetime | None:
+    """Up to when all accounting that any node acknowledged is in the database; None when one never said so, or said it
+    while its clock was ahead, so that nobody knows when that was.
+    """
     moments = conn.scalars(sa.select(radius_node.c.drained_at)).all()
-    known = [moment for moment in moments if moment is not None]
+    known = [moment for moment in moments if moment is not None and moment <= now + _AHEAD]
     return min(known) if known and len(known) == len(moments) else None
 
 

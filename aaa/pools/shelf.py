@@ -4,14 +4,17 @@ Events change it, and events are what the ledger keeps: reading them again gives
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from aaa.pools.span import Span
+from aaa.view.pools import PoolRecord
 
 Key = tuple[str, bytes]
 """(service, where it is: circuit, MAC or port): the same line gets the same address again."""
+Place = tuple[str, int, int]
+"""(prefix, number, length) of a block."""
 
 
 class Leased(msgspec.Struct, frozen=True, array_like=True, tag="L"):
@@ -28,6 +31,8 @@ class Returned(msgspec.Struct, frozen=True, array_like=True, tag="B"):
     pool: str
     prefix: str
     number: int
+    length: int = 0
+    """0 in what older versions wrote: whichever block of that number there is."""
 
 
 class Reserved(msgspec.Struct, frozen=True, array_like=True, tag="R"):
@@ -106,30 +111,40 @@ class Block(msgspec.Struct):
     gateway: str = ""
 
 
+def returned(span: Span) -> Returned:
+    """That a block goes back."""
+    return Returned(span.pool, span.prefix, span.number, span.length)
+
+
 class Shelf:
     """`give` decides, `apply` changes; nothing else touches the parts."""
 
     def __init__(self, pool: str) -> None:
         self.pool = pool
-        self.blocks: dict[tuple[str, int], Block] = {}
+        self.blocks: dict[Place, Block] = {}
         self.fresh: dict[str, object] = {}
         self.ready: dict[str, object] = {}
         self.held: dict[str, Held] = {}
         self.by_key: dict[Key, str] = {}
         self.resting: dict[str, Rest] = {}
         self.doubt: dict[str, float] = {}
-        self.block_of: dict[str, tuple[str, int]] = {}
+        self.block_of: dict[str, Place] = {}
         self._due: deque[str] = deque()
         self._queued: set[str] = set()
 
-    def choose(self, key: Key | None, prefixes: Collection[str]) -> str | None:
-        """The address that this line had, else the one that was free longest; only of prefixes that the pool still
-        has. None for none. Changes nothing.
+    def choose(self, key: Key | None, record: PoolRecord) -> str | None:
+        """The address that this line had, else the one that was free longest; only of what the pool still offers. None
+        for none. Changes nothing.
         """
         value = self.by_key.get(key) if key else None
-        if value is not None and self.block_of[value][0] in prefixes:
+        if value is not None and self.offers(value, record):
             return value
-        return next((one for one in self.ready if self.block_of[one][0] in prefixes), None)
+        return next((one for one in self.ready if self.offers(one, record)), None)
+
+    def offers(self, value: str, record: PoolRecord) -> bool:
+        """Whether the pool gives it: prefixes, length and gateway may have changed since the lease."""
+        prefix, _number, length = self.block_of[value]
+        return prefix in record.prefixes and length == record.length and value != record.gateway
 
     def next_due(self, number: int) -> list[str]:
         """Held and resting addresses that were not looked at for longest; each is queued again by that."""
@@ -157,6 +172,10 @@ class Shelf:
         """How many may be given."""
         return len(self.fresh) + len(self.ready)
 
+    def is_somebodys(self, value: str) -> bool:
+        """Whether it is held, resting or in doubt."""
+        return value in self.held or value in self.resting or value in self.doubt
+
     def idle_blocks(self) -> Iterator[Block]:
         """Blocks of which nothing is held, resting or in doubt."""
         for block in self.blocks.values():
@@ -168,8 +187,8 @@ class Shelf:
         match event:
             case Leased(span, epoch, gateway):
                 self._lease(span, epoch, gateway)
-            case Returned(_, prefix, number):
-                for value in self.blocks.pop((prefix, number), _NONE).values:
+            case Returned():
+                for value in self.blocks.pop(self.place(event), _NONE).values:
                     self._take(value)
                     del self.block_of[value]
             case Reserved(_, values):
@@ -180,6 +199,13 @@ class Shelf:
                 self._rest(event)
             case Freed() | Doubted():
                 self._clear(event)
+
+    def place(self, event: Returned) -> Place:
+        """Where the block is that goes back."""
+        exact = (event.prefix, event.number, event.length)
+        if event.length:
+            return exact
+        return next((one for one in self.blocks if one[:2] == exact[:2]), exact)
 
     def _clear(self, event: Freed | Doubted) -> None:
         if not self._take(event.value):
@@ -209,15 +235,16 @@ class Shelf:
             yield Doubted(self.pool, value, since)
 
     def _lease(self, span: Span, epoch: int, gateway: str) -> None:
-        known = self.blocks.get((span.prefix, span.number))
+        place = (span.prefix, span.number, span.length)
+        known = self.blocks.get(place)
         if known is not None:
             known.epoch = epoch
             return
         values = list(span.values(gateway))
-        self.blocks[span.prefix, span.number] = Block(span, epoch, values, gateway)
+        self.blocks[place] = Block(span, epoch, values, gateway)
         for value in values:
             self.fresh[value] = None
-            self.block_of[value] = (span.prefix, span.number)
+            self.block_of[value] = place
 
     def _give(self, event: Given) -> None:
         held = self.held.get(event.value)

@@ -58,8 +58,8 @@ class Synced(Ledger):
 
     synced = 0
 
-    def rewrite(self, events: Any) -> None:
-        super().rewrite(events)
+    def rewrite(self, events: Any, sure: bool = True) -> None:
+        super().rewrite(events, sure)
         self.synced = self.size
 
     def sync(self) -> None:
@@ -82,7 +82,7 @@ class FarmWorker:
         path = self.node.folder / f"{self.name}.ledger"
         setattr(giver_module, "Ledger", Synced)  # noqa: B010
         try:
-            self.giver = Giver(self.farm.view, path, now=self.farm.now, boot=f"boot-{self.boot}")
+            self.giver = Giver(self.farm.view, path, now=self.node.now, boot=f"boot-{self.boot}")
         finally:
             setattr(giver_module, "Ledger", Ledger)  # noqa: B010
         self.keeping = Keeping(
@@ -93,7 +93,8 @@ class FarmWorker:
             threading.Event(),
             workers=len(self.node.workers) if self.index == 0 else 0,
             journal_empty=lambda: not self.node.journal,
-            now=self.farm.now,
+            now=self.node.now,
+            monotonic=self.farm.now,
         )
 
     def kill(self, machine: bool = False) -> None:
@@ -126,9 +127,14 @@ class FarmNode:
         self.home = home_of(self.folder)
         self.line = Line(farm.db)
         self.journal: list[AccountingRecord] = []
+        self.ahead = 0.0  # how far its clock is wrong
         self.workers = [FarmWorker(farm, self, index) for index in range(workers)]
         for worker in self.workers:
             worker.start()
+
+    def now(self) -> float:
+        """What its clock says."""
+        return self.farm.seconds + self.ahead
 
     def account(self, record: AccountingRecord) -> None:
         """Acknowledged: in the database, or in the journal."""
@@ -169,8 +175,9 @@ class Farm:
     def now(self) -> float:
         return self.seconds
 
-    def put_pool(self, pool: PoolRecord) -> None:
-        self.view._apply((1, pool_key("west"), msgspec.msgpack.encode(pool)))
+    def put_pool(self, pool: PoolRecord | None, name: str = "west") -> None:
+        """None: the pool is no more."""
+        self.view._apply((1, pool_key(name), None if pool is None else msgspec.msgpack.encode(pool)))
 
     def limit(self, service: str, sessions: int) -> None:
         wanted = Wanted("h", None, (), sessions, "replace")
