@@ -27,8 +27,10 @@ class Corrections(msgspec.Struct, frozen=True):
     before: Mapping[str, int]
 
     def rate(self, one: Billable) -> Rate | None:
-        """The rate of what a billable corrects, in the same category of tax; None: it corrects nothing."""
-        found = self.rates.get(one.source) if one.revision else None
+        """The rate of what a billable corrects, in the same category of tax; None: it corrects nothing, or nothing was
+        left of that (it was taken back, to be billed anew).
+        """
+        found = self.rates.get(one.source) if one.revision and self.before[one.id] else None
         return found if found is not None and found.category == one.tax else None
 
 
