@@ -145,6 +145,13 @@ class AmountNotPayable(Terminal):
         super().__init__(f"{amount} cannot be paid; a payment is more than nothing")
 
 
+class InvoiceOfAnother(Terminal):
+    """A payer named an invoice of another account."""
+
+    def __init__(self, invoice: str, owner: str, payer: str) -> None:
+        super().__init__(f"invoice {invoice} is account {owner}'s, the payment {payer}'s: nothing was taken")
+
+
 class PaymentKeyReused(Terminal):
     """One idempotency key stands for two different payments."""
 

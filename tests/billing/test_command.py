@@ -72,6 +72,7 @@ def test_a_month_from_adoption_to_payment(home: Path):
         "m",
         status=3,
     )
+    ask(home, "billing", "pay", other, "5.00", "--key", "r-3", "--invoice", listed[0]["number"], status=3)
     paid_back = ask(home, "billing", "pay", other, "100.00", "--key", "r-2")["payment"]
     ask(home, "billing", "refund", paid_back, "21.00", "--reason", "overpaid", "--key", "b-1")
     (waits,) = ask(home, "billing", "gateways")["refunds"]
