@@ -121,6 +121,21 @@ def test_an_engine_is_set_with_a_sealed_token(billed: Path, tmp_path: Path):
             "there is no billing account",
         ),
         (("contact", "A-10001", "--country", "Australia"), "is no ISO 3166-1 code"),
+        (("export", "--beancount", "--file", "/nonexistent/x"), "/nonexistent/x: No such file or directory"),
+        (
+            (
+                "voucher",
+                "create",
+                "b-1",
+                "5",
+                "10.00",
+                "--until",
+                "2199-01-01",
+                "--file",
+                "/nonexistent/x.csv",
+            ),
+            "/nonexistent/x.csv: No such file or directory",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(billed: Path, args: tuple[str, ...], sentence: str):
