@@ -131,6 +131,13 @@ class TaxRateNotReadable(Terminal):
         super().__init__(f"'{text}' is no tax rate; write a percentage such as 10% or 8.875%")
 
 
+class TaxNameEmpty(Terminal):
+    """A rate of no category, or of no profile, is nobody's."""
+
+    def __init__(self) -> None:
+        super().__init__("a tax rate needs a category and a profile, such as gst and default")
+
+
 class CurrencyWrong(Terminal):
     """Money of another currency than the account's."""
 

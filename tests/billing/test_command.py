@@ -102,6 +102,8 @@ def test_a_customer_orders_and_leaves(home: Path):
         (("billing", "explain", "INV-9"), "there is no invoice 'INV-9'"),
         (("billing", "invoices", "A-1"), "there is no billing account 'A-1'"),
         (("billing", "tax", "gst", "ten"), "no tax rate"),
+        (("billing", "tax", "", "10%"), "a tax rate needs a category and a profile"),
+        (("billing", "tax", "gst", "10%", "--profile", " "), "a tax rate needs a category and a profile"),
         (("customer", "show", "C-X"), "there is no customer 'C-X'"),
         (("customer", "order", "C-0", "fibre"), "say --olt --pon --serial"),
         (("customer", "cease", "S-X"), "there is no service 'S-X'"),

@@ -49,6 +49,10 @@ def test_papers_and_statements_are_written(billed: Path, tmp_path: Path):
     assert (made["e_invoice"], "country is missing" in made["why"]) == (False, True)
     done = trunkline("--home", billed, "billing", "xml", "INV-000001", "--out", str(tmp_path / "x.xml"))
     assert (done.returncode, "entities" in done.stderr) == (3, True)
+    assert (
+        "country was missing when it was made, and a document that was given out stays as it is"
+        in done.stderr
+    )
     said = ask(
         billed,
         "billing",
