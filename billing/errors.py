@@ -131,6 +131,13 @@ class TaxRateNotReadable(Terminal):
         super().__init__(f"'{text}' is no tax rate; write a percentage such as 10% or 8.875%")
 
 
+class TaxNameEmpty(Terminal):
+    """A rate of no category, or of no profile, is nobody's."""
+
+    def __init__(self) -> None:
+        super().__init__("a tax rate needs a category and a profile, such as gst and default")
+
+
 class CurrencyWrong(Terminal):
     """Money of another currency than the account's."""
 
@@ -143,6 +150,13 @@ class AmountNotPayable(Terminal):
 
     def __init__(self, amount: object) -> None:
         super().__init__(f"{amount} cannot be paid; a payment is more than nothing")
+
+
+class InvoiceOfAnother(Terminal):
+    """A payer named an invoice of another account."""
+
+    def __init__(self, invoice: str, owner: str, payer: str) -> None:
+        super().__init__(f"invoice {invoice} is account {owner}'s, the payment {payer}'s: nothing was taken")
 
 
 class PaymentKeyReused(Terminal):

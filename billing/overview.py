@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from billing import accounts, debts, dunning, overrides, payments
+from billing.collecting import waiting
 from billing.models import invoice
 from billing.rounding import is_owed
 from billing.writeoffs.balance import WRITTEN
@@ -29,7 +30,7 @@ class InvoiceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How an account stands."""
+    """How an account stands. `asked`: services whose hold waits for a person, with the parked change set."""
 
     account: str
     overdue: Money
@@ -37,6 +38,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     credit: Money
     stage: int
     held: tuple[str, ...]
+    asked: dict[str, str]
     overridden: tuple[str, ...]
 
 
@@ -65,14 +67,15 @@ def standing(conn: Connection, account: str, today: date | None = None) -> Stand
     owner = accounts.get(conn, account)
     day = today or owner.today
     (case,) = dunning.open_cases(conn, [account], day)
-    late = case.late(day)
+    late, asked = case.late(day), waiting.asked(conn, case.held)
     return Standing(
         account=account,
         overdue=owner.money(sum(debt.balance.minor for debt in late)),
         open=owner.money(sum(debt.balance.minor for debt in case.debts)),
         credit=payments.credit(conn, owner),
         stage=case.stage(day),
-        held=tuple(sorted(case.held)),
+        held=tuple(sorted(case.held.keys() - asked.keys())),
+        asked=asked,
         overridden=tuple(sorted(overrides.in_force(conn, [account]))),
     )
 

@@ -12,7 +12,7 @@ from billing import accounts, debts, posting, releases, settling
 from billing.accounts import Account
 from billing.allocating import BY_A_PERSON, NAMED_FIRST, Share, spread
 from billing.closing import lock
-from billing.errors import AmountNotPayable, CurrencyWrong, PaymentKeyReused
+from billing.errors import AmountNotPayable, CurrencyWrong, InvoiceOfAnother, PaymentKeyReused
 from billing.models import allocation, invoice_line, payment
 from billing.models import invoice as invoice_table
 from billing.refunding.models import allocation_policy
@@ -47,10 +47,11 @@ def pay(
 
     `named`: ids of the invoices that the payer named, which are paid first. When nothing is overdue any more the
     services are released by change sets of this very transaction. `on` is the local date (default: today).
-    Raises AccountUnknown, CurrencyWrong, AmountNotPayable, PaymentKeyReused.
+    Raises AccountUnknown, CurrencyWrong, AmountNotPayable, InvoiceOfAnother, PaymentKeyReused.
     """
     owner = accounts.lock(conn, account)
     _require_payable(owner, amount)
+    _require_own(conn, owner, named)
     if (earlier := _earlier(conn, owner, amount, key)) is not None:
         return earlier
     day = on or owner.today
@@ -207,3 +208,10 @@ def _require_payable(owner: Account, amount: Money) -> None:
         raise CurrencyWrong(owner.id, owner.currency, amount.currency)
     if amount.minor <= 0:
         raise AmountNotPayable(amount)
+
+
+def _require_own(conn: Connection, owner: Account, named: Sequence[str]) -> None:
+    others = sa.and_(invoice_table.c.id.in_(named), invoice_table.c.account_id != owner.id)
+    query = sa.select(invoice_table.c.number, invoice_table.c.id, invoice_table.c.account_id).where(others)
+    if named and (row := conn.execute(query).first()) is not None:
+        raise InvoiceOfAnother(row.number or row.id, row.account_id, owner.id)

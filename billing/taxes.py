@@ -5,7 +5,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from billing.errors import TaxRateMissing
+from billing.errors import TaxNameEmpty, TaxRateMissing
 from billing.models import tax_rate
 from billing.tax import Rate, parse_rate
 from core import db
@@ -23,7 +23,12 @@ def set_rate(
     valid_from: date,
     inclusive: bool = False,
 ) -> None:
-    """Set a rate ("10%") from a date on. `inclusive`: listed prices contain it. Raises TaxRateNotReadable."""
+    """Set a rate ("10%") from a date on. `inclusive`: listed prices contain it.
+
+    Raises TaxNameEmpty, TaxRateNotReadable.
+    """
+    if not (category.strip() and profile.strip()):
+        raise TaxNameEmpty
     row = {
         "profile": profile, "category": category, "valid_from": valid_from,
         "millionths": parse_rate(rate), "inclusive": inclusive,

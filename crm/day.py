@@ -9,6 +9,7 @@ import msgspec
 
 from billing.billrun import run_billing
 from billing.closing.recognition import recognise
+from billing.collecting import waiting
 from billing.dunning import run_dunning
 from billing.gateways import autopay
 from billing.messages import queueing
@@ -96,8 +97,10 @@ def _prepaid(work: Work) -> _Told:
 
 def _dunned(work: Work) -> _Told:
     run = run_dunning(work.database, work.reader, work.on, actor=work.actor)
+    with work.database.read() as conn:
+        parked = tuple(map(str, waiting.waiting(conn)))
     told = f"{len(run.held)} holds and {len(run.released)} releases asked for"
-    return told + (f"; left to a person: {', '.join(run.manual)}" if run.manual else ""), ()
+    return told + (f"; left to a person: {', '.join(run.manual)}" if run.manual else ""), parked
 
 
 def _expired(work: Work) -> _Told:

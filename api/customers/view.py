@@ -45,7 +45,8 @@ def family(conn: Connection, name: str) -> dict[str, Any]:
 
 def _standing(stands: overview.Standing) -> dict[str, Any]:
     return {
-        "id": stands.account, "stage": stands.stage, "held": list(stands.held), "overridden": list(stands.overridden),
+        "id": stands.account, "stage": stands.stage, "held": list(stands.held), "asked": stands.asked,
+        "overridden": list(stands.overridden),
         "overdue": amount(stands.overdue), "open": amount(stands.open), "credit": amount(stands.credit),
     }  # fmt: skip
 

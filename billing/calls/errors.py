@@ -25,7 +25,7 @@ class NumberNotUsable(Terminal):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"'{text}' is no telephone number: digits with + and country, or local with --country"
+            f"'{text}' is no telephone number: digits with + and country, or national with --country"
         )
 
 

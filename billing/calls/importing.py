@@ -27,11 +27,15 @@ P_BATCH = faults.declare("billing.after_call_batch")
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """How a carrier writes: our name -> theirs; `country` for local numbers; `timezone` for times without one."""
+    """How a carrier writes: our name -> theirs; `timezone` of times without one.
+
+    `country` is where numbers were dialled, `international` what comes there before another country's (`abroad`).
+    """
 
     carrier: str
     columns: dict[str, str] = {}
     country: str = ""
+    international: tuple[str, ...] = ()
     timezone: str = "UTC"
     delimiter: str = ","
 
@@ -46,7 +50,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 class Imported(msgspec.Struct, frozen=True):
     """What became of a file's lines. `nobodys`: taken, but the caller is no service's yet. `services`: whose calls it
-    has.
+    has. `local`: numbers that were called and are no E.164, so that no deck has a price.
     """
 
     lines: int
@@ -55,6 +59,7 @@ class Imported(msgspec.Struct, frozen=True):
     nobodys: int
     rejected: tuple[Rejected, ...]
     services: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
 
 
 _Row = dict[str, str]
@@ -73,7 +78,7 @@ def read(
     with database.read() as conn:
         known = numbers.owners(conn)
         billed = set(conn.execute(sa.select(subscription.c.service)).scalars())
-    lines, new, nobodys, bad, services = 0, 0, 0, list[Rejected](), set[str]()
+    lines, new, nobodys, bad, services, local = 0, 0, 0, list[Rejected](), set[str](), set[str]()
     batch: list[_Taken] = []
 
     def store() -> None:
@@ -82,6 +87,7 @@ def read(
         new, nobodys = new + len(fresh), nobodys + sum(one["service"] is None for one in fresh)
         bad.extend(wrong)
         services.update(record["service"] for _, _, record in batch if record["service"])
+        local.update(called[1:] for one in fresh if (called := str(one["callee"])).startswith(numbers.LOCAL))
         batch.clear()
 
     for line, row in _rows(path, shape):
@@ -99,7 +105,8 @@ def read(
     store()
     watch(lines)
     bad.sort(key=lambda one: one.line)
-    return Imported(lines, new, lines - len(bad) - new, nobodys, tuple(bad), tuple(sorted(services)))
+    known_ = lines - len(bad) - new
+    return Imported(lines, new, known_, nobodys, tuple(bad), tuple(sorted(services)), tuple(sorted(local)))
 
 
 def _not_billed(service: str) -> str:
@@ -138,7 +145,11 @@ def _record(
 
     if "more" in row:
         raise ValueError("it has more fields than the heading")
-    caller, callee = numbers.e164(said("caller"), shape.country), numbers.e164(said("callee"), shape.country)
+    caller, callee = (
+        numbers.dialled(said(one), shape.country, shape.international) for one in ("caller", "callee")
+    )
+    if caller.startswith(numbers.LOCAL) and not said("service"):
+        raise NumberNotUsable(said("caller"))  # nobody could ever be given it
     started, seconds = _moment(said("started"), shape.timezone), _whole(said("seconds"))
     service = said("service") or numbers.owner_at(known.get(caller, []), started)
     named = said("id") or f"{caller}|{callee}|{started.isoformat()}|{seconds}"

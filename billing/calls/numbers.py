@@ -15,15 +15,32 @@ from billing.models import account, subscription
 from billing.periods import local_date
 
 _SEPARATORS = re.compile(r"[\s().\-/]")
+_ABROAD = {"1": ("011",), "61": ("0011",)}
+_FULL = {"1": "1[2-9][0-9]{9}", "61": "61[0-9]{9,10}"}
+_NATIONAL = {"1": "[2-9][0-9]{2}[2-9][0-9]{6}"}
+"""Whole numbers that are dialled without a trunk prefix."""
+_LONGEST_SERVICE = 6
+"""Digits of a service number that begins as calls abroad do, such as 000."""
+LOCAL = "n"
+"""Comes before a number that is not E.164: no prefix of a deck begins so."""
 
 
-def e164(text: str, country: str = "", trunk: str = "0") -> str:
-    """`+61 8 5550 1234`, `0061855501234`, `0855501234` (country 61) as `61855501234`. Raises NumberNotUsable."""
+def abroad(country: str) -> tuple[str, ...]:
+    """What comes before another country's number, longest first: 00, and what is surely dialled in this country."""
+    return (*_ABROAD.get(country, ()), "00")
+
+
+def e164(text: str, country: str = "", trunk: str = "0", international: Sequence[str] = ()) -> str:
+    """`+61 8 5550 1234`, `0061855501234`, `0855501234` (country 61) as `61855501234`. Raises NumberNotUsable.
+
+    `international`: the prefixes in place of `abroad`.
+    """
     plain = _SEPARATORS.sub("", text)
+    prefix = _prefix(plain, international or abroad(country))
     if plain.startswith("+"):
         digits = plain[1:]
-    elif plain.startswith("00"):
-        digits = plain[2:]
+    elif prefix:
+        digits = plain[len(prefix) :]
     elif country and trunk and plain.startswith(trunk):
         digits = country + plain[len(trunk) :]
     else:
@@ -31,6 +48,37 @@ def e164(text: str, country: str = "", trunk: str = "0") -> str:
     if not re.fullmatch(r"[1-9][0-9]{1,14}", digits):
         raise NumberNotUsable(text[:40])
     return digits
+
+
+def dialled(text: str, country: str = "", international: Sequence[str] = ()) -> str:
+    """As E.164; in a country, `n131126` for what is dialled only there: a service, or a local number of some area.
+
+    Digits alone are E.164 where no country is known. Raises NumberNotUsable.
+    """
+    plain = _SEPARATORS.sub("", text)
+    if not country or not re.fullmatch(r"[0-9]{1,14}", plain) or re.fullmatch(_full(country), plain):
+        return e164(text, country, international=international)
+    if re.fullmatch(_NATIONAL.get(country, "-"), plain):
+        return country + plain
+    going_abroad = bool(_prefix(plain, international or abroad(country)))
+    if len(plain) > _LONGEST_SERVICE if going_abroad else _is_national(plain, country):
+        return e164(text, country, international=international)
+    return LOCAL + plain
+
+
+def _prefix(plain: str, prefixes: Sequence[str]) -> str:
+    return next((one for one in sorted(prefixes, key=len, reverse=True) if plain.startswith(one)), "")
+
+
+def _is_national(plain: str, country: str) -> bool:
+    """Whether it is a trunk prefix and a number that the country may have."""
+    whole = _FULL.get(country, "[0-9]{1,15}")
+    return bool(re.fullmatch("0[1-9][0-9]+", plain) and re.fullmatch(whole, country + plain[1:]))
+
+
+def _full(country: str) -> str:
+    """Numbers of the country with its code, though without plus; where we know no better: ten digits and more."""
+    return _FULL.get(country, rf"{country}[0-9]{{{10 - len(country)},}}")
 
 
 def assign(conn: Connection, service: str, number: str, since: date, actor: str) -> int:

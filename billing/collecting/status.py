@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.engine import Connection
 
 from billing import dunning, holds, overrides
-from billing.collecting import hardships, pledges
+from billing.collecting import hardships, pledges, waiting
 from billing.collecting.cases import Case
 from billing.stages import effect, is_paused, next_step, overdue
 from core.money import Money
@@ -57,6 +57,8 @@ def _sum(case: Case, debts: Any) -> Money:
 
 def _service(conn: Connection, reader: Reader, case: Case, service: str, today: date) -> str:
     held = case.held.get(service)
+    if held is not None and (set_id := waiting.asked(conn, {service: held}).get(service)):
+        return f"asked to be held ({held['effect']}), waits for a person ({set_id})"
     if held is not None:
         by = "billing" if held["set_id"] else held["actor"]
         return f"held ({held['effect'] or 'effect not known'}) by {by} for debts due until {held['debt_through']}"

@@ -20,6 +20,17 @@ class FactMissing(Terminal):
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"{what} is missing: {remedy}")
+        self.what, self.remedy = what, remedy
+
+
+class GivenOutWithout(Terminal):
+    """A document was made without an e-invoice, and stays so."""
+
+    def __init__(self, missing: FactMissing) -> None:
+        super().__init__(
+            f"{missing.what} was missing when it was made, and a document that was given out stays as it is; a credit "
+            f"note with a new invoice is the way to another. What helps those to come: {missing.remedy}"
+        )
 
 
 class CurrencyTooFine(Terminal):

@@ -13,7 +13,7 @@ from billing import invoices
 from billing.models import invoice, ledger_transaction
 from billing.papers import pdf
 from billing.papers.cii import e_invoice
-from billing.papers.errors import CurrencyTooFine, FactMissing, NotFinal, TaxesApart
+from billing.papers.errors import CurrencyTooFine, FactMissing, GivenOutWithout, NotFinal, TaxesApart
 from billing.papers.models import invoice_paper
 from billing.papers.paper import Paper, of_rows
 from billing.papers.parties import Party, contact_at, seller_at
@@ -88,12 +88,16 @@ def paper_of(
 def xml_of(
     database: Database, reader: Reader, key: DataKey | None, reference: str, fallback: Fallback
 ) -> bytes:
-    """The e-invoice. Raises what `papers` raises, and FactMissing or CurrencyTooFine where there is none."""
+    """The e-invoice. Raises what `papers` raises; GivenOutWithout, CurrencyTooFine, TaxesApart where there is none."""
     found = papers(database, reader, key, reference, fallback)
     if found.xml is not None:
         return found.xml
     with database.read() as conn:
-        return e_invoice(paper_of(conn, reader, key, _final(conn, reference), fallback))
+        paper = paper_of(conn, reader, key, _final(conn, reference), fallback)
+    try:
+        return e_invoice(paper)
+    except FactMissing as error:
+        raise GivenOutWithout(error) from error
 
 
 def _make(paper: Paper, reader: Reader) -> tuple[dict[str, bytes], str]:

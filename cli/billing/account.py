@@ -154,5 +154,5 @@ def _word(value: Any) -> str:
 def _standing(one: Any) -> dict[str, Any]:
     return {
         "account": one.account, "open": str(one.open), "overdue": str(one.overdue), "credit": str(one.credit),
-        "stage": one.stage, "held": list(one.held),
+        "stage": one.stage, "held": list(one.held), "asked": one.asked,
     }  # fmt: skip

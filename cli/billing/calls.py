@@ -33,12 +33,21 @@ def take_in(
         list[str],
         typer.Option(help="Our name = theirs: caller=src (caller, callee, started, seconds, id, service)."),
     ] = [],  # noqa: B006
-    country: Annotated[str, typer.Option(help="Country code of local numbers, such as 61.")] = "",
+    country: Annotated[
+        str, typer.Option(help="Where numbers were dialled: its calling code, such as 61.")
+    ] = "",
+    international: Annotated[
+        list[str],
+        typer.Option(
+            help="Dialled before another country's number (repeatable); default: 00, 61: 0011, 1: 011."
+        ),
+    ] = [],  # noqa: B006
     timezone: Annotated[str, typer.Option(help="Of times that name none.")] = "UTC",
     delimiter: Annotated[str, typer.Option(help="Between the fields.")] = ",",
     as_json: Json = False,
 ) -> None:
     """Take in a file: every line once, or named with its reason in FILE.rejected.csv (status 1). Again adds nothing."""
+    import re
     import sys
 
     from billing.calls import importing
@@ -51,9 +60,14 @@ def take_in(
         raise typer.BadParameter(
             f"'{wrong[0]}' is none of {', '.join(importing.COLUMNS)}", param_hint="--columns"
         )
+    if country and not re.fullmatch("[1-9][0-9]{0,2}", country):
+        raise typer.BadParameter(f"'{country}' is no calling code such as 61", param_hint="--country")
+    if odd := [one for one in international if not re.fullmatch("[0-9]{1,8}", one)]:
+        raise typer.BadParameter(f"'{odd[0]}' is no prefix such as 0011", param_hint="--international")
     shape = importing.Shape(
-        carrier=carrier, columns=named, country=country, timezone=timezone, delimiter=delimiter
-    )
+        carrier=carrier, columns=named, country=country, international=tuple(international), timezone=timezone,
+        delimiter=delimiter,
+    )  # fmt: skip
 
     def watch(lines: int) -> None:
         if sys.stderr.isatty():
@@ -73,13 +87,16 @@ def take_in(
     text += f" (in {rest})" if done.rejected else ""
     if done.nobodys:
         text += f"\n{done.nobodys} calls are nobody's: trunkline billing number add gives their numbers to services"
+    if done.local:
+        some = ", ".join(done.local[:5]) + (", …" if len(done.local) > 5 else "")
+        text += f"\nno deck has a price for service and local numbers, calls to them cost nothing: {some}"
     if free:
         some = ", ".join(free[:5]) + (", …" if len(free) > 5 else "")
         text += f"\n{len(free)} services' plans bill no calls, theirs cost nothing: {some}"
     answer(
         "billing-cdr-import", text=text, problems=problems, as_json=as_json, lines=done.lines, new=done.new,
         known=done.known, rejected=len(done.rejected), nobodys=done.nobodys,
-        unpriced=free,
+        unpriced=free, local=list(done.local),
     )  # fmt: skip
 
 

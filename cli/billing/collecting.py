@@ -36,14 +36,21 @@ def run(
     actor: Actor = "operator",
     as_json: Json = False,
 ) -> None:
-    """Hold services whose account is overdue, release those that are not: one change set each."""
+    """Hold services whose account is overdue, release those that are not: one change set each.
+
+    Names change sets of dunning that a guard has parked, and how to let them pass.
+    """
     if context.invoked_subcommand is not None:
         return
+    from billing.collecting.waiting import waiting
     from billing.dunning import run_dunning
     from cli.commands.billing import _day, _opened, _plain
+    from core.problems import Problem
 
     with _opened() as here, here.reader() as reader:
         done = run_dunning(here.db, reader, _day(reader, on), actor=actor, expect=expect, dry=dry)
+        with here.db.read() as conn:
+            parked = waiting(conn)
     lines = [f"{done.run_on}: {len(done.held)} holds asked for, {len(done.released)} releases"]
     if dry:
         lines[0] += " (dry: nothing was kept)"
@@ -53,7 +60,11 @@ def run(
         lines += [f"hold set {done.hold_set}"] if done.hold_set else []
         lines += [f"release set {done.release_set}"] if done.release_set else []
     lines += [f"left to a person (on-hold: manual): {', '.join(done.manual)}"] if done.manual else []
-    answer("dunning-run", text="\n".join(lines), as_json=as_json, dry=dry, run=_plain(done))
+    problems = [Problem("billing.dunning-parked", str(one), severity="warning") for one in parked]
+    answer(
+        "dunning-run", text="\n".join(lines), problems=problems, as_json=as_json, dry=dry, run=_plain(done),
+        waiting=[_plain(one) for one in parked],
+    )  # fmt: skip
 
 
 @dunning.command()

@@ -169,7 +169,12 @@ def _write(here: Any, reader: Any, batch: str, path: Path) -> None:
     from cli.outside import hands
 
     made = letters.zipped if path.suffix == ".zip" else letters.printed
-    path.write_bytes(made(here.db, reader, hands(here), batch))
+    content = made(here.db, reader, hands(here), batch)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        why = f"{path}: {error.strerror}; the batch {batch} is made, fetch it into another file"
+        raise typer.BadParameter(why, param_hint="--out") from error
 
 
 def _shown(row: Any) -> dict[str, Any]:

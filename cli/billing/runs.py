@@ -15,6 +15,8 @@ from cli.progress import Bar
 from core.problems import Problem
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from billing.billrun import BillRun, Progress
 
 _TOLD = 1_000
@@ -120,11 +122,17 @@ def writing(to: Path | None) -> "Iterator[Callable[[str], None] | None]":
     elif str(to) == "-":
         yield lambda line: print(line, file=sys.stdout)
     else:
-        try:
-            with to.open("x", encoding="utf-8") as file:
-                yield lambda line: print(line, file=file)
-        except FileExistsError as error:
-            raise typer.BadParameter(f"{to} is there already; name a new file") from error
+        with _new(to) as file:
+            yield lambda line: print(line, file=file)
+
+
+def _new(to: Path) -> "TextIO":
+    try:
+        return to.open("x", encoding="utf-8")
+    except FileExistsError as error:
+        raise typer.BadParameter(f"{to} is there already; name a new file") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{to}: {error.strerror}") from error
 
 
 def problems_of(run: "BillRun") -> list[Problem]:

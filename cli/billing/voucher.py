@@ -51,8 +51,6 @@ def create(
                     file, batch, money, str(until.date()), made
                 )  # before the commit: no batch without codes
                 written = True
-        except FileExistsError as error:
-            raise typer.BadParameter(f"{file} is there already; name a new file") from error
         except BaseException:
             if written:
                 file.unlink(missing_ok=True)  # codes of nothing
@@ -151,10 +149,15 @@ def _code() -> str:
 
 
 def _write(file: Path, batch: str, amount: object, until: str, made: list[tuple[str, str]]) -> None:
-    """A file that only its owner reads, on the disk when this returns. Raises FileExistsError."""
+    """A file that only its owner reads, on the disk when this returns."""
     import csv
 
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise typer.BadParameter(f"{file} is there already; name a new file") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="--file") from error
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["code", "serial", "batch", "amount", "until"])

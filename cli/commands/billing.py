@@ -156,6 +156,7 @@ def standing(account: Account, as_json: Json = False) -> None:
         f"{account}: open {found.open}, overdue {found.overdue}, credit {found.credit}, stage {found.stage}"
     )
     text += "".join(f"\nheld: {name}" for name in found.held)
+    text += "".join(f"\nasked, waits for a person ({one}): {name}" for name, one in found.asked.items())
     text += "".join(f"\nheld no more by somebody's word: {name}" for name in found.overridden)
     money = {"open": str(found.open), "overdue": str(found.overdue), "credit": str(found.credit)}
     answer("account-standing", text=text, as_json=as_json, standing={**_plain(found), **money})

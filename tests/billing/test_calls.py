@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from billing.billrun import run_billing
 from billing.calls import decks, importing, listing, numbers, rating
 from billing.calls.decks import CallRate, Deck
-from billing.calls.errors import ColumnsMissing, DeckNotUsable, NumberNotUsable, NumberTaken
+from billing.calls.errors import ColumnsMissing, DeckNotUsable, NumberTaken
 from billing.calls.importing import Shape
 from billing.calls.models import call_record
 from billing.calls.rating import Call, CallPrice, priced, total
@@ -35,25 +35,6 @@ prefix,destination,per_minute,connection,first,step
 614,Australia mobile,0.12,0.05,30,6
 +49,Germany,0.0125,0.10,60,60
 """
-
-
-@pytest.mark.parametrize(
-    ("text", "country", "digits"),
-    [
-        ("+61 8 5550-1234", "", "61855501234"), ("0061 8 5550 1234", "", "61855501234"),
-        ("(08) 5550 1234", "61", "61855501234"), ("61855501234", "61", "61855501234"),
-    ],
-)  # fmt: skip
-def test_numbers_become_e164(text: str, country: str, digits: str) -> None:
-    """However they are written."""
-    assert numbers.e164(text, country) == digits
-
-
-@pytest.mark.parametrize("text", ["", "anonymous", "+0123", "1" * 16, "0855501234"])
-def test_what_is_no_number_is_told(text: str) -> None:
-    """In one sentence."""
-    with pytest.raises(NumberNotUsable, match="is no telephone number"):
-        numbers.e164(text)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +154,26 @@ def test_a_month_of_calls_is_on_the_bill_with_each_destination(database: Databas
     with database.read() as conn:
         said = explain(conn, stage.invoices()[-1].id)
     assert any("Voice: 4 calls, 13 min 21 s" in line["what"] for line in said["lines"])
+
+
+def test_service_numbers_of_a_country_are_not_priced_as_another_countrys(
+    database: Database, tmp_path: Path
+) -> None:
+    """Whoever called 13 11 26 or 1300 123 456 in Australia called no one in America, whatever the deck begins with."""
+    stage = _Talking(database, tmp_path)
+    deck = stage.file("deck.csv", DECK + "1,US,5,5,60,60\n977,Nepal,1,0,60,60\n")
+    with database.write() as conn:
+        decks.load(conn, "std", date(2025, 1, 1), deck)
+    called = ("0011977123456", "1300123456", "131126", "000")
+    done = stage.heard(*(f"{n},@,{one},2026-01-05T10:00:00Z,60" for n, one in enumerate(called)))
+    assert (done.new, done.rejected, done.local) == (4, (), ("000", "1300123456", "131126"))
+    rate(database, stage.reader, FEB)
+    (row,) = stage.billed()
+    assert row.why["Nepal"] == "1 x, 1 min billed, AUD 1.00"
+    assert row.why["not billed"] == "3 calls to numbers that the deck has no price for"
+    assert "US" not in row.why
+    done = stage.heard("9,855501234,+61812345678,2026-01-05T10:00:00Z,60", name="local.csv")
+    assert [one.line for one in done.rejected] == [2]
 
 
 def test_a_file_twice_and_a_call_in_two_files_add_nothing(database: Database, tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_a_month_from_adoption_to_payment(home: Path):
         "m",
         status=3,
     )
+    ask(home, "billing", "pay", other, "5.00", "--key", "r-3", "--invoice", listed[0]["number"], status=3)
     paid_back = ask(home, "billing", "pay", other, "100.00", "--key", "r-2")["payment"]
     ask(home, "billing", "refund", paid_back, "21.00", "--reason", "overpaid", "--key", "b-1")
     (waits,) = ask(home, "billing", "gateways")["refunds"]
@@ -101,6 +102,8 @@ def test_a_customer_orders_and_leaves(home: Path):
         (("billing", "explain", "INV-9"), "there is no invoice 'INV-9'"),
         (("billing", "invoices", "A-1"), "there is no billing account 'A-1'"),
         (("billing", "tax", "gst", "ten"), "no tax rate"),
+        (("billing", "tax", "", "10%"), "a tax rate needs a category and a profile"),
+        (("billing", "tax", "gst", "10%", "--profile", " "), "a tax rate needs a category and a profile"),
         (("customer", "show", "C-X"), "there is no customer 'C-X'"),
         (("customer", "order", "C-0", "fibre"), "say --olt --pon --serial"),
         (("customer", "cease", "S-X"), "there is no service 'S-X'"),

@@ -338,7 +338,7 @@ def test_text_messages_do_not_go_in_clear(host: str):
 @pytest.mark.parametrize(
     ("phone", "number"),
     [("+61 400 555 123", "+61400555123"), ("0061-400-555-123", "+61400555123"), ("0400 555 123", "+61400555123"),
-     ("61400555123", "+61400555123"), ("400555123", ""), ("000", ""), ("", "")],
+     ("61400555123", "+61400555123"), ("0011 977 123 4567", "+9771234567"), ("400555123", ""), ("000", ""), ("", "")],
 )  # fmt: skip
 def test_numbers_get_their_country(phone: str, number: str):
     """One without a country is the operator's where it begins as national numbers do."""

@@ -49,6 +49,10 @@ def test_papers_and_statements_are_written(billed: Path, tmp_path: Path):
     assert (made["e_invoice"], "country is missing" in made["why"]) == (False, True)
     done = trunkline("--home", billed, "billing", "xml", "INV-000001", "--out", str(tmp_path / "x.xml"))
     assert (done.returncode, "entities" in done.stderr) == (3, True)
+    assert (
+        "country was missing when it was made, and a document that was given out stays as it is"
+        in done.stderr
+    )
     said = ask(
         billed,
         "billing",
@@ -121,6 +125,21 @@ def test_an_engine_is_set_with_a_sealed_token(billed: Path, tmp_path: Path):
             "there is no billing account",
         ),
         (("contact", "A-10001", "--country", "Australia"), "is no ISO 3166-1 code"),
+        (("export", "--beancount", "--file", "/nonexistent/x"), "/nonexistent/x: No such file or directory"),
+        (
+            (
+                "voucher",
+                "create",
+                "b-1",
+                "5",
+                "10.00",
+                "--until",
+                "2199-01-01",
+                "--file",
+                "/nonexistent/x.csv",
+            ),
+            "/nonexistent/x.csv: No such file or directory",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(billed: Path, args: tuple[str, ...], sentence: str):

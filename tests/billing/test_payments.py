@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from billing import accounts, ledger, payments
 from billing.billrun import run_billing
-from billing.errors import AccountUnknown, AmountNotPayable, CurrencyWrong, PaymentKeyReused
+from billing.errors import AccountUnknown, AmountNotPayable, CurrencyWrong, InvoiceOfAnother, PaymentKeyReused
 from core.db import Database
 from core.money import Money
 from tests.billing.stage import START, Stage
@@ -103,6 +103,19 @@ def test_an_overpayment_is_credit_and_pays_the_next_invoice(database: Database):
     assert pay(stage, 10_000, "k").credit == Money(1310, "AUD")
     run_billing(database, stage.reader, date(2026, 2, 1))
     assert [one.amount for one in stage.allocations()] == [8690, 1310]
+
+
+def test_a_payment_for_anothers_invoice_is_refused_and_pays_nothing(database: Database):
+    """Whoever took it meant the other account, or another invoice: a person decides, not the oldest debt."""
+    mine, other = Stage(database), Stage(database)
+    for stage in (mine, other):
+        stage.add()
+        run_billing(database, stage.reader, START)
+    named = [one.id for stage in (mine, other) for one in stage.invoices()]
+    with pytest.raises(InvoiceOfAnother, match=f"{other.account}'s, the payment {mine.account}'s"):  # noqa: SIM117
+        with database.write() as conn:
+            payments.pay(conn, mine.account, Money(5_000, "AUD"), "cash", f"{mine.entity}:k", named=named)
+    assert (mine.allocations(), credit(mine)) == ([], 0)
 
 
 def test_a_payment_that_makes_no_sense_is_refused_in_one_sentence(database: Database):

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from billing import accounts, holds, overrides, payments, undoing
+from billing import accounts, holds, overrides, overview, payments, undoing
 from billing.billrun import run_billing
+from billing.collecting import waiting
+from billing.collecting.status import status
 from billing.dunning import run_dunning
 from core import discovery
 from core.crypto import DataKey
@@ -17,7 +19,7 @@ from core.db import Database
 from core.jobs import Worker
 from core.money import Money
 from core.settings import Settings
-from crm import activation, customers, orders
+from crm import activation, customers, day, orders
 from crm.access import Gpon
 from crm.adoption import adopt_services
 from intents.committer import Committer, release
@@ -174,6 +176,33 @@ def test_invariant_31_a_hold_that_saw_an_older_balance_is_discarded(database: Da
     loop.settle()
     assert len(loop.holds()) == 11
     assert path_of("hold", "S-3.nonpayment") not in loop.holds()
+    loop.index_db.close()
+
+
+def test_a_parked_run_is_named_until_a_person_lets_it_pass(database: Database, tmp_path: Path):
+    """By the day's work and by whoever asks: nobody of it is held, however often dunning runs again."""
+    guarded = build.CONFIG + b"guards: {restrict: {count: 5}}\n"
+    loop = owing(Loop(database, tmp_path / "home", 12, guarded))
+    set_id = str(loop.dun(LATE).hold_set)
+    loop.settle()
+    assert loop.dun(LATE, expect=12).held == ()
+    with open_reader(loop.index_db) as reader:
+        told, problems = day.STEPS["dunned"](day.Work(database, reader, None, LATE, "ada"))
+        assert (told, len(problems)) == ("0 holds and 0 releases asked for", 1)
+        assert f"`trunkline release {set_id} --expect 12`" in problems[0]
+        with database.read() as conn:
+            (account,) = accounts.of_customer(conn, "C-3")
+            stands = overview.standing(conn, account.id, LATE)
+            said = status(conn, reader, account.id, LATE).services
+        assert (stands.held, stands.asked) == ((), {"S-3": set_id})
+        assert said == {"S-3": f"asked to be held (walled-garden), waits for a person ({set_id})"}
+    with database.write() as conn:
+        release(conn, set_id, "staff-7", 12)
+    loop.settle()
+    with database.read() as conn:
+        assert waiting.waiting(conn) == []
+        stands = overview.standing(conn, account.id, LATE)
+    assert (stands.held, stands.asked) == (("S-3",), {})
     loop.index_db.close()
 
 
