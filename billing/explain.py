@@ -13,7 +13,7 @@ from billing.offers import redeeming
 from billing.offers.telling import discount_text, fee_text
 from billing.tax import rate_text
 from billing.taxing import surcharges
-from billing.timeline import SETUP, TERMINATION
+from billing.timeline import SETUP, TERMINATION, Discount
 from billing.writeoffs import records
 from core.money import Money
 
@@ -66,8 +66,31 @@ def _line(conn: Connection, document: dict[str, Any], line: dict[str, Any], curr
     service = service.where(subscription_item.c.id == posted.item)
     name = str(conn.execute(service).scalar_one())
     terms = posted.slice.terms
-    came = "" if terms.discount is None else redeeming.told(conn, name, terms.plan)
-    return {**said, "why": _why(posted) + (f"; {came}" if came else ""), "service": name}
+    parts = [_why(posted)]
+    if terms.discount is not None:
+        parts += [
+            _base(conn, document["account_id"], posted, terms.discount),
+            redeeming.told(conn, name, terms.plan),
+        ]
+    return {**said, "why": "; ".join(one for one in parts if one), "service": name}
+
+
+def _base(conn: Connection, account: str, posted: Charge, discount: Discount) -> str:
+    """What of the same days a discount is off, and how it was rounded; empty where no charge has just these days."""
+    service, role, label = discount.of.split(":", 2)
+    base = sa.select(subscription_item.c.id).join(subscription).where(
+        subscription.c.account_id == account, subscription.c.service == service,
+        subscription_item.c.role == role, subscription_item.c.label == label,
+    )  # fmt: skip
+    part = posted.slice.part
+    mine = sa.select(charge).where(
+        charge.c.item_id.in_(base), charge.c.part_start == part.start, charge.c.part_end == part.end
+    )
+    found = charges.net(charges.from_row(row) for row in conn.execute(mine.order_by(charge.c.revision)))
+    if len(found) != 1 or posted.is_reversal:
+        return ""
+    how = "its share of the days" if discount.amount is not None else "its part"
+    return f"{how} of {found[0].slice.amount}, half-up over all parts of the period together"
 
 
 def _surcharge(conn: Connection, document: dict[str, Any], line: dict[str, Any], currency: str) -> str:

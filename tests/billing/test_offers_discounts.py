@@ -230,7 +230,7 @@ def test_an_invoice_explains_its_discount_and_taxes_what_is_left(database: Datab
     assert told["total"] == "AUD 43.45"
     assert told["lines"][1]["why"] == (
         "50% off from 2026-01-01 until 2026-04-01 (exclusive); for 31 of 31 days, "
-        "and never more than what it is taken off"
+        "and never more than what it is taken off; its part of AUD 79.00, half-up over all parts of the period together"
     )
     assert kinds == {"recurring", "discount"}
     assert any("revenue:discounts" in str(ledger) for ledger in books)
