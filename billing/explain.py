@@ -77,6 +77,8 @@ def _line(conn: Connection, document: dict[str, Any], line: dict[str, Any], curr
 
 def _base(conn: Connection, account: str, posted: Charge, discount: Discount) -> str:
     """What of the same days a discount is off, and how it was rounded; empty where no charge has just these days."""
+    if posted.is_reversal:
+        return ""
     service, role, label = discount.of.split(":", 2)
     base = sa.select(subscription_item.c.id).join(subscription).where(
         subscription.c.account_id == account, subscription.c.service == service,
@@ -87,7 +89,7 @@ def _base(conn: Connection, account: str, posted: Charge, discount: Discount) ->
         charge.c.item_id.in_(base), charge.c.part_start == part.start, charge.c.part_end == part.end
     )
     found = charges.net(charges.from_row(row) for row in conn.execute(mine.order_by(charge.c.revision)))
-    if len(found) != 1 or posted.is_reversal:
+    if len(found) != 1:
         return ""
     how = "its share of the days" if discount.amount is not None else "its part"
     return f"{how} of {found[0].slice.amount}, half-up over all parts of the period together"

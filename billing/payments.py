@@ -211,7 +211,9 @@ def _require_payable(owner: Account, amount: Money) -> None:
 
 
 def _require_own(conn: Connection, owner: Account, named: Sequence[str]) -> None:
+    if not named:
+        return
     others = sa.and_(invoice_table.c.id.in_(named), invoice_table.c.account_id != owner.id)
     query = sa.select(invoice_table.c.number, invoice_table.c.id, invoice_table.c.account_id).where(others)
-    if named and (row := conn.execute(query).first()) is not None:
+    if (row := conn.execute(query).first()) is not None:
         raise InvoiceOfAnother(row.number or row.id, row.account_id, owner.id)

@@ -142,12 +142,12 @@ def followed(rows: list[Row], one: Move) -> list[Row]:
 def _with_newer(rows: list[Row], one: Move) -> list[Row]:
     going = {row.held for row in rows if row.until is None}
     now = set(one.told) if one.instead else (going | set(one.told)) - set(one.gone)
-    for row in rows:
-        if row.until is None and row.held not in now:
+    # Of several prefixes a later record may leave one out: each has to know when it was told last.
+    several = len(one.told) > 1 and one.what in SINGLE
+    for row in [row for row in rows if row.until is None]:
+        if row.held not in now:
             row.until, row.heard = one.moment, one.heard
-        elif (
-            row.until is None and len(one.told) > 1 and one.what in SINGLE
-        ):  # a record may leave one of several out
+        elif several:
             row.heard = one.moment
     # What it gave back it had, and we did not hear since when.
     unheard = sorted(set(one.gone) - {row.held for row in rows})

@@ -105,8 +105,8 @@ def read(
     store()
     watch(lines)
     bad.sort(key=lambda one: one.line)
-    known_ = lines - len(bad) - new
-    return Imported(lines, new, known_, nobodys, tuple(bad), tuple(sorted(services)), tuple(sorted(local)))
+    again = lines - len(bad) - new
+    return Imported(lines, new, again, nobodys, tuple(bad), tuple(sorted(services)), tuple(sorted(local)))
 
 
 def _not_billed(service: str) -> str:
