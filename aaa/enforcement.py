@@ -15,7 +15,8 @@ from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
 from aaa.limits.crowd import same_place
-from aaa.models import is_open, is_stale, session
+from aaa.models import is_open, open_sessions, session, session_open
+from aaa.opened import follow
 from aaa.turns import unheld
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
@@ -150,7 +151,8 @@ def stale_sessions(
 def marked_sessions(db: Database) -> dict[str, str]:
     """Session -> service, of the open sessions that accounting marked."""
     with db.read() as conn:
-        rows = conn.execute(sa.select(session.c.session_ref, session.c.service).where(is_stale)).all()
+        marked = sa.select(session_open.c.session_ref, session_open.c.service)
+        rows = conn.execute(marked.where(session_open.c.stale == sa.true())).all()
     return {row.session_ref: row.service for row in rows}
 
 
@@ -164,6 +166,7 @@ def unmark(db: Database, refs: Iterable[str], found: Iterable[Correction]) -> No
             # A session that is being written is looked at again: its mark stays.
             free = conn.scalars(unheld(conn, sa.select(session.c.session_ref).where(chosen))).all()
             conn.execute(sa.update(session).where(session.c.session_ref.in_(free)).values(stale=False))
+            follow(conn, free)
 
 
 def acknowledged(
@@ -206,7 +209,8 @@ def behind(known: dict[str, int], seq: int) -> list[str]:
 def _open_sessions(db: Database, services: Iterable[str] | None) -> Iterator[list[Session]]:
     """Whole services at a time, so that the limit sees all sessions of one."""
     for names in _service_chunks(db, services):
-        chosen = sa.select(session).where(is_open, session.c.service.in_(names))
+        chosen = sa.select(session).select_from(open_sessions)
+        chosen = chosen.where(is_open, session_open.c.service.in_(names))
         with db.read() as conn:
             yield [session_of(row) for row in conn.execute(chosen)]
 
@@ -218,9 +222,9 @@ def _service_chunks(db: Database, services: Iterable[str] | None) -> Iterator[li
         return
     after = ""
     while True:
-        some = sa.select(session.c.service).where(is_open, session.c.service > after)
+        some = sa.select(session_open.c.service).where(session_open.c.service > after).distinct()
         with db.read() as conn:
-            names = list(conn.scalars(some.distinct().order_by(session.c.service).limit(_CHUNK)))
+            names = list(conn.scalars(some.order_by(session_open.c.service).limit(_CHUNK)))
         if not names:
             return
         yield names

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import access_minute, is_open, session
+from aaa.models import access_minute, session_open
 from core.db import upsert_add
 
 _KEEP = timedelta(days=8)
@@ -39,8 +39,8 @@ def logins(conn: Connection, since: datetime, until: datetime, nas: str | None =
 
 def live_sessions(conn: Connection) -> dict[str, int]:
     """Open sessions by NAS (device id)."""
-    chosen = sa.select(session.c.nas, sa.func.count()).where(is_open)
-    return {nas: int(count) for nas, count in conn.execute(chosen.group_by(session.c.nas))}
+    chosen = sa.select(session_open.c.nas, sa.func.count()).group_by(session_open.c.nas)
+    return {nas: int(count) for nas, count in conn.execute(chosen)}
 
 
 def count_logins(conn: Connection, counted: Mapping[tuple[str, bool], int], moment: datetime) -> None:

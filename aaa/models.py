@@ -52,24 +52,33 @@ session = sa.Table(
     # Agent-Circuit-Id octets, b"" where the NAS does not say: whose ghost a new session replaces.
     sa.Column("circuit", sa.LargeBinary(253), nullable=False, server_default=sa.text("''")),
 )
-is_open = session.c.state == sa.literal_column("'open'")
-"""In these very words: a database takes a partial index only when it reads its predicate, not a parameter."""
+is_open = session.c.state == "open"
+"""Of sessions at hand. Who looks for open ones begins at `session_open`."""
 
-is_stale = sa.and_(session.c.stale == sa.true(), is_open)
-"""Open, and marked for the enforcement lane."""
-
-# What an interim changes (counters, updated_at) is in no index: on PostgreSQL it then touches one page and no index.
+# What an Interim or a Stop changes is in no index: on PostgreSQL it then touches one page and no index.
 sa.Index(
     "uq_session_id_nas_start", session.c.acct_session_id, session.c.nas, session.c.started_at, unique=True
 )
 sa.Index("ix_session_service_started", session.c.service, session.c.started_at)
 sa.Index("ix_session_nas_started", session.c.nas, session.c.started_at)
-partial("ix_session_open_service", session.c.service, where="state = 'open'")
-partial("ix_session_open_nas", session.c.nas, session.c.started_at, where="state = 'open'")
-partial("ix_session_open_started", session.c.started_at, where="state = 'open'")
-partial("ix_session_stale", session.c.started_at, where="stale = true AND state = 'open'")
 for _name in ("framed_address", "framed_address6", "framed_prefix", "delegated_prefix", "public_address"):
     partial(f"ix_session_{_name}", session.c[_name], session.c.started_at, where=f"{_name} <> ''")
+
+# The open ones, as far as anybody looks for them; aaa/opened.py says who writes it.
+session_open = sa.Table(
+    "session_open",
+    METADATA,
+    sa.Column("session_ref", sa.String(40), primary_key=True),
+    sa.Column("nas", sa.String(63), nullable=False),
+    sa.Column("service", sa.String(63), nullable=False),
+    sa.Column("stale", sa.Boolean, nullable=False),
+)
+sa.Index("ix_session_open_service", session_open.c.service)
+sa.Index("ix_session_open_nas", session_open.c.nas, session_open.c.session_ref)
+partial("ix_session_open_stale", session_open.c.session_ref, where="stale = true")
+
+open_sessions = session_open.join(session, session.c.session_ref == session_open.c.session_ref)
+"""Both rows of every open session: FROM of whoever looks for some."""
 
 # Of a session that had several of a kind, one after the other or at once: all of them, from its start on (held.py).
 session_address = sa.Table(

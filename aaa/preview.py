@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from aaa.coa.decide import decide
-from aaa.models import is_open, session
+from aaa.models import is_open, open_sessions, session, session_open
 from aaa.vendors.policy import Policy
 from aaa.vendors.registry import text_of
 from aaa.view.affected import PROJECTED, affected, projection
@@ -265,7 +265,8 @@ def _live(db: Any, services: list[str]) -> dict[str, dict[str, int]]:
         for start in range(0, len(services), _CHUNK):
             query = (
                 sa.select(session.c.service, session.c.nas, sa.func.count())
-                .where(session.c.service.in_(services[start : start + _CHUNK]), is_open)
+                .select_from(open_sessions)
+                .where(session_open.c.service.in_(services[start : start + _CHUNK]), is_open)
                 .where(session.c.policy_hash != "")  # another server's (moving in): not ours to drop
                 .group_by(session.c.service, session.c.nas)
             )

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.models import is_open, is_stale, session
+from aaa.models import is_open, open_sessions, session, session_open
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -262,22 +262,28 @@ def sessions(
     An index serves every choice, however many sessions there are. Raises SessionNotKnown.
     """
     place: tuple[sa.Column[Any], ...] = (session.c.started_at, session.c.session_ref)
-    if closed and not (service or nas or stale):
-        place = (session.c.session_ref,)  # the order of their coming: all together have no other index
+    only_open = stale or not (closed or service)
+    table = session_open.c if only_open else session.c
+    if only_open or not (service or nas):
+        place = (table.session_ref,)  # the order of their coming
     chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
+    if only_open:
+        chosen = chosen.select_from(open_sessions)
     if service:
-        chosen = chosen.where(session.c.service == service)
+        chosen = chosen.where(table.service == service)
     if nas:
-        chosen = chosen.where(session.c.nas == nas)
+        chosen = chosen.where(table.nas == nas)
     if stale:
-        chosen = chosen.where(is_stale)
-    if not closed:
+        chosen = chosen.where(session_open.c.stale == sa.true())
+    if only_open or not closed:
         chosen = chosen.where(is_open)
     if before:
-        mark = conn.execute(sa.select(*place).where(session.c.session_ref == before)).first()
+        known = sa.select(session.c.started_at, session.c.session_ref)
+        mark = conn.execute(known.where(session.c.session_ref == before)).first()
         if mark is None:
             raise SessionNotKnown(before)
-        chosen = chosen.where(place[0] <= mark[0], sa.tuple_(*place) < tuple(mark))
+        behind = tuple(mark)[-len(place) :]
+        chosen = chosen.where(place[0] <= behind[0], sa.tuple_(*place) < behind)
     return [session_of(row) for row in conn.execute(chosen)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from aaa.accounting.usage import usage_of
-from aaa.models import session, session_history
+from aaa.models import session, session_history, session_open
 from aaa.support import sessions
 from aaa.who import who
 from bench import radius_postgres
@@ -77,6 +77,9 @@ def _fill(db: Database, numbers: str) -> None:
         statement = f"INSERT INTO {table.name} ({names}) {chosen} SELECT {values} FROM s"
         with db.write() as conn:
             conn.exec_driver_sql(statement if db.is_sqlite else statement.replace("%", "%%"))
+    names = ", ".join(column.name for column in session_open.columns)
+    with db.write() as conn:
+        conn.exec_driver_sql(f"INSERT INTO session_open ({names}) SELECT {names} FROM session")
     with db.write() as conn:
         conn.exec_driver_sql("ANALYZE")
 

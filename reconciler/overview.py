@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import is_stale, session
+from aaa.models import session_open
 from aaa.support import worker_positions
 from intents.committer import parked
 from intents.index import held
@@ -62,7 +62,7 @@ def status(context: Context, head: str | None) -> Status:
         devices = _devices(reader, conn)
         waiting = [*map(_set, parked(conn)), *map(_commit, held.held(conn))]
         unsettled = conn.execute(sa.select(sa.func.count()).select_from(session_work)).scalar() or 0
-        stale = sa.select(sa.func.count()).select_from(session).where(is_stale)
+        stale = sa.select(sa.func.count()).select_from(session_open).where(session_open.c.stale == sa.true())
         stale_count = conn.execute(stale).scalar() or 0
     with context.index_db.read() as conn:
         at = position(conn)

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ import structlog
 from aaa.accounting.journal import Journal
 from aaa.accounting.light import AnyRecord
 from aaa.accounting.record import AccountingRecord
-from aaa.accounting.store import EARLIEST, close_some, commit, restarts, settle_crowds, write
+from aaa.accounting.store import close_some, commit, restarts, settle_crowds, write
 from aaa.limits.noted import Noted
 from core import clock, faults
 from core.db import Database, DatabaseAway, DatabaseDamaged
@@ -233,16 +232,16 @@ class GroupCommit(threading.Thread):
         finally:  # after a commit that may have been: done again, its sessions are not new any more
             if noted:
                 self._new.put(noted)
-        return [one for one in restarts(records) if self._close(one, EARLIEST) is not None]
+        return [one for one in restarts(records) if self._close(one, "") is not None]
 
     def _finish(self, left: Iterable[AccountingRecord]) -> None:
         """Close what is left of the sessions of NASes that restarted."""
         for record in left:
-            after: datetime | None = EARLIEST
+            after: str | None = ""
             while after is not None:
                 after = self._close(record, after)
 
-    def _close(self, record: AccountingRecord, after: datetime) -> datetime | None:
+    def _close(self, record: AccountingRecord, after: str) -> str | None:
         """Some of them, in a transaction of their own; where to go on."""
         with self._db.write() as conn:
             place = close_some(conn, record, after)

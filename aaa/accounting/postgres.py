@@ -99,13 +99,29 @@ _USAGE = Statement(
     "down_octets = usage_day.down_octets + excluded.down_octets",
     (ARRAY_OF[TEXT], ARRAY_OF[DATE], ARRAY_OF[INT8], ARRAY_OF[INT8]),
 )
-# `|| ''` again: while statistics are old, a partial index of all open sessions looks as good as the one by service.
+# What aaa/opened.py says of sessions, in our exchange.
+_GONE = Statement(
+    "acct_gone",
+    "DELETE FROM session_open AS o USING session AS s "
+    "WHERE o.session_ref = ANY ($1) AND s.session_ref = o.session_ref AND s.state <> 'open'",
+    (ARRAY_OF[TEXT],),
+)
+_OPEN = Statement(
+    "acct_open",
+    "INSERT INTO session_open (session_ref, nas, service, stale) "
+    "SELECT session_ref, nas, service, stale FROM session WHERE session_ref = ANY ($1) AND state = 'open' "
+    "ON CONFLICT (session_ref) DO UPDATE SET service = excluded.service, stale = excluded.stale "
+    "WHERE (session_open.service, session_open.stale) IS DISTINCT FROM (excluded.service, excluded.stale)",
+    (ARRAY_OF[TEXT],),
+)
+# Few have a second one: only of those the sessions are read.
 _CROWDED = Statement(
     "acct_crowded",
     "SELECT k.service FROM unnest($1) AS k(service) WHERE "
+    "(SELECT count(*) FROM session_open AS o WHERE o.service = k.service) > 1 AND "
     "(SELECT min(bundle) < max(bundle) FROM "
-    "(SELECT coalesce(nullif(multi_session_id, ''), session_ref) AS bundle FROM session "
-    "WHERE session.service = k.service AND state || '' = 'open' OFFSET 0) AS s)",
+    "(SELECT coalesce(nullif(s.multi_session_id, ''), s.session_ref) AS bundle FROM session_open AS o "
+    "JOIN session AS s ON s.session_ref = o.session_ref WHERE o.service = k.service AND s.state = 'open') AS b)",
     (ARRAY_OF[TEXT],),
 )
 
@@ -159,6 +175,8 @@ def save(conn: Connection, batch: Batch) -> None:
         asked.append((_COUNT, _turned(counted, ("session_ref", *_COUNTERS))))
     if moved:
         asked.append((_UPDATE, _moved(moved)))
+    if changed := [one.session_ref for one in (*new, *(after for _before, after in moved))]:
+        asked += [(_GONE, [array(TEXT, changed)]), (_OPEN, [array(TEXT, changed)])]
     if usage := sorted(batch.usage.items()):
         services, days = [service for (service, _day), _ in usage], [day for (_service, day), _ in usage]
         up, down = [octets[0] for _key, octets in usage], [octets[1] for _key, octets in usage]

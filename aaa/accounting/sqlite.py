@@ -35,9 +35,15 @@ _USAGE = (
     "down_octets = down_octets + excluded.down_octets"
 )
 
+# What aaa/opened.py says of sessions.
+_GONE = "DELETE FROM session_open WHERE session_ref = ?"
+_OPEN = (
+    "INSERT INTO session_open (session_ref, nas, service, stale) "
+    "SELECT session_ref, nas, service, stale FROM session WHERE session_ref = ? AND state = 'open'"
+)
 _CROWDED = (
-    "SELECT count(DISTINCT coalesce(nullif(multi_session_id, ''), session_ref)) > 1 FROM session "
-    "WHERE state = 'open' AND service = ?"
+    "SELECT count(DISTINCT coalesce(nullif(s.multi_session_id, ''), s.session_ref)) > 1 FROM session_open AS o "
+    "JOIN session AS s ON s.session_ref = o.session_ref WHERE o.service = ? AND s.state = 'open'"
 )
 
 
@@ -62,6 +68,10 @@ def save(conn: Connection, batch: Batch) -> None:
     raw.executemany(_INSERT, [_values(one, _COLUMNS) for one in batch.new])
     raw.executemany(_COUNT, [_values(one, (*_COUNTERS, "session_ref")) for one in counted])
     raw.executemany(_UPDATE, [_values(one, (*_WHOLE, "session_ref")) for _before, one in moved])
+    raw.executemany(_GONE, [(one.session_ref,) for _before, one in moved])
+    raw.executemany(
+        _OPEN, [(ref,) for ref in [one.session_ref for one in (*batch.new, *(a for _b, a in moved))]]
+    )
     octets = [(service, str(day), up, down) for (service, day), (up, down) in sorted(batch.usage.items())]
     raw.executemany(_USAGE, octets)
 

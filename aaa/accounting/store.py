@@ -15,25 +15,23 @@ from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import MISSED, SILENT, Session
 from aaa.accounting.record import OFF, ON, AccountingRecord
 from aaa.limits.noted import Noted
-from aaa.models import is_open, session
+from aaa.models import is_open, open_sessions, session, session_open
+from aaa.opened import follow
 from aaa.turns import hold, hold_nases
 from core.db import Database, DatabaseAway, place_of
 
 _T = TypeVar("_T")
 _CHUNK = 300
 _SWEEP = 2000
-_Place = tuple[datetime, str]
-EARLIEST = datetime.min.replace(tzinfo=UTC)
 AT_ONCE = 1000
 """Sessions of a NAS that restarted, in one transaction."""
-_FIRST: _Place = (EARLIEST, "")
 
 
 def apply(conn: Connection, records: Sequence[AnyRecord]) -> None:
     """Write the records in the caller's transaction, and settle who has one session more, or one less, now."""
     noted = write(conn, records)
     for record in restarts(records):
-        after: datetime | None = EARLIEST
+        after: str | None = ""
         while after is not None:
             after = close_some(conn, record, after)
     settle_crowds(conn, noted)
@@ -75,24 +73,23 @@ def restarts(records: Iterable[AnyRecord]) -> list[AccountingRecord]:
     return [record.whole() for record in records if record.kind in (ON, OFF)]
 
 
-def close_some(conn: Connection, record: AccountingRecord, after: datetime = EARLIEST) -> datetime | None:
+def close_some(conn: Connection, record: AccountingRecord, after: str = "") -> str | None:
     """Accounting-On or -Off: the NAS has none of the sessions that began before (RFC 2866 section 5.1). Closes at most
-    `AT_ONCE` of them, of what began at `after` or later; returns where to go on, None when that was all.
+    `AT_ONCE` of them, behind the session `after`; returns where to go on, None when that was all.
 
     A BNG may have 100,000: in one transaction nobody else would write that long. Doing it again closes none that was
     heard of since.
     """
     hold_nases(conn, [record.nas])
     moment = datetime.fromtimestamp(record.at, UTC)
-    over = session.c.started_at.between(after, moment), session.c.updated_at <= moment
-    chosen = sa.select(session.c.session_ref, session.c.started_at).where(
-        session.c.nas == record.nas, is_open, *over
-    )
-    rows = conn.execute(chosen.order_by(session.c.started_at).limit(AT_ONCE)).all()
-    mine = session.c.session_ref.in_([row.session_ref for row in rows])
+    place = session_open.c.session_ref
+    over = is_open, session.c.started_at <= moment, session.c.updated_at <= moment
+    chosen = sa.select(place).select_from(open_sessions).where(session_open.c.nas == record.nas, *over)
+    refs = conn.scalars(chosen.where(place > after).order_by(place).limit(AT_ONCE)).all()
     ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment, "cause": "nas-reboot"}
-    conn.execute(sa.update(session).where(mine).values(ended))
-    return rows[-1].started_at if len(rows) == AT_ONCE else None
+    conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(ended))
+    follow(conn, refs)
+    return refs[-1] if len(refs) == AT_ONCE else None
 
 
 def close_silent(conn: Connection, moment: datetime, up_since: datetime | None = None) -> int:
@@ -101,7 +98,7 @@ def close_silent(conn: Connection, moment: datetime, up_since: datetime | None =
     Silence before `up_since` is ours, not theirs: a session gets three intervals from then.
     """
     closed = 0
-    after: _Place | None = _FIRST
+    after: str | None = ""
     while after is not None:
         silent, after = _silent(conn, after, moment, up_since)
         closed += _close(conn, silent, moment)
@@ -111,7 +108,7 @@ def close_silent(conn: Connection, moment: datetime, up_since: datetime | None =
 def sweep_silent(db: Database, moment: datetime, up_since: datetime | None = None) -> int:
     """The same in short transactions, and without one that writes while nobody is silent."""
     closed = 0
-    after: _Place | None = _FIRST
+    after: str | None = ""
     while after is not None:
         with db.read() as conn:
             silent, after = _silent(conn, after, moment, up_since)
@@ -122,26 +119,25 @@ def sweep_silent(db: Database, moment: datetime, up_since: datetime | None = Non
 
 
 def _silent(
-    conn: Connection, after: _Place, moment: datetime, up_since: datetime | None
-) -> tuple[list[tuple[str, datetime]], _Place | None]:
-    """(session_ref, last heard) of the next silent sessions, and where to go on.
+    conn: Connection, after: str, moment: datetime, up_since: datetime | None
+) -> tuple[list[tuple[str, datetime]], str | None]:
+    """(session_ref, last heard) of the next silent sessions, and behind which to go on.
 
     No index says when a session was last heard (every interim would move it): the database reads the open ones
     through, and gives us only those that seem silent, to the second.
     """
-    place = (session.c.started_at, session.c.session_ref)
+    place = session_open.c.session_ref
     heard = sa.extract("epoch", session.c.updated_at)
     seem = heard + session.c.interim * MISSED < moment.timestamp()
-    some = sa.select(*place, session.c.updated_at, session.c.interim)
-    some = some.where(is_open, seem, sa.tuple_(*place) > after).order_by(*place).limit(_SWEEP)
+    some = sa.select(place, session.c.updated_at, session.c.interim).select_from(open_sessions)
+    some = some.where(is_open, seem, place > after).order_by(place).limit(_SWEEP)
     rows = conn.execute(some).all()
     silent = [
         (row.session_ref, row.updated_at)
         for row in rows
         if max(row.updated_at, up_since or row.updated_at) < moment - timedelta(seconds=row.interim * MISSED)
     ]
-    last = (rows[-1].started_at, rows[-1].session_ref) if len(rows) == _SWEEP else None
-    return silent, last
+    return silent, rows[-1].session_ref if len(rows) == _SWEEP else None
 
 
 def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: datetime) -> int:
@@ -154,6 +150,7 @@ def _close(conn: Connection, silent: Sequence[tuple[str, datetime]], moment: dat
         )
         ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment}
         closed += conn.execute(target.values(cause=SILENT, **ended)).rowcount
+    follow(conn, [ref for ref, _heard in silent])
     return closed
 
 

@@ -62,10 +62,12 @@ _TOOK = "CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(i::int), '
 """Numbers of those that were taken, from 1; NULL: all."""
 
 
-def _statement(name: str, only: str, sets: str) -> Statement:
-    """The look-up is by the one index that can do it: `|| ''` forbids one that knows the NAS only. A session that
-    somebody changes meanwhile has another ctid then (and, where PostgreSQL does not look at that again after a
-    wait, another state or counters), and is left to the careful way.
+def _statement(name: str, only: str, sets: str, then: str = "") -> Statement:
+    """An Interim's or a Stop's; `then` does more with the sessions that were `taken`.
+
+    The look-up is by the one index that can do it, in that index's order: `|| ''` forbids one that knows the NAS only.
+    A session that somebody changes meanwhile has another ctid then (and, where PostgreSQL does not look at that again
+    after a wait, another state or counters), and is left to the careful way.
     """
     arrays = ", ".join(f"${number}" for number in range(1, len(COUNTED) + 1))
     told = " AND ".join(f"(n.{one} = '' OR n.{one} = s.{one})" for one in _ADDRESSES)
@@ -78,7 +80,7 @@ def _statement(name: str, only: str, sets: str) -> Statement:
       CROSS JOIN LATERAL (
         SELECT {", ".join(_HELD)} FROM session
         WHERE session.acct_session_id = n.id AND session.nas || '' = n.nas
-        ORDER BY session.started_at DESC LIMIT 1
+        ORDER BY session.acct_session_id DESC, session.nas DESC, session.started_at DESC LIMIT 1
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
         AND s.policy_hash <> '' AND s.updated_at <= n.moment AND n.lasted > 0
@@ -91,7 +93,7 @@ def _statement(name: str, only: str, sets: str) -> Statement:
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true
       FROM held AS h WHERE s.ctid = h.had AND s.state = 'open' AND s.up_octets = h.had_up
         AND s.down_octets = h.had_down
-      RETURNING h.i, h.counts, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
+      RETURNING h.i, h.counts, s.session_ref, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
         s.up_octets - h.had_up AS up, s.down_octets - h.had_down AS down
     ), added AS (
       INSERT INTO usage_day AS d (service, day, up_octets, down_octets)
@@ -99,7 +101,7 @@ def _statement(name: str, only: str, sets: str) -> Statement:
       WHERE counts AND (up > 0 OR down > 0) GROUP BY service, day ORDER BY service, day
       ON CONFLICT (service, day) DO UPDATE
       SET up_octets = d.up_octets + excluded.up_octets, down_octets = d.down_octets + excluded.down_octets
-    ) SELECT {_TOOK} FROM taken"""
+    ){then} SELECT {_TOOK} FROM taken"""
     return Statement(name, " ".join(sql.split()), tuple(ARRAY_OF[kind] for kind in COUNTED.values()))
 
 
@@ -117,6 +119,8 @@ def _insertion() -> Statement:
       INSERT INTO session ({given}, updated_at, state, inferred, cause, session_time, up_octets, down_octets,
         public_address, port_first, port_last)
       SELECT {given}, started_at, 'open', false, '', 0, 0, 0, '', 0, 0 FROM taken
+    ), opened AS (
+      INSERT INTO session_open (session_ref, nas, service, stale) SELECT session_ref, nas, service, stale FROM taken
     ) SELECT {_TOOK} FROM taken"""
     return Statement("acct_begun", " ".join(sql.split()), tuple(ARRAY_OF[kind] for kind in columns.values()))
 
@@ -130,6 +134,7 @@ _STOP = _statement(
     "acct_stop",
     "true",
     "state = 'closed', stale = false, stopped_at = h.moment, cause = h.cause, ",
+    ", gone AS (DELETE FROM session_open AS o USING taken AS t WHERE o.session_ref = t.session_ref)",
 )
 _START = _insertion()
 

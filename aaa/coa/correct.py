@@ -1,6 +1,7 @@
 """Bringing a session to its wanted policy: the request for its NAS, and the record of what the NAS really said."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from aaa.coa.engine import Engine
 from aaa.coa.outcome import Outcome
 from aaa.enforcement import UNKNOWN, Correction
 from aaa.models import enforcement, is_open, session
+from aaa.opened import follow
 from aaa.radius import packet as wire
 from aaa.radius.nases import NasEntry
 from aaa.view.records import class_of
@@ -122,7 +124,9 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
         if outcome.result != "superseded"
     ]  # fmt: skip
     insert_many(conn, enforcement, rows)
-    changed, ended, open_ = [], [], []
+    changed: list[dict[str, Any]] = []
+    ended: list[dict[str, Any]] = []
+    open_: list[dict[str, Any]] = []
     for one, outcome in done:
         ref = one.session.session_ref
         if one.action.how in ("coa", "none") and outcome.result == "acked":
@@ -150,3 +154,4 @@ def record(conn: Connection, done: Sequence[tuple[Correction, Outcome]]) -> None
         conn.execute(sa.update(session).where(mine).values(gone), ended)
     if open_:
         conn.execute(sa.update(session).where(mine).values(stale=True), open_)
+    follow(conn, [one["ref"] for one in (*changed, *ended, *open_)])

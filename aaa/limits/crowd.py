@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection
 from aaa import turns
 from aaa.limits import store
 from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, full_sides
-from aaa.models import is_open, service_limit, session
+from aaa.models import is_open, open_sessions, service_limit, session, session_open
+from aaa.opened import follow
 from core.db import Database
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def recall(db: Database, rule_of: Callable[[str], Rule | None]) -> int:
     that nobody knows.
     """
     with db.read() as conn:
-        several = sa.select(session.c.service).where(is_open, session.c.service != "")
-        names = conn.scalars(several.group_by(session.c.service).having(sa.func.count() > 1)).all()
+        service = session_open.c.service
+        several = sa.select(service).where(service != "").group_by(service).having(sa.func.count() > 1)
+        names = conn.scalars(several).all()
     known = {name: rule for name in sorted(names) if (rule := rule_of(name)) is not None}
     found = 0
     for start in range(0, len(known), _CHUNK):
@@ -155,7 +157,8 @@ def _relievable(conn: Connection, services: Iterable[str] | None) -> dict[str, R
     if services is not None:
         mine = sa.and_(mine, service_limit.c.service.in_(sorted(set(services))))
     full = sa.select(service_limit.c.service).where(mine)
-    live = sa.select(session.c.service, session.c.nas, link).where(is_open, session.c.service.in_(full))
+    live = sa.select(session.c.service, session.c.nas, link).select_from(open_sessions)
+    live = live.where(is_open, session_open.c.service.in_(full))
     links: dict[str, list[tuple[str, str]]] = {}
     for service, nas, bundle in conn.execute(live.distinct()):
         links.setdefault(service, []).append((nas, bundle))
@@ -219,8 +222,8 @@ def _open(conn: Connection, services: list[str]) -> list[Open]:
     )  # fmt: skip
     found: list[Open] = []
     for start in range(0, len(services), _CHUNK):
-        which = session.c.service.in_(services[start : start + _CHUNK])
-        rows = conn.execute(columns.where(is_open, which))
+        which = session_open.c.service.in_(services[start : start + _CHUNK])
+        rows = conn.execute(columns.select_from(open_sessions).where(is_open, which))
         found += [
             Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref, nas)
             for ref, service, began, circuit, calling, bundle, nas in rows
@@ -248,6 +251,7 @@ def _close(conn: Connection, ghosts: list[tuple[Open, float]]) -> None:
         state="closed", inferred=True, stale=False, cause="replaced", stopped_at=sa.bindparam("moment")
     )
     conn.execute(statement, [{"ref": one.ref, "moment": store.moment(int(newest))} for one, newest in ghosts])
+    follow(conn, [one.ref for one, _newest in ghosts])
 
 
 def _mark(conn: Connection, refs: list[str]) -> None:
@@ -256,3 +260,4 @@ def _mark(conn: Connection, refs: list[str]) -> None:
         conn.execute(
             sa.update(session).where(mine, is_open, session.c.stale == sa.false()).values(stale=True)
         )
+    follow(conn, refs)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import is_open, session, session_address
+from aaa.models import is_open, session, session_address, session_open
 from aaa.pools.shelf import Held
 
 Word = Literal["in-use", "over", "silent", "wait"]
@@ -47,23 +47,26 @@ def sessions_of(
     columns = [table[name] for name in _COLUMNS[family]]
     found: dict[str, list[Seen]] = defaultdict(list)
     for start in range(0, len(names), _CHUNK):
-        theirs = sa.and_(
-            table.service.in_(names[start : start + _CHUNK]),
-            sa.or_(table.state == "open", table.started_at >= datetime.fromtimestamp(since, UTC)),
-        )
-        further = _further(conn, family, theirs)
-        chosen = sa.select(
-            table.session_ref,
-            table.service,
-            table.state,
-            table.inferred,
-            table.cause,
-            table.started_at,
-            *columns,
-        ).where(theirs)
-        for row in conn.execute(chosen):
-            values = further[row.session_ref].union(row[-len(columns) :])
-            found[row.service].append(_seen(row, values))
+        some = names[start : start + _CHUNK]
+        open_ones = sa.select(session_open.c.session_ref).where(session_open.c.service.in_(some))
+        began = table.started_at >= datetime.fromtimestamp(since, UTC)
+        for theirs in (
+            sa.and_(table.service.in_(some), began),
+            sa.and_(table.session_ref.in_(open_ones), is_open, ~began),
+        ):
+            further = _further(conn, family, theirs)
+            chosen = sa.select(
+                table.session_ref,
+                table.service,
+                table.state,
+                table.inferred,
+                table.cause,
+                table.started_at,
+                *columns,
+            )
+            for row in conn.execute(chosen.where(theirs)):
+                values = further[row.session_ref].union(row[-len(columns) :])
+                found[row.service].append(_seen(row, values))
     return found
 
 
@@ -113,7 +116,7 @@ def open_by_value(conn: Connection, family: str, values: Iterable[str]) -> Mappi
     for start in range(0, len(wanted), _CHUNK):
         some = wanted[start : start + _CHUNK]
         for column in (session.c[name] for name in _COLUMNS[family]):
-            # `<> ''` in so many words: PostgreSQL does not see it in a long list, and would read every open session.
+            # `<> ''` in so many words: PostgreSQL does not see it in a long list, and would read every session.
             told = column != sa.literal_column("''")
             chosen = sa.select(column, session.c.service).where(is_open, told, column.in_(some))
             found |= {str(value): str(service) for value, service in conn.execute(chosen)}

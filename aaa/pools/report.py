@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_count, address_prefix, is_open, session
+from aaa.models import address_block, address_count, address_prefix, is_open, open_sessions, session
 from aaa.pools import blocks
 
 _SHORT = 0.1
@@ -97,6 +97,7 @@ def conflicts(conn: Connection, limit: int = 20) -> list[tuple[str, list[str]]]:
     open_ones = sa.and_(is_open, table.framed_address != "", table.service != "")
     chosen = (
         sa.select(table.framed_address)
+        .select_from(open_sessions)
         .where(open_ones)
         .group_by(table.framed_address)
         .having(sa.func.count(sa.distinct(table.service)) > 1)

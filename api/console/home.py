@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import is_open, session
+from aaa.models import session_open
 from aaa.support import worker_positions
 from api.console import commits
 from api.console.map import Picture, picture, worst
@@ -80,7 +80,7 @@ def _count(label: str, count: int, tone: str, href: str) -> Tile:
 
 
 def _live(conn: Connection, index: Connection) -> list[Tile]:
-    live = conn.execute(sa.select(sa.func.count()).select_from(session).where(is_open)).scalar() or 0
+    live = conn.execute(sa.select(sa.func.count()).select_from(session_open)).scalar() or 0
     waiting = unsettled(conn)
     note = f"{waiting} services wait for proof" if waiting else ""
     workers = worker_positions(index)

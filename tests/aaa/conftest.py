@@ -16,6 +16,7 @@ from core.db import Database
 from core.migrate import upgrade
 from core.settings import Settings
 from tests.aaa.network import SECRET, Network, settings_in, write_snapshot
+from tests.aaa.opened import check_open
 
 QUICK = Limits(reject_delay=0.0)
 
@@ -39,11 +40,19 @@ def node(tmp_path: Path, network: Network, sqlite_template: Path) -> Settings:
 
 
 @pytest.fixture
+def database(database: Database) -> Iterator[Database]:
+    """Recorded state on either database; in the end its table of open sessions has these and no others."""
+    yield database
+    check_open(database)
+
+
+@pytest.fixture
 def recorded(node: Settings) -> Iterator[Database]:
     """The node's recorded state."""
     db = Database(node.database_url)
     upgrade(db)
     yield db
+    check_open(db)
     db.close()
 
 

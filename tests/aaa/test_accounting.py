@@ -17,6 +17,7 @@ from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecor
 from aaa.accounting.store import apply, close_silent
 from aaa.models import session, usage_day
 from aaa.view.records import read_class
+from tests.aaa.opened import check_open
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC).timestamp()
 GIGA = 1 << 32
@@ -41,6 +42,8 @@ def record(kind: int, after: int = 0, up: int = 0, down: int = 0, **more: Any) -
 
 
 def stored(database) -> list:
+    """All sessions; those that are open have their rows in the table of these."""
+    check_open(database)
     with database.read() as conn:
         return list(
             conn.execute(sa.select(session).order_by(session.c.started_at, session.c.acct_session_id))

@@ -24,6 +24,7 @@ from aaa.accounting.store import session_of
 from aaa.accounting.usual import cells_of, is_usual
 from aaa.models import session
 from aaa.observe.latency import Latency
+from aaa.opened import follow
 from aaa.radius import packet as wire
 from aaa.radius.accounts import Accounts
 from aaa.radius.deferred import Answer
@@ -264,6 +265,7 @@ def test_an_older_session_of_an_id_is_left_to_the_careful_way(database):
     )
     with database.write() as conn:
         conn.execute(sa.update(session).values(state="open", inferred=False, stopped_at=None))
+        follow(conn, conn.scalars(sa.select(session.c.session_ref)))
     late, now = record(INTERIM, at=NOON - 3940, session_time=60), record(INTERIM, 60)
     with database.write() as conn:
         conn.begin() if not conn.in_transaction() else None

@@ -106,6 +106,7 @@ def test_live_sessions_are_counted_where_the_database_is(world: World) -> None:
     import sqlalchemy as sa
 
     from aaa.models import session
+    from aaa.opened import follow
     from core import clock
 
     row = {
@@ -120,6 +121,7 @@ def test_live_sessions_are_counted_where_the_database_is(world: World) -> None:
         # Another RADIUS server gave this one its policy (it has not moved in): it is not ours to drop.
         elsewhere = {"session_ref": "ses-2", "acct_session_id": b"2", "policy_hash": ""}
         conn.execute(sa.insert(session).values(**row | elsewhere))
+        follow(conn, ["ses-1", "ses-2"])
     found = _preview(world, {hold_path("S-1"): GARDEN, hold_path("S-2"): GARDEN}, db=world.one.db)
     assert found.sections[1].data["live"] == {"disconnect": 1}
     assert "1 live session would drop." in found.sections[1].markdown

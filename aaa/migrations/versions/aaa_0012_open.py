@@ -1,0 +1,32 @@
+"""Open sessions have a table of their own, and the large one no index that a Stop would have to touch."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "aaa_0012"
+down_revision = "aaa_0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table of what is open, then drop the indexes of the same."""
+    op.create_table(
+        "session_open",
+        sa.Column("session_ref", sa.String(40), primary_key=True),
+        sa.Column("nas", sa.String(63), nullable=False),
+        sa.Column("service", sa.String(63), nullable=False),
+        sa.Column("stale", sa.Boolean, nullable=False),
+    )
+    op.execute(
+        "INSERT INTO session_open (session_ref, nas, service, stale) "
+        "SELECT session_ref, nas, service, stale FROM session WHERE state = 'open'"
+    )
+    for name in ("open_service", "open_nas", "open_started", "stale"):
+        op.drop_index(f"ix_session_{name}", "session")
+    op.create_index("ix_session_open_service", "session_open", ["service"])
+    op.create_index("ix_session_open_nas", "session_open", ["nas", "session_ref"])
+    op.create_index(
+        "ix_session_open_stale", "session_open", ["session_ref"],
+        postgresql_where=sa.text("stale = true"), sqlite_where=sa.text("stale = 1"),
+    )  # fmt: skip
