@@ -17,36 +17,56 @@ from core.db import Database, upsert
 from core.ids import first_id
 
 _CHUNK = 500
+_PAGE = 5000
 _LATELY = timedelta(days=2)
 _COLUMNS = ("session_ref", "nas", "service", "stale")
-_IS_OVER = ~sa.exists().where(session.c.session_ref == session_open.c.session_ref, is_open)
 
 
 def follow(conn: Connection, refs: Iterable[str]) -> None:
     """Let `session_open` have these sessions as `session` has them now."""
-    for some in _chunks(sorted(set(refs))):
-        conn.execute(sa.delete(session_open).where(session_open.c.session_ref.in_(some), _IS_OVER))
-        chosen = sa.select(*(session.c[name] for name in _COLUMNS))
-        rows = conn.execute(chosen.where(session.c.session_ref.in_(some), is_open)).mappings()
+    wanted, chosen = sorted(set(refs)), sa.select(*(session.c[name] for name in _COLUMNS))
+    for some in (wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)):
+        rows = conn.execute(chosen.where(session.c.session_ref.in_(some), is_open)).mappings().all()
+        if over := sorted(set(some) - {row["session_ref"] for row in rows}):
+            conn.execute(sa.delete(session_open).where(session_open.c.session_ref.in_(over)))
         # A row that is there is kept: who ends the session at this moment finds it.
         upsert(conn, session_open, [dict(row) for row in rows], key=["session_ref"])
 
 
 def mend(db: Database, now: datetime) -> int:
-    """Put right what a node of a version before this table wrote, while it ran beside the new ones: rows of sessions
+    """Put right what a node of a version before this table writes while it runs beside the new ones: rows of sessions
     that are over, and sessions that began in the last two days without a row. Returns how many.
     """
-    lately = session.c.session_ref >= first_id("ses", now - _LATELY)
-    there = sa.exists().where(session_open.c.session_ref == session.c.session_ref)
-    with db.read() as conn:
-        wrong = [*conn.scalars(sa.select(session_open.c.session_ref).where(_IS_OVER))]
-        wrong += conn.scalars(sa.select(session.c.session_ref).where(lately, is_open, ~there))
-    for some in _chunks(wrong):
-        with db.write() as conn:
-            turns.hold(conn, some)
-            follow(conn, some)
-    return len(wrong)
+    mended = 0
+    for looked, other, after in (
+        (session_open, session, ""),
+        (session, session_open, first_id("ses", now - _LATELY)),
+    ):
+        for some in _pages(db, looked, after):
+            with db.read() as conn:
+                wrong = sorted(set(some) - set(_open_of(conn, other, some)))
+            if wrong:
+                with db.write() as conn:
+                    turns.hold(conn, wrong)
+                    follow(conn, wrong)
+            mended += len(wrong)
+    return mended
 
 
-def _chunks(refs: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (refs[start : start + _CHUNK] for start in range(0, len(refs), _CHUNK))
+def _pages(db: Database, table: sa.Table, after: str) -> Iterator[Sequence[str]]:
+    """The table's open sessions behind a session_ref, some at a time."""
+    place: sa.Column[str] = table.c.session_ref
+    while True:
+        rows = sa.select(place, *([session.c.state] if table is session else []))
+        with db.read() as conn:
+            some = conn.execute(rows.where(place > after).order_by(place).limit(_PAGE)).all()
+        if not some:
+            return
+        yield [row[0] for row in some if row[-1] != "closed"]
+        after = some[-1][0]
+
+
+def _open_of(conn: Connection, table: sa.Table, refs: Sequence[str]) -> Sequence[str]:
+    """Those of the sessions that are open by a table."""
+    chosen = sa.select(table.c.session_ref).where(table.c.session_ref.in_(refs))
+    return conn.scalars(chosen.where(is_open) if table is session else chosen).all()

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.models import is_open, open_sessions, session, session_open
+from aaa.models import is_open, of_nas, open_sessions, session, session_open
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -261,18 +261,18 @@ def sessions(
 
     An index serves every choice, however many sessions there are. Raises SessionNotKnown.
     """
-    place: tuple[sa.Column[Any], ...] = (session.c.started_at, session.c.session_ref)
     only_open = stale or not (closed or service)
     table = session_open.c if only_open else session.c
-    if only_open or not (service or nas):
-        place = (table.session_ref,)  # the order of their coming
+    place: tuple[sa.Column[Any], ...] = (table.session_ref,)  # the order of their coming
+    if service and not only_open:
+        place = (session.c.started_at, session.c.session_ref)
     chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
     if only_open:
         chosen = chosen.select_from(open_sessions)
     if service:
         chosen = chosen.where(table.service == service)
     if nas:
-        chosen = chosen.where(table.nas == nas)
+        chosen = chosen.where(session_open.c.nas == nas if only_open else of_nas == nas)
     if stale:
         chosen = chosen.where(session_open.c.stale == sa.true())
     if only_open or not closed:

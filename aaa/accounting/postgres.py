@@ -61,12 +61,12 @@ _LOCK = Statement(
     f"SELECT pg_advisory_xact_lock({LOCKS}, n) FROM unnest($1) AS n",
     (ARRAY_OF[INT4],),
 )
-# One look-up a key, by the one index that can do it: OFFSET 0 forbids a join over the whole table, and `|| ''` an
-# index that knows the NAS only. Statistics may be old; this is right with any.
+# One look-up a key, by the one index that can do it: OFFSET 0 forbids a join over the whole table. Statistics may be
+# old; this is right with any.
 _LOAD = Statement(
     "acct_load",
     f"SELECT s.* FROM unnest($1, $2) AS k(nas, id) CROSS JOIN LATERAL (SELECT {', '.join(_COLUMNS)} FROM session "
-    "WHERE session.acct_session_id = k.id AND session.nas || '' = k.nas OFFSET 0) AS s",
+    "WHERE session.acct_session_id = k.id AND session.nas = k.nas OFFSET 0) AS s",
     (ARRAY_OF[TEXT], ARRAY_OF[BYTEA]),
 )
 _INSERT = Statement(

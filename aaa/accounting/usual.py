@@ -62,15 +62,14 @@ _TOOK = "CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(i::int), '
 """Numbers of those that were taken, from 1; NULL: all."""
 
 
-def _statement(name: str, only: str, sets: str, then: str = "") -> Statement:
-    """An Interim's or a Stop's; `then` does more with the sessions that were `taken`.
+def _statement(name: str, only: str, sets: str, told: str = "", then: str = "") -> Statement:
+    """An Interim's or a Stop's; `then` does more with what is `told` of the sessions that were `taken`.
 
-    The look-up is by the one index that can do it, in that index's order: `|| ''` forbids one that knows the NAS only.
     A session that somebody changes meanwhile has another ctid then (and, where PostgreSQL does not look at that again
     after a wait, another state or counters), and is left to the careful way.
     """
     arrays = ", ".join(f"${number}" for number in range(1, len(COUNTED) + 1))
-    told = " AND ".join(f"(n.{one} = '' OR n.{one} = s.{one})" for one in _ADDRESSES)
+    same = " AND ".join(f"(n.{one} = '' OR n.{one} = s.{one})" for one in _ADDRESSES)
     began = "n.moment - n.lasted * interval '1 s'"
     sql = f"""
     WITH held AS MATERIALIZED (
@@ -79,21 +78,21 @@ def _statement(name: str, only: str, sets: str, then: str = "") -> Statement:
       FROM unnest({arrays}) WITH ORDINALITY AS n({", ".join(COUNTED)}, i)
       CROSS JOIN LATERAL (
         SELECT {", ".join(_HELD)} FROM session
-        WHERE session.acct_session_id = n.id AND session.nas || '' = n.nas
-        ORDER BY session.acct_session_id DESC, session.nas DESC, session.started_at DESC LIMIT 1
+        WHERE session.acct_session_id = n.id AND session.nas = n.nas
+        ORDER BY session.started_at DESC LIMIT 1
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
         AND s.policy_hash <> '' AND s.updated_at <= n.moment AND n.lasted > 0
         AND (s.started_at BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s'
           OR s.updated_at - s.session_time * interval '1 s'
             BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s')
-        AND {told} AND {only}
+        AND {same} AND {only}
     ), taken AS (
       UPDATE session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true
       FROM held AS h WHERE s.ctid = h.had AND s.state = 'open' AND s.up_octets = h.had_up
         AND s.down_octets = h.had_down
-      RETURNING h.i, h.counts, s.session_ref, s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
+      RETURNING h.i, h.counts, {told}s.service, (h.moment AT TIME ZONE 'UTC')::date AS day,
         s.up_octets - h.had_up AS up, s.down_octets - h.had_down AS down
     ), added AS (
       INSERT INTO usage_day AS d (service, day, up_octets, down_octets)
@@ -113,7 +112,7 @@ def _insertion() -> Statement:
     WITH taken AS MATERIALIZED (
       SELECT * FROM unnest({arrays}) WITH ORDINALITY AS n({given}, i) WHERE NOT EXISTS (
         SELECT FROM session
-        WHERE session.acct_session_id = n.acct_session_id AND session.nas || '' = n.nas OFFSET 0
+        WHERE session.acct_session_id = n.acct_session_id AND session.nas = n.nas OFFSET 0
       )
     ), made AS (
       INSERT INTO session ({given}, updated_at, state, inferred, cause, session_time, up_octets, down_octets,
@@ -134,6 +133,7 @@ _STOP = _statement(
     "acct_stop",
     "true",
     "state = 'closed', stale = false, stopped_at = h.moment, cause = h.cause, ",
+    "s.session_ref, ",
     ", gone AS (DELETE FROM session_open AS o USING taken AS t WHERE o.session_ref = t.session_ref)",
 )
 _START = _insertion()

@@ -19,7 +19,6 @@ from aaa.health import count_logins, forget_logins
 from aaa.limits import crowd
 from aaa.limits.overrides import drain
 from aaa.observe.worker import Watched
-from aaa.opened import mend
 from aaa.radius.answers import Answers
 from core import clock
 from core.db import Database, Outage
@@ -102,8 +101,6 @@ class Chores:
     def _recall(self) -> None:
         """Every worker for itself: only one of a node's may have been killed. Without a view there are no rules yet."""
         if self._answers.knows:
-            if self._keeper and (count := mend(self._db, clock.now())):
-                _log.warning("the list of open sessions was mended", sessions=count)
             crowd.recall(self._db, self._answers.rule)
             self._recalled = True
 

@@ -14,7 +14,7 @@ from aaa.accounting import postgres
 from aaa.accounting.batch import Batch
 from aaa.accounting.merge import Session
 from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
-from aaa.models import session, usage_day
+from aaa.models import session, session_open, usage_day
 from tests.aaa.test_accounting import GIGA, NOON, record, stored, usage, write
 
 Life = list[AccountingRecord]
@@ -146,6 +146,7 @@ def test_both_databases_end_like_the_pure_merge(database, data, lives):
     """The same histories in batches of any size: sessions and usage are those of the pure merge."""
     with database.write() as conn:
         conn.execute(sa.delete(session))
+        conn.execute(sa.delete(session_open))
         conn.execute(sa.delete(usage_day))
     messy = data.draw(st.one_of(again(lives), overtaken(lives)))
     pure = Batch([])

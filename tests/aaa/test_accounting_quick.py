@@ -22,7 +22,7 @@ from aaa.accounting.merge import merge
 from aaa.accounting.record import INTERIM, OFF, ON, START, STOP, AccountingRecord
 from aaa.accounting.store import session_of
 from aaa.accounting.usual import cells_of, is_usual
-from aaa.models import session
+from aaa.models import session, session_open
 from aaa.observe.latency import Latency
 from aaa.opened import follow
 from aaa.radius import packet as wire
@@ -304,6 +304,7 @@ def test_a_light_record_is_stored_as_the_record_that_it_is(database, tmp_path):
     ours = {**stops._mapping, "session_ref": ""}
     with database.write() as conn:
         conn.execute(sa.delete(session))
+        conn.execute(sa.delete(session_open))
     for light in lights:
         write(database, light.whole())
     assert [{**row._mapping, "session_ref": ""} for row in stored(database)] == [ours]

@@ -88,7 +88,7 @@ def test_indexes_that_were_made_beforehand_are_taken_over(before, postgres, inte
             conn.exec_driver_sql(statement) if statement else None
         if interrupted:
             conn.exec_driver_sql(
-                "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_session_nas_started'::regclass"
+                "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_session_of_nas'::regclass"
             )
     made = asked(before, THERE)
     migrate.upgrade(before)

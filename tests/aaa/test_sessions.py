@@ -15,7 +15,7 @@ from aaa.accounting.merge import Session
 from aaa.accounting.record import INTERIM, ON, START, STOP, read_record
 from aaa.accounting.store import sweep_silent
 from aaa.accounting.usage import Used, between
-from aaa.models import session, usage_day
+from aaa.models import session, session_open, usage_day
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair
 from aaa.support import bundle, sessions
@@ -144,6 +144,7 @@ def test_the_set_based_path_ends_like_merge_in_any_batches(database, batches):
     """Written batch by batch, the rows and the usage are those of the pure merge of all records in that order."""
     with database.write() as conn:
         conn.execute(sa.delete(session))
+        conn.execute(sa.delete(session_open))
         conn.execute(sa.delete(usage_day))
     pure = Batch([])
     for batch in batches:

@@ -22,7 +22,15 @@ def upgrade() -> None:
         "INSERT INTO session_open (session_ref, nas, service, stale) "
         "SELECT session_ref, nas, service, stale FROM session WHERE state = 'open'"
     )
-    for name in ("open_service", "open_nas", "open_started", "stale"):
+    unfinished = (
+        "SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid "
+        "WHERE NOT i.indisvalid AND c.relname = 'ix_session_of_nas'"
+    )
+    if op.get_bind().dialect.name == "postgresql" and op.get_bind().scalar(sa.text(unfinished)):
+        op.drop_index("ix_session_of_nas")
+    of_nas: list[str | sa.TextClause] = [sa.text("(nas || '')"), "session_ref"]
+    op.create_index("ix_session_of_nas", "session", of_nas, if_not_exists=True)
+    for name in ("open_service", "open_nas", "open_started", "stale", "nas_started"):
         op.drop_index(f"ix_session_{name}", "session")
     op.create_index("ix_session_open_service", "session_open", ["service"])
     op.create_index("ix_session_open_nas", "session_open", ["nas", "session_ref"])
