@@ -55,8 +55,8 @@ def _unexpected(error: Exception) -> str:
 
 
 def _print_envelope(code: str, sentence: str) -> None:
-    import json
 
     from core.problems import Problem, envelope
+    from core.shown import to_json
 
-    print(json.dumps(envelope("error", [Problem(code=code, message=sentence)]), ensure_ascii=False))
+    print(to_json(envelope("error", [Problem(code=code, message=sentence)])))

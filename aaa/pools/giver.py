@@ -196,6 +196,14 @@ class Giver:
             self.ledger.sync()
         return len(right)
 
+    def postpone(self, seconds: float) -> None:
+        """The clock was set ahead by so much: no address is over or has rested the sooner for it."""
+        with self.lock:
+            self.apply([event for shelf in self.shelves.values() for event in shelf.later(seconds)])
+            for shelf in self.shelves.values():
+                for held in shelf.held.values():
+                    held.seen = self._now()  # accounting may have told of it until a moment ago
+
     def close(self) -> None:
         """Give the ledger back."""
         with self.lock:

@@ -36,6 +36,8 @@ _IDLE = 5.0
 """Seconds between two rounds of who gives no addresses: all there is to say is that the node is there."""
 _AFTER_FAILURE = 2.0
 _COUNTED, _HEARTBEAT = 5.0, 1.0
+_STEP = 10.0
+"""Seconds by which a clock is corrected without a word."""
 _MOST = 16
 _log = structlog.get_logger()
 
@@ -73,6 +75,9 @@ class Keeping(threading.Thread):
         self._stop_event, self._workers = stop, workers
         self._journal_empty, self._retiring = journal_empty, retiring
         self._now, self._monotonic = now, monotonic
+        self._at = now()
+        """When the round began."""
+        self._offset = self._at - monotonic()
         self._pools: set[str] | None = None
         self._outage, self._away = Outage(), False
         self._empty: set[str] = set()
@@ -108,15 +113,13 @@ class Keeping(threading.Thread):
     def _lost(self, error: Exception) -> None:
         self._giver.asked = True
         if self._outage.is_news(error) and not self._away:
-            _log.warning(
-                "leased addresses are not kept",
-                worker=self._owner.worker,
-                error=first_line(error),
-            )
+            worker, said = self._owner.worker, first_line(error)
+            _log.warning("leased addresses are not kept", worker=worker, error=said)
             self._away = True
 
     def step(self) -> None:
         """One round. Raises what the database raises."""
+        self._begin()
         told = self._ask()
         self._giver.draining = told.draining
         self._reconcile(told)
@@ -132,8 +135,16 @@ class Keeping(threading.Thread):
         self._giver.asked = True
         self._count()
 
+    def _begin(self) -> None:
+        self._at = self._now()
+        offset = self._at - self._monotonic()
+        ahead, self._offset = offset - self._offset, offset
+        if ahead > _STEP:
+            _log.warning("this machine's clock was set: addresses are kept for longer", seconds=round(ahead))
+            self._giver.postpone(ahead)
+
     def _ask(self) -> Told:
-        now = self._moment()  # first: what is acknowledged after that is not told
+        now = datetime.fromtimestamp(self._at, UTC)  # before all: what is acknowledged after that is not told
         empty = bool(self._workers) and self._journal_empty()
         turn = self._monotonic()
         if self._workers and turn - self._spoke >= _HEARTBEAT:
@@ -156,12 +167,8 @@ class Keeping(threading.Thread):
         for gone, block in ours.items():
             there = theirs.get(gone)
             if there is None or there.epoch != block.epoch:
-                _log.error(
-                    "a block of addresses was taken from us",
-                    pool=gone.pool,
-                    prefix=gone.prefix,
-                    number=gone.number,
-                )
+                what = {"pool": gone.pool, "prefix": gone.prefix, "number": gone.number}
+                _log.error("a block of addresses was taken from us", **what)
                 with self._giver.lock:
                     shelf = shelves[gone.pool]
                     self._taken |= {value for value in block.values if shelf.is_somebodys(value)}
@@ -198,12 +205,12 @@ class Keeping(threading.Thread):
             resting = [shelf.resting[value] for value in values if value in shelf.resting]
         if not values:
             return []
-        over = [rest for rest in resting if rest.until <= self._now()]
+        over = [rest for rest in resting if rest.until <= self._at]
         services = [one.service for one in held] + [rest.held.service for rest in over if rest.held]
-        since = min((one.at for one in held), default=self._now())
+        since = min((one.at for one in held), default=self._at)
         with self._db.read() as conn:
             seen = evidence.sessions_of(conn, record.family, services, since)
-        now, events = self._now(), list[Event]()
+        now, events = self._at, list[Event]()
         for one in held:
             word = evidence.judge(one, seen.get(one.service, ()), record.patience, now, drained)
             if word == "in-use":
@@ -223,7 +230,7 @@ class Keeping(threading.Thread):
             return []
         with self._db.read() as conn:
             used = evidence.open_by_value(conn, record.family, shelf.doubt)
-        now, events = self._now(), list[Event]()
+        now, events = self._at, list[Event]()
         for value, since in shelf.doubt.items():
             quiet = since + record.patience
             if value in used:

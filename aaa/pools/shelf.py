@@ -234,6 +234,18 @@ class Shelf:
         for value, since in self.doubt.items():
             yield Doubted(self.pool, value, since)
 
+    def later(self, seconds: float) -> Iterator[Event]:
+        """The clock was set ahead: what puts every moment of this shelf as far behind the new one as it was."""
+        for event in self.events():
+            match event:
+                case Given():
+                    yield msgspec.structs.replace(event, at=event.at + seconds)
+                case Rested():
+                    until, since = event.until + seconds, event.since + seconds
+                    yield msgspec.structs.replace(event, until=until, since=since)
+                case Doubted():
+                    yield msgspec.structs.replace(event, since=event.since + seconds)
+
     def _lease(self, span: Span, epoch: int, gateway: str) -> None:
         place = (span.prefix, span.number, span.length)
         known = self.blocks.get(place)

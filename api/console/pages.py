@@ -9,12 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from core import clock
+from core.shown import printable
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(_FOLDER / "templates"),
     autoescape=True,
+    finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

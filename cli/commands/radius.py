@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.answer import answer, printable
+from cli.answer import answer
 from cli.node.commands import app as node_app
 from cli.node.people import pools
 from cli.radius import certificate, disconnect, explain, metrics, override, quota, tail, voucher
+from core.shown import printable
 
 if TYPE_CHECKING:
     from core.settings import Settings

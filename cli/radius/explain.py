@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.answer import answer, printable
+from cli.answer import answer
 from cli.radius.override import shown
+from core.shown import printable
 
 if TYPE_CHECKING:
     from aaa.rules import Decided

@@ -1,13 +1,12 @@
 """`trunkline radius tail`: what this node's workers answer, as it happens."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.answer import printable
+from core.shown import printable, to_json
 
 if TYPE_CHECKING:
     from aaa.observe.tail import Event
@@ -40,7 +39,7 @@ def command(
                 return
             if event is None or not _wanted(event, nas, login, service, refused):
                 continue
-            typer.echo(json.dumps(msgspec.to_builtins(event), ensure_ascii=False) if as_json else line(event))
+            typer.echo(to_json(msgspec.to_builtins(event)) if as_json else line(event))
             shown += 1
             if count and shown >= count:
                 return

@@ -12,7 +12,7 @@ from aaa.accounting.record import INTERIM, START, STOP, AccountingRecord
 from aaa.models import address_block, address_prefix, session
 from aaa.pools import blocks, nodes
 from aaa.pools.blocks import Owner
-from aaa.pools.shelf import Event, Leased, Shelf
+from aaa.pools.shelf import Doubted, Event, Leased, Shelf
 from aaa.pools.span import Span
 from aaa.vendors.registry import text_of
 from aaa.view.pools import PoolRecord
@@ -156,6 +156,39 @@ def test_a_clock_that_is_set_back_frees_no_silent_sessions_address(make, speaks_
     ahead.drain()
     live(farm, other, "S-1", 1, framed_address=held)
     assert held in worker.giver.shelves["west"].held
+
+
+def test_a_clock_that_is_set_ahead_frees_no_address_whose_start_is_not_in_yet(make):
+    """A day ahead from one moment to the next: what was given a second ago, what rests and what is in doubt is kept for
+    as long as ever, and the ledger says so, too; then all of it is free.
+    """
+    farm = make()
+    (node,), (worker,) = farm.nodes, farm.workers
+    shelf = worker.giver.shelves["west"]
+    rests = give(worker, "S-0")
+    began = farm.seconds
+    account(node, "S-0", framed_address=rests)
+    farm.seconds += 5
+    account(node, "S-0", STOP, began=began, framed_address=rests)
+    farm.step()
+    assert rests in shelf.resting
+    doubted = next(iter(shelf.ready))
+    worker.giver.apply([Doubted("west", doubted, farm.seconds)])
+    held = give(worker, "S-1")
+    node.ahead = 86400.0
+    for again in range(3):
+        if again == 1:
+            worker.kill(machine=False)
+            worker.start()
+            shelf = worker.giver.shelves["west"]
+        farm.step()
+        assert (held in shelf.held, rests in shelf.resting, doubted in shelf.doubt) == (True, True, True)
+        assert {rests, doubted, held}.isdisjoint(many(worker, number=20))
+    account(node, "S-1", framed_address=held)
+    for _ in range(12):
+        farm.seconds += INTERIM_SECONDS
+        farm.step()
+    assert (held in shelf.held, rests in shelf.resting, doubted in shelf.doubt) == (True, False, False)
 
 
 def test_prefixes_of_another_length_do_not_overlap_with_held_ones(make):

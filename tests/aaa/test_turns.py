@@ -21,6 +21,7 @@ from aaa.limits import crowd
 from aaa.limits.crowd import Rule
 from aaa.models import session
 from core.db import Database
+from tests.aaa.opened import check_open
 from tests.aaa.test_accounting import NOON, record
 from tests.support import eventually
 
@@ -56,6 +57,7 @@ def base(postgres):
             with db.write() as conn:
                 write(conn, [record(START, session_id=name, interim=60)])
         yield db
+        check_open(db)
         db.close()
 
 

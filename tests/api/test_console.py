@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.console.layout import HEIGHT, WIDTH, Place, lay_out
+from api.console.pages import refusal
 from api.login import link
 from core import metrics
 from crm import customers
@@ -160,3 +161,9 @@ def _secret(page: str) -> str:
     found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
     assert found
     return found[1]
+
+
+def test_what_strangers_write_turns_no_page_round():
+    """A login may have marks that reverse the writing around it, and escape sequences; letters of any language stay."""
+    page = bytes(refusal(404, ["a\u202eb\x9bc <i> می\u200cخواهم"]).body).decode()
+    assert "a\\u202eb\\x9bc &lt;i&gt; می\u200cخواهم" in page

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DataError
 
-from cli.answer import answer, printable
+from cli.answer import answer
 from cli.edge import run_at_edge
 from cli.main import main
 from cli.registry import listed, load
 from core.errors import Retryable, Terminal
 from core.problems import Problem
+from core.shown import printable, to_json
 from tests.support import ROOT, run, typed
 
 COMMANDS = [found.name for found in listed()]
@@ -256,6 +257,8 @@ def test_what_strangers_write_is_shown_and_does_nothing(said, shown):
     """No terminal is cleared, no line forged, no writing turned round."""
     assert printable(said) == shown
     assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\x1b"
+    assert json.loads(to_json({"login": said})) == {"login": said}
+    assert printable(to_json({"login": said})) == to_json({"login": said})
 
 
 def test_a_disk_that_takes_nothing_is_no_fault_of_ours(capsys):
