@@ -15,8 +15,8 @@ from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
 from aaa.coa.decide import Action, decide
 from aaa.limits.crowd import same_place
-from aaa.models import is_open, open_sessions, session, session_open
-from aaa.opened import follow
+from aaa.models import session, session_open
+from aaa.opened import each, follow
 from aaa.turns import unheld
 from aaa.vendors.policy import Policy
 from aaa.view.models import nas_records, records_of, view_change, view_policy, view_position
@@ -209,9 +209,9 @@ def behind(known: dict[str, int], seq: int) -> list[str]:
 def _open_sessions(db: Database, services: Iterable[str] | None) -> Iterator[list[Session]]:
     """Whole services at a time, so that the limit sees all sessions of one."""
     for names in _service_chunks(db, services):
-        chosen = sa.select(session).select_from(open_sessions)
-        chosen = chosen.where(is_open, session_open.c.service.in_(names))
         with db.read() as conn:
+            source, one = each(conn)
+            chosen = sa.select(*one).select_from(source).where(session_open.c.service.in_(names))
             yield [session_of(row) for row in conn.execute(chosen)]
 
 

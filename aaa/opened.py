@@ -1,12 +1,13 @@
 """Which sessions are open: a row of `session_open` for each, beside the tens of millions that are over.
 
 Whoever begins, ends, reopens or marks sessions, or learns whose they are, calls `follow` in the same transaction; the
-usual Starts and Stops keep the table by themselves (aaa/accounting/usual.py). Readers join both tables and ask the
-session: a row too many finds nothing.
+usual Starts and Stops keep the table by themselves (aaa/accounting/usual.py). Readers begin with `each`, which asks the
+session as well: a row too many finds nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +21,19 @@ _CHUNK = 500
 _PAGE = 5000
 _LATELY = timedelta(days=2)
 _COLUMNS = ("session_ref", "nas", "service", "stale")
+
+
+def each(conn: Connection) -> tuple[sa.FromClause, Any]:
+    """FROM of whoever looks for open sessions, and the columns of `session` there. Choose by what `session_open` has.
+
+    On PostgreSQL each session is looked up by its id, whatever the statistics say (OFFSET 0): a join may be planned as
+    one over the whole of `session`.
+    """
+    same = session.c.session_ref == session_open.c.session_ref
+    if conn.dialect.name == "sqlite":
+        return session_open.join(session, sa.and_(same, is_open)), session.c
+    one = sa.select(session).where(same, is_open).offset(0).lateral("one")
+    return session_open.join(one, sa.true()), one.c
 
 
 def follow(conn: Connection, refs: Iterable[str]) -> None:

@@ -10,7 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from aaa.coa.decide import decide
-from aaa.models import is_open, open_sessions, session, session_open
+from aaa.models import session_open
+from aaa.opened import each
 from aaa.vendors.policy import Policy
 from aaa.vendors.registry import text_of
 from aaa.view.affected import PROJECTED, affected, projection
@@ -262,13 +263,14 @@ def _live(db: Any, services: list[str]) -> dict[str, dict[str, int]]:
     """Service -> NAS -> open sessions."""
     found: dict[str, dict[str, int]] = {}
     with db.read() as conn:
+        source, one = each(conn)
         for start in range(0, len(services), _CHUNK):
             query = (
-                sa.select(session.c.service, session.c.nas, sa.func.count())
-                .select_from(open_sessions)
-                .where(session_open.c.service.in_(services[start : start + _CHUNK]), is_open)
-                .where(session.c.policy_hash != "")  # another server's (moving in): not ours to drop
-                .group_by(session.c.service, session.c.nas)
+                sa.select(one.service, one.nas, sa.func.count())
+                .select_from(source)
+                .where(session_open.c.service.in_(services[start : start + _CHUNK]))
+                .where(one.policy_hash != "")  # another server's (moving in): not ours to drop
+                .group_by(one.service, one.nas)
             )
             for service, nas, count in conn.execute(query):
                 found.setdefault(service, {})[nas] = count

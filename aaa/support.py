@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
-from aaa.models import is_open, of_nas, open_sessions, session, session_open
+from aaa.models import is_open, of_nas, session, session_open
+from aaa.opened import each
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -262,20 +263,19 @@ def sessions(
     An index serves every choice, however many sessions there are. Raises SessionNotKnown.
     """
     only_open = stale or not (closed or service)
+    source, one = each(conn) if only_open else (session, session.c)
     table = session_open.c if only_open else session.c
     place: tuple[sa.Column[Any], ...] = (table.session_ref,)  # the order of their coming
     if service and not only_open:
         place = (session.c.started_at, session.c.session_ref)
-    chosen = sa.select(session).order_by(*(column.desc() for column in place)).limit(limit)
-    if only_open:
-        chosen = chosen.select_from(open_sessions)
+    chosen = sa.select(*one).select_from(source).order_by(*(column.desc() for column in place)).limit(limit)
     if service:
         chosen = chosen.where(table.service == service)
     if nas:
         chosen = chosen.where(session_open.c.nas == nas if only_open else of_nas == nas)
     if stale:
         chosen = chosen.where(session_open.c.stale == sa.true())
-    if only_open or not closed:
+    if not (only_open or closed):
         chosen = chosen.where(is_open)
     if before:
         known = sa.select(session.c.started_at, session.c.session_ref)

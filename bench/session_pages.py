@@ -95,6 +95,7 @@ def _value(name: str, sqlite: bool, live: bool) -> str:
         "service": f"'S-' || (n % {LIVE})",
         "nas": "'bng' || (n % 200)",
         "acct_session_id": "cast(cast(n AS text) AS blob)" if sqlite else "convert_to(n::text, 'UTF8')",
+        "circuit": "x''" if sqlite else "''",
         "started_at": moment,
         "updated_at": ended,
         "stopped_at": "NULL" if live else ended,

@@ -15,8 +15,8 @@ from aaa.accounting.light import AnyRecord
 from aaa.accounting.merge import MISSED, SILENT, Session
 from aaa.accounting.record import OFF, ON, AccountingRecord
 from aaa.limits.noted import Noted
-from aaa.models import is_open, open_sessions, session, session_open
-from aaa.opened import follow
+from aaa.models import is_open, session, session_open
+from aaa.opened import each, follow
 from aaa.turns import hold, hold_nases
 from core.db import Database, DatabaseAway, place_of
 
@@ -82,9 +82,9 @@ def close_some(conn: Connection, record: AccountingRecord, after: str = "") -> s
     """
     hold_nases(conn, [record.nas])
     moment = datetime.fromtimestamp(record.at, UTC)
-    place = session_open.c.session_ref
-    over = is_open, session.c.started_at <= moment, session.c.updated_at <= moment
-    chosen = sa.select(place).select_from(open_sessions).where(session_open.c.nas == record.nas, *over)
+    place, (source, one) = session_open.c.session_ref, each(conn)
+    over = one.started_at <= moment, one.updated_at <= moment
+    chosen = sa.select(place).select_from(source).where(session_open.c.nas == record.nas, *over)
     refs = conn.scalars(chosen.where(place > after).order_by(place).limit(AT_ONCE)).all()
     ended = {"state": "closed", "inferred": True, "stale": False, "stopped_at": moment, "cause": "nas-reboot"}
     conn.execute(sa.update(session).where(session.c.session_ref.in_(refs)).values(ended))
@@ -126,11 +126,10 @@ def _silent(
     No index says when a session was last heard (every interim would move it): the database reads the open ones
     through, and gives us only those that seem silent, to the second.
     """
-    place = session_open.c.session_ref
-    heard = sa.extract("epoch", session.c.updated_at)
-    seem = heard + session.c.interim * MISSED < moment.timestamp()
-    some = sa.select(place, session.c.updated_at, session.c.interim).select_from(open_sessions)
-    some = some.where(is_open, seem, place > after).order_by(place).limit(_SWEEP)
+    place, (source, one) = session_open.c.session_ref, each(conn)
+    seem = sa.extract("epoch", one.updated_at) + one.interim * MISSED < moment.timestamp()
+    some = sa.select(place, one.updated_at, one.interim).select_from(source)
+    some = some.where(seem, place > after).order_by(place).limit(_SWEEP)
     rows = conn.execute(some).all()
     silent = [
         (row.session_ref, row.updated_at)

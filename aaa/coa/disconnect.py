@@ -13,7 +13,8 @@ from aaa.coa.decide import Action
 from aaa.coa.outcome import Outcome
 from aaa.enforcement import Correction, vendors
 from aaa.errors import ViewNotBuilt
-from aaa.models import is_open, open_sessions, session, session_open
+from aaa.models import is_open, session, session_open
+from aaa.opened import each
 from aaa.radius.nases import nas_of
 from aaa.vendors.registry import vendor
 from aaa.view.models import is_built, view_state
@@ -51,13 +52,13 @@ def named(conn: Connection, name: str) -> list[Session]:
     """The open sessions of a service or login, or the one of a reference or Acct-Session-Id. Raises NoSuchSession."""
     if not name.strip():  # an empty variable in a script: nobody's service and login are those of many
         raise NoSuchSession(name)
-    open_ones = sa.select(session).select_from(open_sessions).where(is_open)
+    source, one = each(conn)
     chosen = [
-        open_ones.where(sa.or_(session_open.c.service == name, session.c.login == name)),
+        sa.select(*one).select_from(source).where(sa.or_(session_open.c.service == name, one.login == name)),
         sa.select(session).where(is_open, session.c.session_ref == name),
         sa.select(session).where(is_open, session.c.acct_session_id == name.encode()),
     ]
-    rows = [session_of(row) for one in chosen for row in conn.execute(one)]
+    rows = [session_of(row) for some in chosen for row in conn.execute(some)]
     found = {one.session_ref: one for one in rows}
     if not found:
         raise NoSuchSession(name)

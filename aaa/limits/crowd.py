@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 from aaa import turns
 from aaa.limits import store
 from aaa.limits.limit import AT_DOOR, BEHIND, FULL, Limit, full_sides
-from aaa.models import is_open, open_sessions, service_limit, session, session_open
-from aaa.opened import follow
+from aaa.models import is_open, service_limit, session, session_open
+from aaa.opened import each, follow
 from core.db import Database
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ def relievable(conn: Connection, services: Iterable[str] | None = None) -> list[
 
 
 def _relievable(conn: Connection, services: Iterable[str] | None) -> dict[str, Rule]:
-    link = sa.func.coalesce(sa.func.nullif(session.c.multi_session_id, ""), session.c.session_ref)
+    source, one = each(conn)
+    link = sa.func.coalesce(sa.func.nullif(one.multi_session_id, ""), one.session_ref)
     mine = service_limit.c.cause == FULL
     if services is not None:
         mine = sa.and_(mine, service_limit.c.service.in_(sorted(set(services))))
     full = sa.select(service_limit.c.service).where(mine)
-    live = sa.select(session.c.service, session.c.nas, link).select_from(open_sessions)
-    live = live.where(is_open, session_open.c.service.in_(full))
+    live = sa.select(one.service, one.nas, link).select_from(source).where(session_open.c.service.in_(full))
     links: dict[str, list[tuple[str, str]]] = {}
     for service, nas, bundle in conn.execute(live.distinct()):
         links.setdefault(service, []).append((nas, bundle))
@@ -216,14 +216,14 @@ def _there(conn: Connection, keys: list[store.Key]) -> list[store.Key]:
 
 
 def _open(conn: Connection, services: list[str]) -> list[Open]:
+    source, row = each(conn)
     columns = sa.select(
-        session.c.session_ref, session.c.service, session.c.started_at, session.c.circuit, session.c.calling,
-        session.c.multi_session_id, session.c.nas,
-    )  # fmt: skip
+        row.session_ref, row.service, row.started_at, row.circuit, row.calling, row.multi_session_id, row.nas
+    ).select_from(source)
     found: list[Open] = []
     for start in range(0, len(services), _CHUNK):
         which = session_open.c.service.in_(services[start : start + _CHUNK])
-        rows = conn.execute(columns.select_from(open_sessions).where(is_open, which))
+        rows = conn.execute(columns.where(which))
         found += [
             Open(ref, service, began.timestamp(), bytes(circuit), mac_of(calling), bundle or ref, nas)
             for ref, service, began, circuit, calling, bundle, nas in rows

@@ -48,7 +48,8 @@ def sessions_of(
     found: dict[str, list[Seen]] = defaultdict(list)
     for start in range(0, len(names), _CHUNK):
         some = names[start : start + _CHUNK]
-        open_ones = sa.select(session_open.c.session_ref).where(session_open.c.service.in_(some))
+        refs = sa.select(session_open.c.session_ref).where(session_open.c.service.in_(some))
+        open_ones = conn.scalars(refs).all()
         began = table.started_at >= datetime.fromtimestamp(since, UTC)
         for theirs in (
             sa.and_(table.service.in_(some), began),

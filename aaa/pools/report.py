@@ -7,7 +7,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_count, address_prefix, is_open, open_sessions, session
+from aaa.models import address_block, address_count, address_prefix, session_open
+from aaa.opened import each
 from aaa.pools import blocks
 
 _SHORT = 0.1
@@ -93,11 +94,11 @@ def _shares(conn: Connection, now: datetime) -> dict[str, list[Share]]:
 
 def conflicts(conn: Connection, limit: int = 20) -> list[tuple[str, list[str]]]:
     """IPv4 addresses that open sessions of two services name: (address, services). There should be none."""
-    table = session.c
-    open_ones = sa.and_(is_open, table.framed_address != "", table.service != "")
+    source, table = each(conn)
+    open_ones = sa.and_(table.framed_address != "", session_open.c.service != "")
     chosen = (
         sa.select(table.framed_address)
-        .select_from(open_sessions)
+        .select_from(source)
         .where(open_ones)
         .group_by(table.framed_address)
         .having(sa.func.count(sa.distinct(table.service)) > 1)
@@ -105,7 +106,7 @@ def conflicts(conn: Connection, limit: int = 20) -> list[tuple[str, list[str]]]:
         .limit(limit)
     )
     twice = list(conn.scalars(chosen))
-    told = sa.select(table.service).distinct().order_by(table.service)
+    told = sa.select(table.service).select_from(source).distinct().order_by(table.service)
     return [
         (address, list(conn.scalars(told.where(open_ones, table.framed_address == address))))
         for address in twice
