@@ -212,6 +212,8 @@ address_count = sa.Table(
         "refused", sa.BigInteger, nullable=False
     ),  # logins that found the pool empty, since the worker began
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    # Events of the worker's ledger that were on its disk.
+    sa.Column("synced", sa.BigInteger, nullable=False, server_default="0"),
 )
 # Moving in: what the old server answered beside us.
 moving_tally = sa.Table(

@@ -85,6 +85,24 @@ class Giver:
                 self.ledger.rewrite(self._everything())
             self.lost = False
 
+    def check(self, told: int) -> None:
+        """`told`: how many synced events the database knows of. With fewer the ledger is an older copy (a backup): all
+        that it does not call held may have been given since, and is in doubt.
+        """
+        with self.lock:
+            if self.ledger.on_disk >= told:
+                return
+            now = self._now()
+            for shelf in self.shelves.values():
+                for event in shelf.doubts(now, older=True):
+                    shelf.apply(event)
+                for held in shelf.held.values():
+                    held.at = held.seen = now  # and what it calls held may have been given again
+            self.ledger.pass_over(told)
+            self.lost = True
+            self.ledger.rewrite(self._everything(), sure=False)
+        _log.error("the ledger of addresses is older than the database: what is free in it is in doubt")
+
     def give(
         self, pools: tuple[str, ...], service: str, place: bytes, vendor: str = "generic"
     ) -> bytes | None:

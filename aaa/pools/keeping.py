@@ -48,6 +48,7 @@ class Told(NamedTuple):
     leases: list[Lease]
     drained: float
     draining: bool
+    synced: int
 
 
 class Keeping(threading.Thread):
@@ -80,8 +81,7 @@ class Keeping(threading.Thread):
         self._offset = self._at - monotonic()
         self._pools: set[str] | None = None
         self._outage, self._away = Outage(), False
-        self._empty: set[str] = set()
-        self._taken: set[str] = set()
+        self._empty, self._taken = set[str](), set[str]()
         self._counted = self._spoke = float("-inf")
         self._told_none = False
         view.on_change(self._changed)
@@ -121,6 +121,7 @@ class Keeping(threading.Thread):
         """One round. Raises what the database raises."""
         self._begin()
         told = self._ask()
+        self._giver.check(told.synced)
         self._giver.draining = told.draining
         self._reconcile(told)
         for shelf in list(self._giver.shelves.values()):
@@ -157,6 +158,7 @@ class Keeping(threading.Thread):
                 blocks.leased_to(conn, self._owner),
                 drained.timestamp() if drained else 0.0,
                 nodes.is_draining(conn, self._owner.node),
+                nodes.synced(conn, self._owner.worker),
             )
 
     def _reconcile(self, told: Told) -> None:
@@ -369,6 +371,7 @@ class Keeping(threading.Thread):
             "pool": shelf.pool, "worker": self._owner.worker, "node": self._owner.node, "blocks": len(shelf.blocks),
             "free": shelf.free, "given": len(shelf.held), "resting": len(shelf.resting), "doubt": len(shelf.doubt),
             "refused": self._giver.refused.get(shelf.pool, 0), "seen_at": self._moment(),
+            "synced": self._giver.ledger.on_disk,
         }  # fmt: skip
 
     def _moment(self) -> datetime:

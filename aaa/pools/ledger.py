@@ -44,7 +44,9 @@ class Ledger:
             os.close(self._lock)
             raise LedgerInUse(str(path)) from error
         self._file = -1
-        self.size = 0
+        self.size = self._number = 0
+        self.on_disk = 0
+        """Events that this worker ever wrote and that are on the disk. An older copy of the file has fewer."""
 
     def read(self) -> tuple[list[Event], bool]:
         """Everything written so far, and whether something may have been lost: all of it where there is no file."""
@@ -54,8 +56,14 @@ class Ledger:
             return [], True
         payloads = list(frames(raw))
         whole = sum(len(frame(payload)) for payload in payloads) == len(raw)
-        same = bool(payloads) and payloads[0] == self._boot.encode()
+        boot, _space, number = payloads[0].decode().partition(" ") if payloads else ("", "", "")
+        same = bool(payloads) and boot == self._boot
+        self.on_disk = self._number = int(number or 0) + len(payloads[1:])
         return [_decode(payload) for payload in payloads[1:]], not (whole and same)
+
+    def pass_over(self, number: int) -> None:
+        """So many events were written by us, of which an older copy of the file does not know."""
+        self._number = max(self._number, number)
 
     def rewrite(self, events: Iterable[Event], sure: bool = True) -> None:
         """The file anew with what counts now; replaced in one step, synced. Not `sure`: whoever reads it next is to
@@ -63,7 +71,10 @@ class Ledger:
         """
         if self._file >= 0:
             os.close(self._file)
-        content = frame(self._boot.encode() if sure else b"") + _framed(events)
+        told = list(events)
+        self.on_disk = self._number = max(self._number, len(told))
+        head = f"{self._boot if sure else ''} {self._number - len(told)}"
+        content = frame(head.encode()) + _framed(told)
         write_private(self.path, content)
         sync_folder(self.path.parent)
         faults.point(REWRITTEN)
@@ -78,7 +89,9 @@ class Ledger:
     def sync(self) -> None:
         """Return when the disk has everything that was appended before."""
         faults.point(BEFORE_SYNC)
+        number = self._number
         os.fdatasync(self._file)
+        self.on_disk = max(self.on_disk, number)
         faults.point(AFTER_SYNC)
 
     def close(self) -> None:
@@ -90,12 +103,14 @@ class Ledger:
 
     def append(self, events: Iterable[Event]) -> None:
         """The same for what the keeping thread finds out. Raises OSError."""
-        content = _framed(events)
+        told = list(events)
+        content = _framed(told)
         written = os.write(self._file, content)
         if written != len(content):
             os.ftruncate(self._file, self.size)
             raise OSError("the ledger could not be written whole")
         self.size += written
+        self._number += len(told)
 
 
 def kernel_boot() -> str:

@@ -96,6 +96,12 @@ def is_draining(conn: Connection, node: str) -> bool:
     return bool(conn.scalar(sa.select(radius_node.c.draining).where(radius_node.c.node == node)))
 
 
+def synced(conn: Connection, worker: str) -> int:
+    """How many events of its ledger a worker said were on its disk."""
+    newest = sa.select(sa.func.max(address_count.c.synced)).where(address_count.c.worker == worker)
+    return int(conn.scalar(newest) or 0)
+
+
 def drain(conn: Connection, node: str, draining: bool = True) -> None:
     """Ask a node to give everything back, or to go on after all. Raises NodeNotKnown."""
     done = conn.execute(sa.update(radius_node).where(radius_node.c.node == node).values(draining=draining))

@@ -215,9 +215,12 @@ class Shelf:
         else:
             self.fresh[event.value] = None
 
-    def doubts(self, now: float) -> list[Doubted]:
-        """The machine died: whatever was ready may have been given without our knowing, or resting given back."""
-        return [Doubted(self.pool, value, now) for part in (self.ready, self.resting) for value in part]
+    def doubts(self, now: float, older: bool = False) -> list[Doubted]:
+        """The machine died: whatever was ready may have been given without our knowing, or resting given back. What was
+        fresh, too, where all this is from an `older` ledger.
+        """
+        parts = (self.ready, self.resting, self.fresh if older else {})
+        return [Doubted(self.pool, value, now) for part in parts for value in part]
 
     def events(self) -> Iterator[Event]:
         """What makes this shelf anew."""

@@ -339,6 +339,47 @@ def test_a_new_node_gives_at_once(make):
     assert (list(shelf.held), shelf.doubt) == ([held], {})
 
 
+@pytest.mark.parametrize("machine", [False, True])
+def test_an_older_ledger_from_a_backup_gives_nothing_twice(make, machine):
+    """The database knows how far the ledger was: what the copy calls free or resting may be somebody's, and is
+    free when it was silent for long enough. The same ledger after a kill or the machine's death is no older one.
+    """
+    farm = make()
+    (node,), (worker,) = farm.nodes, farm.workers
+    ledger = node.folder / f"{worker.name}.ledger"
+    before = give(worker, "S-1")
+    farm.seconds += 6
+    farm.step()
+    worker.kill(machine)
+    copy = ledger.read_bytes()
+    worker.start()
+    farm.step()
+    if not machine:
+        assert not worker.giver.shelves["west"].doubt
+    since = set()
+    for number in range(2, 20):
+        since.add(give(worker, f"S-{number}"))
+        worker.step()
+    assert "" not in since
+    farm.seconds += 6
+    farm.step()
+    worker.kill()
+    ledger.write_bytes(copy)
+    worker.start()
+    worker.step()
+    shelf = worker.giver.shelves["west"]
+    assert since <= shelf.doubt.keys()
+    assert {before, *since}.isdisjoint(many(worker))
+    worker.kill()
+    worker.start()
+    worker.step()
+    assert since <= worker.giver.shelves["west"].doubt.keys()
+    for _ in range(6):
+        farm.seconds += INTERIM_SECONDS
+        farm.step()
+    assert not worker.giver.shelves["west"].doubt
+
+
 def test_a_database_restored_from_a_backup_gives_no_open_sessions_address(make):
     """It has forgotten blocks and sessions: neither their worker, which leases them again at once, nor another one,
     which does once accounting has told of the sessions, gives what those have.
