@@ -16,7 +16,7 @@ def partial(name: str, *columns: sa.Column[Any], where: str) -> sa.Index:
 
 
 session = sa.Table(
-    "session",
+    "radius_session",
     METADATA,
     sa.Column("session_ref", sa.String(40), primary_key=True),
     sa.Column("nas", sa.String(63), nullable=False),  # device id

@@ -5,21 +5,16 @@ usual Starts and Stops keep the table by themselves (aaa/accounting/usual.py). R
 session as well: a row too many finds nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa import turns
 from aaa.models import is_open, session, session_open
-from core.db import Database, upsert
-from core.ids import first_id
+from core.db import upsert
 
 _CHUNK = 500
-_PAGE = 5000
-_LATELY = timedelta(days=2)
 _COLUMNS = ("session_ref", "nas", "service", "stale")
 
 
@@ -45,42 +40,3 @@ def follow(conn: Connection, refs: Iterable[str]) -> None:
             conn.execute(sa.delete(session_open).where(session_open.c.session_ref.in_(over)))
         # A row that is there is kept: who ends the session at this moment finds it.
         upsert(conn, session_open, [dict(row) for row in rows], key=["session_ref"])
-
-
-def mend(db: Database, now: datetime) -> int:
-    """Put right what a node of a version before this table writes while it runs beside the new ones: rows of sessions
-    that are over, and sessions that began in the last two days without a row. Returns how many.
-    """
-    mended = 0
-    for looked, other, after in (
-        (session_open, session, ""),
-        (session, session_open, first_id("ses", now - _LATELY)),
-    ):
-        for some in _pages(db, looked, after):
-            with db.read() as conn:
-                wrong = sorted(set(some) - set(_open_of(conn, other, some)))
-            if wrong:
-                with db.write() as conn:
-                    turns.hold(conn, wrong)
-                    follow(conn, wrong)
-            mended += len(wrong)
-    return mended
-
-
-def _pages(db: Database, table: sa.Table, after: str) -> Iterator[Sequence[str]]:
-    """The table's open sessions behind a session_ref, some at a time."""
-    place: sa.Column[str] = table.c.session_ref
-    while True:
-        rows = sa.select(place, *([session.c.state] if table is session else []))
-        with db.read() as conn:
-            some = conn.execute(rows.where(place > after).order_by(place).limit(_PAGE)).all()
-        if not some:
-            return
-        yield [row[0] for row in some if row[-1] != "closed"]
-        after = some[-1][0]
-
-
-def _open_of(conn: Connection, table: sa.Table, refs: Sequence[str]) -> Sequence[str]:
-    """Those of the sessions that are open by a table."""
-    chosen = sa.select(table.c.session_ref).where(table.c.session_ref.in_(refs))
-    return conn.scalars(chosen.where(is_open) if table is session else chosen).all()

@@ -102,5 +102,5 @@ def sustain() -> None:
                 load = Load(ours.acct_port, count, count, rate=RATE, nases=NASES, seed=1)
                 _row(phase, "ours", *_measured(load, builder, ours.pid, base))
             waiting = list((Path(home) / "radius" / "journal").glob("*.journal"))
-        told = base.psql("ours", "SELECT count(*), count(*) FILTER (WHERE up_octets > 0) FROM session")
+        told = base.psql("ours", "SELECT count(*), count(*) FILTER (WHERE up_octets > 0) FROM radius_session")
         print(f"sessions, with octets: {told.replace('|', ', ')}; journal segments left: {len(waiting)}")

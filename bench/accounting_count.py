@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-ROWS = "SELECT acct_session_id, state, up_octets, service FROM session"
+ROWS = "SELECT acct_session_id, state, up_octets, service FROM radius_session"
 USED = "SELECT service, sum(up_octets) FROM usage_day GROUP BY service"
 
 

@@ -55,7 +55,7 @@ def main() -> None:
             storm.run(_Outage(base, SESSIONS / RATE / 2 - AWAY / 2))
             storm.finish()
             _wait_drained(home)
-        told = base.psql("ours", "SELECT count(*), count(DISTINCT acct_session_id) FROM session")
+        told = base.psql("ours", "SELECT count(*), count(DISTINCT acct_session_id) FROM radius_session")
         print(
             f"Starts acknowledged {storm.started}; sessions in the database {told.replace('|', ', distinct ')}"
         )

@@ -79,7 +79,7 @@ def _fill(db: Database, numbers: str) -> None:
             conn.exec_driver_sql(statement if db.is_sqlite else statement.replace("%", "%%"))
     names = ", ".join(column.name for column in session_open.columns)
     with db.write() as conn:
-        conn.exec_driver_sql(f"INSERT INTO session_open ({names}) SELECT {names} FROM session")
+        conn.exec_driver_sql(f"INSERT INTO session_open ({names}) SELECT {names} FROM radius_session")
     with db.write() as conn:
         conn.exec_driver_sql("ANALYZE")
 

@@ -4,7 +4,6 @@ import hashlib
 import os
 import threading
 import time
-from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -20,11 +19,6 @@ def new_id(prefix: str) -> str:
     back: what is ordered by id is in that order again when the same work is done again.
     """
     return f"{prefix}_{_text(_greater(1), 0)}"
-
-
-def first_id(prefix: str, moment: datetime) -> str:
-    """Sorts before every id that is made at a moment or later, by a clock that shows the same."""
-    return f"{prefix}_{_text(int(moment.timestamp() * 1000) << 80, 0)}"
 
 
 def new_ids(prefix: str, count: int) -> list[str]:

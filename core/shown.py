@@ -27,5 +27,7 @@ def to_json(value: Any) -> str:
 
 
 def _acts(one: str) -> bool:
-    """Whether a character is a control, no character at all, ends a line, or turns the direction of writing."""
-    return unicodedata.category(one) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") or one in _DIRECTIONS
+    """Whether a character is a control, no character at all, ends a line, or turns the direction of writing. One that
+    this Python does not know yet is a letter of tomorrow.
+    """
+    return unicodedata.category(one) in ("Cc", "Cs", "Co", "Zl", "Zp") or one in _DIRECTIONS

@@ -51,7 +51,7 @@ def _types(columns: Sequence[str]) -> tuple[int, ...]:
 
 def _update(columns: Sequence[str], sets: Sequence[str]) -> str:
     return (
-        f"UPDATE session AS s SET {', '.join(sets)} FROM {_unnest(('session_ref', *columns))} "
+        f"UPDATE radius_session AS s SET {', '.join(sets)} FROM {_unnest(('session_ref', *columns))} "
         f"AS n(ref, {', '.join(columns)}) WHERE s.session_ref = n.ref"
     )
 
@@ -65,13 +65,13 @@ _LOCK = Statement(
 # old; this is right with any.
 _LOAD = Statement(
     "acct_load",
-    f"SELECT s.* FROM unnest($1, $2) AS k(nas, id) CROSS JOIN LATERAL (SELECT {', '.join(_COLUMNS)} FROM session "
-    "WHERE session.acct_session_id = k.id AND session.nas = k.nas OFFSET 0) AS s",
+    f"SELECT s.* FROM unnest($1, $2) AS k(nas, id) CROSS JOIN LATERAL (SELECT {', '.join(_COLUMNS)} "
+    "FROM radius_session AS r WHERE r.acct_session_id = k.id AND r.nas = k.nas OFFSET 0) AS s",
     (ARRAY_OF[TEXT], ARRAY_OF[BYTEA]),
 )
 _INSERT = Statement(
     "acct_insert",
-    f"INSERT INTO session ({', '.join(_COLUMNS)}) SELECT * FROM {_unnest(_COLUMNS)}",
+    f"INSERT INTO radius_session ({', '.join(_COLUMNS)}) SELECT * FROM {_unnest(_COLUMNS)}",
     _types(_COLUMNS),
 )
 _COUNT = Statement(
@@ -102,14 +102,14 @@ _USAGE = Statement(
 # What aaa/opened.py says of sessions, in our exchange.
 _GONE = Statement(
     "acct_gone",
-    "DELETE FROM session_open AS o USING session AS s "
+    "DELETE FROM session_open AS o USING radius_session AS s "
     "WHERE o.session_ref = ANY ($1) AND s.session_ref = o.session_ref AND s.state <> 'open'",
     (ARRAY_OF[TEXT],),
 )
 _OPEN = Statement(
     "acct_open",
     "INSERT INTO session_open (session_ref, nas, service, stale) "
-    "SELECT session_ref, nas, service, stale FROM session WHERE session_ref = ANY ($1) AND state = 'open' "
+    "SELECT session_ref, nas, service, stale FROM radius_session WHERE session_ref = ANY ($1) AND state = 'open' "
     "ON CONFLICT (session_ref) DO UPDATE SET service = excluded.service, stale = excluded.stale "
     "WHERE (session_open.service, session_open.stale) IS DISTINCT FROM (excluded.service, excluded.stale)",
     (ARRAY_OF[TEXT],),
@@ -121,7 +121,7 @@ _CROWDED = Statement(
     "(SELECT count(*) FROM session_open AS o WHERE o.service = k.service) > 1 AND "
     "(SELECT min(bundle) < max(bundle) FROM "
     "(SELECT coalesce(nullif(s.multi_session_id, ''), s.session_ref) AS bundle FROM session_open AS o "
-    "JOIN session AS s ON s.session_ref = o.session_ref WHERE o.service = k.service AND s.state = 'open') AS b)",
+    "JOIN radius_session AS s ON s.session_ref = o.session_ref WHERE o.service = k.service AND s.state = 'open') AS b)",
     (ARRAY_OF[TEXT],),
 )
 

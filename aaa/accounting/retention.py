@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.engine import Connection
 
 from aaa.models import (
@@ -23,7 +22,6 @@ from aaa.models import (
     usage_day,
     usage_month,
 )
-from aaa.opened import mend
 from aaa.turns import unheld
 from core import clock
 from core.db import Database, insert_many, lock_row, upsert, upsert_add
@@ -36,7 +34,6 @@ _LOOK = 2000
 _BUDGET = 20.0
 _AGAIN = timedelta(seconds=5)
 _SESSIONS = "sessions"
-_log = structlog.get_logger()
 _HISTORY = tuple(column.name for column in session_history.columns)
 
 
@@ -216,8 +213,6 @@ def register(settings: Settings) -> None:
     @handles(KIND)
     def perform(db: Database, _job: Job) -> None:
         now = clock.now()
-        if count := mend(db, now):
-            _log.warning("the table of open sessions was mended", sessions=count)
         if not retain(db, kept, now):
             with db.write() as conn:  # the rest after a breath: the lease of a job is a minute
                 enqueue(conn, KIND, {}, run_at=now + _AGAIN, unique=f"{KIND}:rest:{now.timestamp():.0f}")

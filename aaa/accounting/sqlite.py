@@ -25,10 +25,10 @@ _MOMENTS = frozenset(("started_at", "updated_at", "stopped_at"))
 _FLAGS = frozenset(("stale", "inferred", "gigawords"))
 _CONVERTED = [(index, name) for index, name in enumerate(_COLUMNS) if name in _MOMENTS | _FLAGS]
 
-_LOAD = f"SELECT {', '.join(_COLUMNS)} FROM session WHERE nas = ? AND acct_session_id = ?"
-_INSERT = f"INSERT INTO session ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-_COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in _COUNTERS)} WHERE session_ref = ?"
-_UPDATE = f"UPDATE session SET {', '.join(f'{name} = ?' for name in _WHOLE)} WHERE session_ref = ?"
+_LOAD = f"SELECT {', '.join(_COLUMNS)} FROM radius_session WHERE nas = ? AND acct_session_id = ?"
+_INSERT = f"INSERT INTO radius_session ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_COUNT = f"UPDATE radius_session SET {', '.join(f'{name} = ?' for name in _COUNTERS)} WHERE session_ref = ?"
+_UPDATE = f"UPDATE radius_session SET {', '.join(f'{name} = ?' for name in _WHOLE)} WHERE session_ref = ?"
 _USAGE = (
     "INSERT INTO usage_day (service, day, up_octets, down_octets) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (service, day) DO UPDATE SET up_octets = up_octets + excluded.up_octets, "
@@ -39,11 +39,11 @@ _USAGE = (
 _GONE = "DELETE FROM session_open WHERE session_ref = ?"
 _OPEN = (
     "INSERT INTO session_open (session_ref, nas, service, stale) "
-    "SELECT session_ref, nas, service, stale FROM session WHERE session_ref = ? AND state = 'open'"
+    "SELECT session_ref, nas, service, stale FROM radius_session WHERE session_ref = ? AND state = 'open'"
 )
 _CROWDED = (
     "SELECT count(DISTINCT coalesce(nullif(s.multi_session_id, ''), s.session_ref)) > 1 FROM session_open AS o "
-    "JOIN session AS s ON s.session_ref = o.session_ref WHERE o.service = ? AND s.state = 'open'"
+    "JOIN radius_session AS s ON s.session_ref = o.session_ref WHERE o.service = ? AND s.state = 'open'"
 )
 
 

@@ -77,9 +77,8 @@ def _statement(name: str, only: str, sets: str, told: str = "", then: str = "") 
         s.ctid AS had, s.up_octets AS had_up, s.down_octets AS had_down
       FROM unnest({arrays}) WITH ORDINALITY AS n({", ".join(COUNTED)}, i)
       CROSS JOIN LATERAL (
-        SELECT {", ".join(_HELD)} FROM session
-        WHERE session.acct_session_id = n.id AND session.nas = n.nas
-        ORDER BY session.started_at DESC LIMIT 1
+        SELECT {", ".join(_HELD)} FROM radius_session AS r
+        WHERE r.acct_session_id = n.id AND r.nas = n.nas ORDER BY r.started_at DESC LIMIT 1
       ) AS s
       WHERE s.state = 'open' AND NOT s.inferred AND s.service = n.service AND s.source = n.source
         AND s.policy_hash <> '' AND s.updated_at <= n.moment AND n.lasted > 0
@@ -88,7 +87,7 @@ def _statement(name: str, only: str, sets: str, told: str = "", then: str = "") 
             BETWEEN {began} - interval '{_NEAR} s' AND {began} + interval '{_NEAR} s')
         AND {same} AND {only}
     ), taken AS (
-      UPDATE session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
+      UPDATE radius_session AS s SET {sets}updated_at = h.moment, session_time = greatest(s.session_time, h.lasted),
         up_octets = greatest(s.up_octets, h.up), down_octets = greatest(s.down_octets, h.down), gigawords = true
       FROM held AS h WHERE s.ctid = h.had AND s.state = 'open' AND s.up_octets = h.had_up
         AND s.down_octets = h.had_down
@@ -111,11 +110,10 @@ def _insertion() -> Statement:
     sql = f"""
     WITH taken AS MATERIALIZED (
       SELECT * FROM unnest({arrays}) WITH ORDINALITY AS n({given}, i) WHERE NOT EXISTS (
-        SELECT FROM session
-        WHERE session.acct_session_id = n.acct_session_id AND session.nas = n.nas OFFSET 0
+        SELECT FROM radius_session AS r WHERE r.acct_session_id = n.acct_session_id AND r.nas = n.nas OFFSET 0
       )
     ), made AS (
-      INSERT INTO session ({given}, updated_at, state, inferred, cause, session_time, up_octets, down_octets,
+      INSERT INTO radius_session ({given}, updated_at, state, inferred, cause, session_time, up_octets, down_octets,
         public_address, port_first, port_last)
       SELECT {given}, started_at, 'open', false, '', 0, 0, 0, '', 0, 0 FROM taken
     ), opened AS (

@@ -48,13 +48,14 @@ def sessions_of(
     found: dict[str, list[Seen]] = defaultdict(list)
     for start in range(0, len(names), _CHUNK):
         some = names[start : start + _CHUNK]
-        refs = sa.select(session_open.c.session_ref).where(session_open.c.service.in_(some))
-        open_ones = conn.scalars(refs).all()
+        which = sa.select(session_open.c.session_ref).where(session_open.c.service.in_(some))
+        refs = conn.scalars(which).all()
         began = table.started_at >= datetime.fromtimestamp(since, UTC)
-        for theirs in (
-            sa.and_(table.service.in_(some), began),
-            sa.and_(table.session_ref.in_(open_ones), is_open, ~began),
-        ):
+        longer = [
+            sa.and_(table.session_ref.in_(refs[first : first + _CHUNK]), is_open, ~began)
+            for first in range(0, len(refs), _CHUNK)
+        ]
+        for theirs in (sa.and_(table.service.in_(some), began), *longer):
             further = _further(conn, family, theirs)
             chosen = sa.select(
                 table.session_ref,

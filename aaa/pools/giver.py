@@ -214,13 +214,13 @@ class Giver:
             self.ledger.sync()
         return len(right)
 
-    def postpone(self, seconds: float) -> None:
-        """The clock was set ahead by so much: no address is over or has rested the sooner for it."""
+    def on_new_clock(self, shelf: Shelf, ahead: float, rest: float) -> None:
+        """See the shelf's. Raises OSError."""
         with self.lock:
-            self.apply([event for shelf in self.shelves.values() for event in shelf.later(seconds)])
-            for shelf in self.shelves.values():
-                for held in shelf.held.values():
-                    held.seen = self._now()  # accounting may have told of it until a moment ago
+            now = self._now()
+            self.apply(shelf.on_new_clock(ahead, now, rest))
+            for held in shelf.held.values():
+                held.seen = now
 
     def close(self) -> None:
         """Give the ledger back."""

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
-from aaa.models import address_count
-from aaa.pools import blocks, evidence, nodes
+from aaa.pools import blocks, counts, evidence, nodes
 from aaa.pools.blocks import Lease, Owner
 from aaa.pools.giver import Giver
 from aaa.pools.shelf import Block, Doubted, Event, Freed, Given, Leased, Rested, Returned, Shelf, returned
@@ -22,7 +19,7 @@ from aaa.pools.span import Span
 from aaa.view.lookup import View
 from aaa.view.pools import PoolRecord
 from core import clock, faults
-from core.db import Database, Outage, upsert
+from core.db import Database, Outage
 from core.errors import first_line
 
 LEASED_IN_DATABASE = faults.declare("pools.leased_before_ledger")
@@ -139,10 +136,12 @@ class Keeping(threading.Thread):
     def _begin(self) -> None:
         self._at = self._now()
         offset = self._at - self._monotonic()
-        ahead, self._offset = offset - self._offset, offset
-        if ahead > _STEP:
+        ahead = offset - self._offset
+        if abs(ahead) > _STEP:
             _log.warning("this machine's clock was set: addresses are kept for longer", seconds=round(ahead))
-            self._giver.postpone(ahead)
+            for shelf in list(self._giver.shelves.values()):
+                self._giver.on_new_clock(shelf, ahead, self._record(shelf).rest)
+        self._offset = offset
 
     def _ask(self) -> Told:
         now = datetime.fromtimestamp(self._at, UTC)  # before all: what is acknowledged after that is not told
@@ -195,7 +194,7 @@ class Keeping(threading.Thread):
 
     def _settle(self, shelf: Shelf, drained: float) -> None:
         """Look at some of the addresses that are not free, and at all that are in doubt."""
-        record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
+        record = self._record(shelf)
         events = [*self._of_held(shelf, record, drained), *self._of_doubt(shelf, record, drained)]
         if events:
             self._giver.apply(events, lambda event: self._still(shelf, event))
@@ -307,7 +306,7 @@ class Keeping(threading.Thread):
     def _hand_over(self) -> None:
         """Draining: idle blocks are free at once; the others rest until no session is on them."""
         for shelf in list(self._giver.shelves.values()):
-            record = self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
+            record = self._record(shelf)
             self._return(shelf, [Lease(block.span, block.epoch) for block in self._idle(shelf)])
             self._rest(shelf, timedelta(seconds=max(record.rest, record.patience)))
 
@@ -358,21 +357,15 @@ class Keeping(threading.Thread):
         if turn - self._counted < _COUNTED and not self._giver.draining:
             return
         self._counted = turn
-        rows = [self._row(shelf) for shelf in self._giver.shelves.values()]
-        if not rows and self._told_none:
+        has_none = not self._giver.shelves
+        if has_none and self._told_none:
             return
         with self._db.write() as conn:
-            upsert(conn, address_count, rows, key=["pool", "worker"])
-            _forget_counts(conn, self._owner.worker, [str(row["pool"]) for row in rows if row["blocks"]])
-        self._told_none = not rows
+            counts.tell(conn, self._owner, self._giver, self._moment())
+        self._told_none = has_none
 
-    def _row(self, shelf: Shelf) -> dict[str, object]:
-        return {
-            "pool": shelf.pool, "worker": self._owner.worker, "node": self._owner.node, "blocks": len(shelf.blocks),
-            "free": shelf.free, "given": len(shelf.held), "resting": len(shelf.resting), "doubt": len(shelf.doubt),
-            "refused": self._giver.refused.get(shelf.pool, 0), "seen_at": self._moment(),
-            "synced": self._giver.ledger.on_disk,
-        }  # fmt: skip
+    def _record(self, shelf: Shelf) -> PoolRecord:
+        return self._giver.record(shelf.pool) or _gone(block.span for block in shelf.blocks.values())
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)
@@ -387,11 +380,6 @@ def _is_idle(shelf: Shelf, event: Event) -> bool:
 
 def _has(record: PoolRecord, block: Block) -> bool:
     return block.span.prefix in record.prefixes and block.span.length == record.length
-
-
-def _forget_counts(conn: Connection, worker: str, pools: list[str]) -> None:
-    gone = sa.delete(address_count).where(address_count.c.worker == worker, address_count.c.blocks == 0)
-    conn.execute(gone.where(address_count.c.pool.not_in(pools)))
 
 
 def _gone(spans: Iterable[Span]) -> PoolRecord:

@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from aaa.models import address_block, address_count, address_prefix, session_open
+from aaa.models import address_block, address_count, address_prefix, is_open, session, session_open
 from aaa.opened import each
 from aaa.pools import blocks
 
@@ -106,8 +106,11 @@ def conflicts(conn: Connection, limit: int = 20) -> list[tuple[str, list[str]]]:
         .limit(limit)
     )
     twice = list(conn.scalars(chosen))
-    told = sa.select(table.service).select_from(source).distinct().order_by(table.service)
-    return [
-        (address, list(conn.scalars(told.where(open_ones, table.framed_address == address))))
-        for address in twice
-    ]
+    theirs = sa.and_(session.c.framed_address.in_(twice), session.c.framed_address != sa.literal_column("''"))
+    told = sa.select(session.c.framed_address, session.c.service).where(
+        is_open, theirs, session.c.service != ""
+    )
+    found: dict[str, list[str]] = {address: [] for address in twice}
+    for address, service in conn.execute(told.distinct().order_by(session.c.service)):
+        found[address].append(service)
+    return list(found.items())

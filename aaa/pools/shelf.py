@@ -237,17 +237,24 @@ class Shelf:
         for value, since in self.doubt.items():
             yield Doubted(self.pool, value, since)
 
-    def later(self, seconds: float) -> Iterator[Event]:
-        """The clock was set ahead: what puts every moment of this shelf as far behind the new one as it was."""
-        for event in self.events():
-            match event:
-                case Given():
-                    yield msgspec.structs.replace(event, at=event.at + seconds)
-                case Rested():
-                    until, since = event.until + seconds, event.since + seconds
-                    yield msgspec.structs.replace(event, until=until, since=since)
-                case Doubted():
-                    yield msgspec.structs.replace(event, since=event.since + seconds)
+    def on_new_clock(self, ahead: float, now: float, rest: float) -> list[Event]:
+        """The clock was set (ahead by so much; negative: back) and says `now`: what rests does so for as long as it had
+        to, at most `rest`; what is in doubt begins anew; nothing was given in the future. Who holds something counts as
+        seen just now: accounting may have told of it until a moment ago.
+        """
+        events: list[Event] = [
+            Given(self.pool, one.value, one.service, one.where, now)
+            for one in self.held.values()
+            if one.at > now
+        ]
+        for one in self.resting.values():
+            until = min(one.until + max(0.0, ahead), now + rest)
+            if one.held is not None:
+                events.append(
+                    Given(self.pool, one.value, one.held.service, one.held.where, min(one.held.at, now))
+                )
+            events.append(Rested(self.pool, one.value, until, one.sure, min(one.since, now)))
+        return events + [Doubted(self.pool, value, now) for value in self.doubt]
 
     def _lease(self, span: Span, epoch: int, gateway: str) -> None:
         place = (span.prefix, span.number, span.length)

@@ -13,10 +13,16 @@ from core.shown import printable
 
 _FOLDER = Path(__file__).parent
 STATIC = _FOLDER / "static"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Markup)
+
+
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(_FOLDER / "templates"),
     autoescape=True,
-    finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
+    finalize=lambda value: printable(value, keep="\r\n\t") if _is_plain(value) else value,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

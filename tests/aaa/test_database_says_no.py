@@ -20,7 +20,7 @@ from tests.aaa.test_accounting import record, stored, write
 _REFUSE = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '%s'; END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON session EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE INSERT ON radius_session EXECUTE FUNCTION refuse();
 """
 
 
@@ -56,7 +56,7 @@ def test_what_it_refuses_is_journalled_and_drained_when_it_is_well(postgresql, t
     commit._away_until = 0.0
     assert commit.drain() == 0
     assert not (tmp_path / "refused.log").exists()
-    _do(postgresql, "DROP TRIGGER refuse ON session")
+    _do(postgresql, "DROP TRIGGER refuse ON radius_session")
     commit._away_until = 0.0
     assert commit.drain() == 3
     assert _settled(commit, record(START, session_id=b"3")) == [True]
@@ -89,7 +89,7 @@ def test_a_statement_that_the_connection_has_and_we_do_not_know_is_made_anew(pos
     for _ in range(2):
         with pytest.raises((psycopg.Error, sa.exc.SQLAlchemyError, DatabaseAway)):
             write(postgresql, record(START))
-    _do(postgresql, "DROP TRIGGER refuse ON session")
+    _do(postgresql, "DROP TRIGGER refuse ON radius_session")
     write(postgresql, record(START))
     assert len(stored(postgresql)) == 1
 

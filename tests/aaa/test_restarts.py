@@ -75,7 +75,7 @@ def test_a_restart_is_acknowledged_when_it_is_durable_and_closes_all_of_it(many,
     updated: list[int] = []
 
     def counted(_conn, cursor, statement, *_rest) -> None:
-        if statement.startswith("UPDATE session SET"):
+        if statement.startswith("UPDATE radius_session SET"):
             updated.append(cursor.rowcount)
 
     sa.event.listen(many.engine, "after_cursor_execute", counted)
