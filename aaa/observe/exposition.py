@@ -1,5 +1,6 @@
 """A node's RADIUS metrics in Prometheus' words, put together from what its workers published."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -94,11 +95,17 @@ def _answered(name: str, help_: str, said: list[Published], which: str) -> Metri
 
 def _dropped(said: Iterable[Published]) -> Metric:
     told = CounterMetricFamily(
-        "trunkline_radius_dropped", "Packets that got no answer, by reason.", labels=("worker", "reason")
+        "trunkline_radius_dropped",
+        "Packets that got no answer, by reason; nas is empty where it is none of ours, or nobody looked.",
+        labels=("worker", "nas", "reason"),
     )
     for one in said:
-        for reason, count in sorted(one.dropped.items()):
-            told.add_metric((one.worker, reason), count)
+        others = Counter(one.dropped)
+        for nas, reason, count in one.dropped_of:
+            others[reason] -= count
+            told.add_metric((one.worker, nas, reason), count)
+        for reason, count in sorted((+others).items()):
+            told.add_metric((one.worker, "", reason), count)
     return told
 
 

@@ -35,6 +35,8 @@ class Published(msgspec.Struct, frozen=True):
     repeated: int
     latency: dict[Kind, Latency]
     gauges: dict[str, float]
+    dropped_of: list[tuple[str, str, int]] = []
+    """(NAS, reason, count): of `dropped`, what came from NASes of the view."""
     addresses: list[tuple[str, str, int]] = []
     """(pool, state, count) of the addresses that the worker gives itself."""
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from aaa.accounting.record import KIND_NAMES, AccountingRecord
 from aaa.limits.limit import VOUCHER_ID
 from aaa.observe.latency import KINDS, Kind, Latency
 from aaa.observe.publish import Published, bounded, publish
+from aaa.observe.seldom import Seldom
 from aaa.observe.tail import Event, Tail
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Verdict
@@ -18,6 +20,14 @@ from aaa.radius.packet import ACCESS_ACCEPT, ACCESS_REJECT
 from aaa.radius.request import Asked
 from core import clock
 
+_log = structlog.get_logger()
+_MEANS = {
+    "unknown-nas": "no device of the intents is a NAS at this address",
+    "wrong-message-authenticator": "its shared secret is another one than the intent's",
+    "wrong-authenticator": "its shared secret is another one than the intent's",
+    "no-message-authenticator": "the NAS does not sign its requests, and has to (nas.message-authenticator)",
+}
+"""What to look for, of reasons that do not say it."""
 _ELSEWHERE = {ACCESS_ACCEPT: "accepted", ACCESS_REJECT: "refused-elsewhere"}
 
 
@@ -38,6 +48,8 @@ class Watched:
         self.latency: dict[Kind, Latency] = {kind: Latency() for kind in KINDS}
         self.repeated = 0
         """Retransmissions that got the remembered reply."""
+        self._seldom = Seldom()
+        answers.on_drop = self.dropped
 
     @property
     def is_tailed(self) -> bool:
@@ -62,6 +74,7 @@ class Watched:
             logins=bounded(answers.outcomes),
             records=bounded(answers.records),
             dropped=dict(answers.dropped),
+            dropped_of=[one for one in bounded(answers.dropped_of) if one[0]],
             repeated=self.repeated,
             latency=self.latency,
             gauges=dict(self._gauges()),
@@ -105,6 +118,18 @@ class Watched:
         self._answers.outcomes[ask.nas.device, outcome] += 1
         if self.is_tailed and ask.asked is not None:
             self._tail.tell(self._event(ask.nas, ask.asked.login, ask.asked, outcome, nanoseconds // 1000))
+
+    def dropped(self, kind: str, reason: str, source: str, nas: str) -> None:
+        """Tell of a packet that gets no answer: its NAS hears nothing, and whoever looks after it has to find it."""
+        if self._seldom.is_news(reason, source):
+            means = {"means": _MEANS[reason]} if reason in _MEANS else {}
+            _log.warning("packets are not answered", source=source, nas=nas, reason=reason, **means)
+        if self.is_tailed:
+            now = clock.now().timestamp()
+            told = Event(
+                at=now, worker=self._worker, kind=kind, nas=nas or source, outcome="dropped", detail=reason
+            )
+            self._tail.tell(told)
 
     def _decided(
         self, nas: NasEntry, login: str, asked: Asked | None, verdict: Verdict, nanoseconds: int

@@ -76,6 +76,10 @@ class Answers:
         self._layouts = Layouts()
         self._wants: dict[bytes, Wanted | None] = {}
         self.dropped: Counter[str] = Counter()
+        self.dropped_of: Counter[tuple[str, str]] = Counter()
+        """(NAS, reason): those whose NAS is known; "" of strangers."""
+        self.on_drop: Callable[[str, str, str, str], None] | None = None
+        """Is told of what came in vain: `access` or `accounting`, the reason, the source address, the NAS."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """(NAS, "accepted" or the reason of refusal), since the start."""
         self.records: Counter[tuple[str, str]] = Counter()
@@ -145,7 +149,7 @@ class Answers:
                 raise Dropped("other-code")
             return self._authenticate(packet, nas)
         except Dropped as drop:
-            self.dropped[str(drop)] += 1
+            self._drop("access", str(drop), source)
             return None
 
     def lightly(self, datagram: bytes, source: str, received: float) -> tuple[Light, bytes] | None:
@@ -196,8 +200,16 @@ class Answers:
                 raise Dropped("other-code")
             return self._account(packet, nas, received)
         except Dropped as drop:
-            self.dropped[str(drop)] += 1
+            self._drop("accounting", str(drop), source)
             return None
+
+    def _drop(self, kind: str, reason: str, source: str) -> None:
+        nas = self._nases.at(source)
+        device = "" if nas is None else nas.device
+        self.dropped[reason] += 1
+        self.dropped_of[device, reason] += 1
+        if self.on_drop is not None:
+            self.on_drop(kind, reason, source, device)
 
     def settle(
         self, login: str, nas: NasEntry, verdict: Verdict, asked: Asked | None = None, nanoseconds: int = 0
@@ -223,8 +235,6 @@ class Answers:
     def _authenticate(self, packet: Packet, nas: NasEntry) -> Answer | Deferred:
         secret = self._secret(packet, nas)
         asked = read_request(packet)
-        if not (asked.login or asked.circuits or asked.calling):
-            raise Dropped("no-login")
         other = self._elsewhere(asked.login, nas) if self._elsewhere is not None else None
         if other is not None:
             return Deferred(other, Ask(packet, nas, secret, asked), quick=True)

@@ -27,8 +27,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Say every mistake in a network repository; status 1 when there is an error, 3 when it cannot be read."""
-    discovery.load("intents")
-    discovery.load("inventory")
+    discovery.load_all(("intents", "inventory", "aaa"))
     examined = _examine(directory, rev)
     problems = examined.problems
     levels = Counter(problem.severity for problem in problems)

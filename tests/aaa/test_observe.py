@@ -20,7 +20,9 @@ from aaa.observe import tail
 from aaa.observe.exposition import exposition, serve
 from aaa.observe.latency import BUCKETS, Latency
 from aaa.observe.publish import MOST_NASES, OTHER, Published, bounded, folder, publish, published
+from aaa.observe.seldom import Seldom
 from aaa.observe.tail import Event, Tail, listening
+from aaa.radius import packet as wire
 from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
 from core import clock
@@ -79,14 +81,18 @@ def test_workers_add_up_in_prometheus_words(tmp_path):
     for nanoseconds in (20_000, 20_000, 20_000, 40_000_000_000):
         latency.add(nanoseconds)
     logins = [("bng1", "accepted", 3), ("bng2", "wrong-credentials", 1)]
-    publish(tmp_path, said(logins=logins, dropped={"unknown-nas": 7}, latency={"access": latency}))
+    publish(tmp_path, said(logins=logins, dropped={"unknown-nas": 7, "malformed": 3},
+                           dropped_of=[("bng1", "malformed", 2)], latency={"access": latency}))  # fmt: skip
     publish(tmp_path, said(worker="node1-1", logins=[("bng1", "accepted", 1)], gauges={"view_seq": 41}))
     told = samples(tmp_path)
     name = "trunkline_radius_logins_total"
     assert told[name, frozenset({"node1-0", "bng1", "accepted"})] == 3
     assert told[name, frozenset({"node1-1", "bng1", "accepted"})] == 1
     assert told[name, frozenset({"node1-0", "bng2", "wrong-credentials"})] == 1
-    assert told["trunkline_radius_dropped_total", frozenset({"node1-0", "unknown-nas"})] == 7
+    dropped = "trunkline_radius_dropped_total"
+    assert told[dropped, frozenset({"node1-0", "", "unknown-nas"})] == 7
+    assert told[dropped, frozenset({"node1-0", "bng1", "malformed"})] == 2
+    assert told[dropped, frozenset({"node1-0", "", "malformed"})] == 1
     assert told["trunkline_radius_view_seq", frozenset({"node1-1"})] == 41
     assert told["trunkline_radius_seconds_bucket", frozenset({"node1-0", "access", str(BUCKETS[1])})] == 3
     assert told["trunkline_radius_seconds_bucket", frozenset({"node1-0", "access", "+Inf"})] == 4
@@ -103,6 +109,14 @@ def test_labels_stay_bounded():
     assert sum(count for _nas, _outcome, count in told) == sum(counted.values())
 
 
+def with_another_secret(server):
+    """A login from bng1's address that nobody can answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port:
+        port.bind(("127.0.0.1", 0))
+        datagram = wire.request(1, 7, b"another", pair(1, b"s1@example.net"), os.urandom(16))
+        port.sendto(datagram, ("127.0.0.1", server.auth_port))
+
+
 def test_a_server_tells_what_it_does(server, nas, node):
     """Logins, refusals, a retransmission, accounting and a stranger's packet: all are counted and published."""
     client = nas()
@@ -112,14 +126,14 @@ def test_a_server_tells_what_it_does(server, nas, node):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.9", 0))
         stranger.sendto(bytes(20), ("127.0.0.1", server.auth_port))
+    with_another_secret(server)
 
     def told():
         found = samples(node.home)
-        return (
-            found
-            if found.get(("trunkline_radius_dropped_total", frozenset({"node1-0", "unknown-nas"})))
-            else None
-        )
+        dropped = "trunkline_radius_dropped_total"
+        assert found.get((dropped, frozenset({"node1-0", "", "unknown-nas"}))) == 1
+        assert found.get((dropped, frozenset({"node1-0", "bng1", "wrong-message-authenticator"}))) == 1
+        return found
 
     found = eventually(told, cap=10)
     logins = "trunkline_radius_logins_total"
@@ -280,3 +294,27 @@ def test_a_node_has_metrics_of_its_own(tmp_path):
     finally:
         stop()
     assert serve(Settings.load(tmp_path, env={})) is None
+
+
+def test_what_is_not_answered_is_told_with_its_reason(server, node, capsys):
+    """A line in the log with address, NAS and what to look for, once for many packets; and whoever tails sees each."""
+    with listening(node.home, wait=0.2) as events:
+        eventually(lambda: server.worker.watched.is_tailed, cap=5)
+        for _ in range(3):
+            with_another_secret(server)
+        shown = [event for event in (next(events) for _ in range(8)) if event is not None]
+    assert [(one.nas, one.outcome, one.detail) for one in shown] == [
+        ("bng1", "dropped", "wrong-message-authenticator")
+    ] * 3
+    told = capsys.readouterr()
+    lines = [line for line in (told.out + told.err).splitlines() if "not answered" in line]
+    assert len(lines) == 1
+    assert "127.0.0.1" in lines[0]
+    assert "its shared secret is another one" in lines[0]
+
+
+def test_strangers_who_invent_addresses_do_not_fill_the_log():
+    """Once for the same thing, and 200 lines at most in ten minutes."""
+    seldom = Seldom()
+    assert [seldom.is_news("unknown-nas", "10.0.0.1") for _ in range(3)] == [True, False, False]
+    assert sum(seldom.is_news("unknown-nas", str(number)) for number in range(5000)) == 199

@@ -152,6 +152,15 @@ def test_message_authenticator_is_verified_and_required_where_the_nas_says_so(ra
     assert raw.answers.dropped["wrong-message-authenticator"] == 2
 
 
+@pytest.mark.parametrize("name", [b"", pair(1, b"")])
+def test_who_says_nothing_of_himself_is_refused_and_not_left_waiting(raw, name):
+    """RFC 2865 section 4.1: User-Name is a SHOULD. A NAS that hears nothing takes its server for dead."""
+    reply = raw.access(ask(name + pair(2, hide(b"pw-1", SECRET, bytes(range(16))))))
+    assert reply is not None
+    assert reply.reply[0] == wire.ACCESS_REJECT
+    assert not raw.answers.dropped
+
+
 def test_chap_takes_its_challenge_from_attribute_60_or_the_authenticator(raw):
     """CHAP-Challenge wins over the Request Authenticator; an answer to the other one is refused."""
     for challenge, told, code in (

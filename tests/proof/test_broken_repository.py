@@ -13,7 +13,7 @@ from intents import queue
 from intents.index.models import quarantine
 from tests.proof import broken
 from tests.proof.loop import lane1, nas_of, pool_of, proven
-from tests.support import eventually, trunkline
+from tests.support import ROOT, eventually, trunkline
 from tests.world import GARDEN, PASSWORD, World, hold_path
 from tests.world import world as make
 
@@ -142,3 +142,14 @@ def quarantined(world: World) -> dict[str, list[dict[str, object]]]:
     """Path -> problems of what trunk has and is not applied."""
     with world.one.index_db.read() as conn:
         return {row.path: row.problems for row in conn.execute(sa.select(quarantine))}
+
+
+def test_a_plan_that_a_nas_has_no_word_for_is_told(tmp_path: Path) -> None:
+    """AAA's own checks are the command's, too: 10 Gbit/s do not fit into an attribute of 32 bits. Only a warning."""
+    shutil.copytree(ROOT / "examples" / "aarnet", tmp_path / "net")
+    plan = tmp_path / "net" / "catalog" / "plans" / "fibre-1000.yaml"
+    plan.write_text(plan.read_text().replace("down: 1G", "down: 10G"))
+    done = validate(tmp_path / "net")
+    assert done.returncode == 0
+    assert "catalog/plans/fibre-1000.yaml:3" in done.stdout
+    assert "more than 4.29 Gbit/s at ap1 (ubiquiti), ap2 (ubiquiti)" in done.stdout
