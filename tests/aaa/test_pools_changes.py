@@ -191,6 +191,56 @@ def test_a_clock_that_is_set_ahead_frees_no_address_whose_start_is_not_in_yet(ma
     assert (held in shelf.held, rests in shelf.resting, doubted in shelf.doubt) == (True, False, False)
 
 
+def test_a_clock_that_was_wrong_keeps_nothing_for_longer_than_it_should(make):
+    """A year ahead for two rounds, then right; what was given meanwhile is over with its Stop, and what rests is free
+    in time. So it is with one that is corrected forth and back again and again.
+    """
+    farm = make()
+    (node,), (worker,) = farm.nodes, farm.workers
+    shelf = worker.giver.shelves["west"]
+    node.ahead = 365 * 86400.0
+    given = give(worker, "S-1")  # by the new clock, and before anybody saw that it was set
+    farm.seconds += 2
+    farm.step()
+    node.ahead = 0.0
+    farm.seconds += 2
+    farm.step()
+    for turn in range(60):
+        node.ahead = 15.0 * (turn % 2)
+        farm.seconds += 2
+        farm.step()
+    node.ahead = 0.0
+    began = farm.seconds
+    account(node, "S-1", framed_address=given)
+    farm.seconds += 5
+    account(node, "S-1", STOP, began=began, framed_address=given)
+    farm.step()
+    assert given in shelf.resting
+    farm.seconds += REST + 1
+    farm.step()
+    assert given not in shelf.resting
+    assert worker.giver.ledger.size < 100_000
+
+
+def test_a_clock_is_corrected_although_the_disk_was_full_at_that_moment(make, monkeypatch):
+    """The round fails, and the next one does what it could not do."""
+    farm = make()
+    (node,), (worker,) = farm.nodes, farm.workers
+    doubted = next(iter(worker.giver.shelves["west"].ready))
+    worker.giver.apply([Doubted("west", doubted, farm.seconds)])
+    farm.step()
+    node.ahead = 86400.0
+    with monkeypatch.context() as full:
+        full.setattr(
+            worker.giver.ledger, "append", lambda _events: (_ for _ in ()).throw(OSError(28, "full"))
+        )
+        with pytest.raises(OSError, match="full"):
+            worker.step()
+    farm.step()
+    farm.step()
+    assert doubted in worker.giver.shelves["west"].doubt
+
+
 def test_prefixes_of_another_length_do_not_overlap_with_held_ones(make):
     """A pool's `length` goes from 60 to 64 and back while /64s are held: nothing given then overlaps with them, and
     only what has the pool's length is given, to the same line, too.
