@@ -7,6 +7,7 @@ from aaa.proxy.filters import group_of
 from aaa.radius import packet as wire
 from aaa.radius.packet import pair, vendor_pairs
 from aaa.vendors.registry import text_of
+from aaa.vendors.speeds import speeds
 
 Meaning = dict[str, frozenset[str]]
 """Aspect -> what is said of it: rate, pool, address, prefix, filter, vrf, time, admin, other."""
@@ -17,11 +18,10 @@ _NAS_CHOOSES = {b"\xff\xff\xff\xfe", b"\xff\xff\xff\xff"}  # RFC 2865 section 5.
 _SAYS_NOTHING = {6, 7, 9, 12, 13, 18, 24, 25, 33, 79, 80, 85}
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _RATE = re.compile(r"([0-9]+)([kKmMgG]?)")
-# Vendor's attribute -> direction and factor to bit/s.
-_SPEEDS = {
-    (14122, 7): ("up", 1), (14122, 8): ("down", 1), (14559, 4): ("up", 1000), (14559, 5): ("down", 1000),
-    (2011, 2): ("up", 1), (2011, 5): ("down", 1), (2011, 3): ("up", 1), (2011, 6): ("down", 1),
-}  # fmt: skip
+# What says a speed in words of the operator's own: Alc-Subsc-Prof-Str, Alc-SLA-Prof-Str, Alc-Subscriber-QoS-Override,
+# ERX-Cos-Shaping-Rate.
+_RATES = {(6527, 12), (6527, 13), (6527, 126), (4874, 177)}
+_NOKIA = re.compile(rb"([ie]):(?:[pq]:[0-9]+|r):(?:pir|rate)=([0-9]{1,12})")
 _ADDRESSES = {8: "address", 168: "address", 97: "prefix", 123: "prefix"}
 _MICROSOFT = 311
 
@@ -42,9 +42,8 @@ def _said(kind: int, value: bytes) -> Iterator[tuple[str, str]]:
         return
     elif kind in _ADDRESSES:
         yield _ADDRESSES[kind], text_of(pair(kind, value))[0]
-    elif kind == 11 and re.fullmatch(rb"[0-9]+/[0-9]+", value):
-        down, up = value.decode().split("/")
-        yield from (("rate", f"down {int(down) * 1000}"), ("rate", f"up {int(up) * 1000}"))
+    elif (told := speeds(0, kind, value)) is not None:
+        yield from _rates(told)
     elif kind in (27, 28):
         yield "time", text_of(pair(kind, value))[0]
     else:
@@ -61,15 +60,20 @@ def _vendor(value: bytes) -> Iterator[tuple[str, str]]:
             continue
         if (vendor, kind) == (14988, 8):
             yield from _mikrotik(octets.decode("utf-8", "replace"))
-        elif (vendor, kind) in _SPEEDS and len(octets) == 4:
-            way, factor = _SPEEDS[vendor, kind]
-            yield "rate", f"{way} {int.from_bytes(octets) * factor}"
+        elif (told := speeds(vendor, kind, octets)) is not None:
+            yield from _rates(told)
+        elif (vendor, kind) == (6527, 126) and (found := _NOKIA.fullmatch(octets)):
+            yield from _rates([("up" if found[1] == b"i" else "down", int(found[2]) * 1000)])
         else:
-            yield _group(whole, octets), text_of(pair(wire.VENDOR_SPECIFIC, whole))[0]
+            yield _group(vendor, kind, whole, octets), text_of(pair(wire.VENDOR_SPECIFIC, whole))[0]
 
 
-def _group(whole: bytes, octets: bytes) -> str:
-    if octets.startswith((b"ip:sub-qos-policy", b"\x01TL-rate", b"i:r:pir", b"e:r:pir")):
+def _rates(told: Iterable[tuple[str, int]]) -> Iterator[tuple[str, str]]:
+    return (("rate", f"{way} {number}") for way, number in told)
+
+
+def _group(vendor: int, kind: int, whole: bytes, octets: bytes) -> str:
+    if (vendor, kind) in _RATES or octets.startswith(b"ip:sub-qos-policy"):
         return "rate"
     return group_of(wire.VENDOR_SPECIFIC, whole) or "other"
 

@@ -3,7 +3,9 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from aaa.models import moving_difference, moving_tally
 from aaa.proxy import moving
@@ -14,7 +16,7 @@ from aaa.radius import packet as wire
 from aaa.radius.authenticate import Verdict
 from aaa.radius.packet import Packet, pair
 from aaa.vendors.policy import Policy
-from aaa.vendors.registry import reply_block
+from aaa.vendors.registry import names, reply_block
 
 DAY, NOW = date(2026, 11, 20), datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -77,7 +79,7 @@ def test_one_speed_in_every_vendors_words():
     policy = Policy(down=500_000_000, up=50_000_000)
     block = reply_block("mikrotik", policy)
     wanted = frozenset({"down 500000000", "up 50000000"})
-    for name in ("mikrotik", "pppd", "accel-ppp", "huawei", "cambium", "chillispot"):
+    for name in names():
         assert meaning(accept(reply_block(name, policy)).pairs)["rate"] == wanted, name
     for text, same in (
         (b"50M/500M", True),
@@ -88,6 +90,47 @@ def test_one_speed_in_every_vendors_words():
         theirs = accept(pair(26, (14988).to_bytes(4) + pair(8, text)))
         kinds = [one.kind for one in differences(Verdict(block, ""), theirs)]
         assert kinds == ([] if same else ["rate"])
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    "more", [{}, {"garden": True}, {"pool4": "west-cgn", "pdpool": "west-pd", "vrf": "210"}]
+)
+def test_another_speed_differs_in_the_rate_alone(name, more):
+    """Of every vendor's reply of ours, whatever else is in it: another speed, or none, is a difference of `rate`."""
+    policy = Policy(down=500_000_000, up=50_000_000, **more)
+    for other in (
+        replace(policy, down=400_000_000),
+        replace(policy, up=40_000_000),
+        replace(policy, down=0, up=0),
+    ):
+        ours, theirs = reply_block(name, policy), accept(reply_block(name, other))
+        kinds = {one.kind for one in differences(Verdict(ours, ""), theirs)}
+        # juniper-cos: in the garden the garden's policy is also the limit of the upload.
+        same = name == "juniper-cos" and policy.garden and other.down == policy.down
+        assert kinds == (set() if same else {"rate"}), (name, other)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "code", "value", "aspect", "text"),
+    [
+        (6527, 126, b"i:q:1:pir=50000", "rate", "up 50000000"),
+        (6527, 126, b"e:r:rate=500000", "rate", "down 500000000"),
+        (6527, 126, b"i:q:1:pir=5,cir=1", "rate", "Alc-Subscriber-QoS-Override = i:q:1:pir=5,cir=1"),
+        (6527, 13, b"gold", "rate", "Alc-SLA-Prof-Str = gold"),
+        (4874, 177, b"100m", "rate", "ERX-Cos-Shaping-Rate = 100m"),
+        (4874, 10, b"no-mail", "filter", "ERX-Ingress-Policy-Name = no-mail"),
+        (4874, 65, b"\x07TL-rate(500000000,1)", "rate", "down 500000000"),
+        (4874, 65, b"\x01video", "filter", "ERX-Service-Activate = 1:video"),
+        (9, 1, b"ip:sub-qos-policy-in=gold", "rate", "Cisco-AVPair = ip:sub-qos-policy-in=gold"),
+        (2011, 2, b"odd", "other", "Huawei-Input-Average-Rate = 0x6f6464"),
+    ],
+)
+def test_an_old_servers_own_words_are_of_their_kind(vendor, code, value, aspect, text):
+    """What is no word of our tables is shown as it is, under the kind that it belongs to."""
+    told = meaning([(26, vendor.to_bytes(4) + pair(code, value))])
+    assert list(told) == [aspect]
+    assert text in told[aspect]
 
 
 def test_what_says_nothing_is_no_difference():
