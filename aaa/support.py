@@ -11,8 +11,10 @@ from sqlalchemy.engine import Connection
 
 from aaa.accounting.merge import Session
 from aaa.accounting.store import session_of
+from aaa.answered import Answered, answered, answered_realm
 from aaa.models import is_open, of_nas, session, session_open
 from aaa.opened import each
+from aaa.proxy.routes import Routes
 from aaa.radius import packet as wire
 from aaa.radius.answers import Answers
 from aaa.radius.authenticate import Authenticator, Verdict
@@ -50,20 +52,20 @@ from inventory.access import circuit_octets
 class LoginNotKnown(Terminal):
     """Nothing in the view answers to a name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, moving: str = "") -> None:
+        """`moving`: what the NASes that move in do with it; "" where none does."""
         super().__init__(
             f"'{name}' is no login, MAC, circuit-id or service of an active service with a session; "
             "look for it with `trunkline validate`, or wait until the view has its commit"
+            + (f"; at the NASes that move in it is {moving}" if moving else "")
         )
 
 
 class LoginElsewhere(Terminal):
     """Another RADIUS server answers a login."""
 
-    def __init__(self, name: str, realm: str, servers: Iterable[str]) -> None:
-        super().__init__(
-            f"'{name}' is nobody of ours: the logins of realm {realm} are answered by {', '.join(servers)}"
-        )
+    def __init__(self, name: str, of: str, who: Answered) -> None:
+        super().__init__(f"'{name}' is nobody of ours: the logins of {of} are {who}")
 
 
 class NasNotKnown(Terminal):
@@ -81,8 +83,9 @@ class SessionNotKnown(Terminal):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Everything that the view says of one key. `replies` are the reply attributes by NAS; `limits` the causes of
-    recorded limits; `override` and `until` are moments in epoch seconds (0: none).
+    """Everything that the view says of one key. `replies` are our reply attributes by NAS, `answered_by` says at which
+    of them another server answers; `limits` are the causes of recorded limits; `override` and `until` are moments in
+    epoch seconds (0: none).
     """
 
     key: str
@@ -100,6 +103,7 @@ class Explained(msgspec.Struct, frozen=True):
     until: int
     has_password: bool
     replies: dict[str, list[str]]
+    answered_by: dict[str, Answered]
 
 
 Digest = Callable[[str], bytes | None]
@@ -111,9 +115,24 @@ def no_code(_name: str) -> bytes | None:
     return None
 
 
-def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
-    """By login, MAC, circuit-id, remote-id, voucher's code or id, or service id. Raises LoginNotKnown."""
-    key, access = _find(view, name, digest)
+def explain(view: View, seal: Seal, name: str, digest: Digest = no_code) -> Explained:
+    """By login, MAC, circuit-id, remote-id, voucher's code or id, or service id. Raises LoginNotKnown,
+    LoginElsewhere.
+    """
+    routes, nases = Routes(view, seal), _nases(view)
+    try:
+        key, access = _find(view, name, digest)
+    except LoginNotKnown as unknown:
+        moving = next(
+            (who for _source, nas in nases if nas.moving and (who := answered(routes, name, nas))), ""
+        )
+        raise LoginNotKnown(name, str(moving)) from unknown
+    login = _user_name(key)
+    others = {
+        nas.device: who
+        for _source, nas in nases
+        if nas.device in access.nas and (who := answered(routes, login, nas)) is not None
+    }
     wanted = decode(view.lookup(service_key(access.service)), Wanted)
     policy = msgspec.structs.asdict(wanted.policy) if wanted and wanted.policy else {}
     return Explained(
@@ -132,6 +151,7 @@ def explain(view: View, name: str, digest: Digest = no_code) -> Explained:
         until=access.until,
         has_password=bool(access.credential),
         replies={device: text_of(access.blocks[index]) for device, index in sorted(access.nas.items())},
+        answered_by=others,
     )
 
 
@@ -171,17 +191,20 @@ def _unknown(view: View, name: str) -> Terminal:
     other = decode(view.lookup(realm_key(realm)), Realm) if realm else None
     if other is None:
         return LoginNotKnown(name)
-    return LoginElsewhere(name, realm, (server[0] for server in other.servers))
+    return LoginElsewhere(name, f"realm {realm}", answered_realm(other))
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What the server would answer a NAS. `reason` is what only support sees."""
+    """What the server would answer a NAS. `reason` is what only support sees. `answered_by`: another server answers
+    this login there, and the rest is what we would answer; None: we do.
+    """
 
     accepted: bool
     reason: str
     detail: str
     nas: str
     attributes: list[str]
+    answered_by: Answered | None = None
 
 
 def try_login(
@@ -195,9 +218,18 @@ def try_login(
     """Let the server's own code answer an Access-Request as the NAS would send it, without any socket. `overrides`
     are this node's.
 
-    Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
+    Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, LoginElsewhere,
+    NasNotKnown.
     """
-    key, access = _find(view, name)
+    routes = Routes(view, seal)
+    try:
+        key, access = _find(view, name)
+    except (LoginNotKnown, LoginElsewhere) as unknown:
+        there = _nas(view, device)[1] if device else None
+        who = answered(routes, name, there) if there is not None and there.moving else None
+        if who is None:
+            raise
+        raise LoginElsewhere(name, f"NAS {device}", who) from unknown
     source, nas = _nas(view, device or next(iter(access.nas), ""))
     seen: list[Verdict] = []
 
@@ -220,7 +252,13 @@ def try_login(
         detail=why.detail if why else "",
         nas=nas.device,
         attributes=text_of(b"".join(told)),
+        answered_by=answered(routes, _user_name(key), entry),
     )
+
+
+def _user_name(key: bytes) -> str:
+    """The User-Name of whoever has this key; a voucher's code is not kept."""
+    return "" if key[:2] == b"v:" else key[2:].decode("utf-8", "replace")
 
 
 def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
@@ -238,14 +276,17 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
 
 
 def _nas(view: View, device: str) -> tuple[str, Nas]:
-    known = []
-    for key, raw in view.items(b"n:"):
-        record = decode(raw, Nas)
-        if record is not None:
-            known.append(record.device)
-            if record.device == device:
-                return key[2:].decode(), record
-    raise NasNotKnown(device, known)
+    known = _nases(view)
+    for source, record in known:
+        if record.device == device:
+            return source, record
+    raise NasNotKnown(device, (record.device for _source, record in known))
+
+
+def _nases(view: View) -> list[tuple[str, Nas]]:
+    """(source address, NAS) of every source."""
+    found = ((key[2:].decode(), decode(raw, Nas)) for key, raw in view.items(b"n:"))
+    return [(source, record) for source, record in found if record is not None]
 
 
 def sessions(

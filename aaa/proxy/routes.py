@@ -6,7 +6,7 @@ from aaa.errors import SecretNotOpenable
 from aaa.proxy.target import Target
 from aaa.radius.nases import NasEntry
 from aaa.view.lookup import View
-from aaa.view.records import OLD, Realm, decode, realm_key
+from aaa.view.records import OLD, Nas, Realm, decode, realm_key
 from aaa.view.seal import Seal
 
 _KNOWN = 10_000
@@ -35,7 +35,7 @@ class Routes:
         self._without: dict[bytes, bool] = {}
         view.on_change(self._changed)
 
-    def of(self, login: str, nas: NasEntry) -> Route | None:
+    def of(self, login: str, nas: NasEntry | Nas) -> Route | None:
         """Who answers; None: we do. A NAS that has not moved in asks the old server about everybody."""
         if nas.moving:
             route = self.named(OLD)

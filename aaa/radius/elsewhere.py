@@ -71,9 +71,7 @@ class Elsewhere:
         if not nas.moving and "@" not in login:
             return None
         route = self.routes.of(login, nas)
-        if route is None or (route.name == OLD and not nas.moving):
-            return None
-        return Forwarder(route, self.errands, self._proxy_state, self._beside)
+        return None if route is None else Forwarder(route, self.errands, self._proxy_state, self._beside)
 
     def is_ours(self, login: bytes, nas: NasEntry) -> bool:
         """Whether it is beyond doubt that nobody else answers this login."""

@@ -52,7 +52,11 @@ def try_login(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent."""
+    """Say what the server answers a NAS for this login; status 1 when it refuses. Nothing is sent.
+
+    Where another server answers (`moving`, a proxied realm), it says which, and what ours would be: the status is of
+    ours then.
+    """
     from aaa import support
     from aaa.limits.overrides import Overrides
     from aaa.view.seal import Seal
@@ -68,10 +72,11 @@ def try_login(
         freed = Overrides(settings.home)
         trial = support.try_login(view, Seal.of(settings.home), name, nas, password, freed)
     why = f": {trial.reason}" + (f" ({trial.detail})" if trial.detail else "")
-    lines = [f"{trial.nas}: {'accepted' if trial.accepted else 'refused' + why}"]
+    other = f"{trial.answered_by}; ours would be: " if trial.answered_by else ""
+    lines = [f"{trial.nas}: {other}{'accepted' if trial.accepted else 'refused' + why}", *trial.attributes]
     answer(
         "radius-login",
-        text="\n  ".join([*lines, *trial.attributes]),
+        text="\n  ".join(lines),
         as_json=as_json,
         **_plain(trial),
     )

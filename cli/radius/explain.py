@@ -31,11 +31,12 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
     from aaa.limits.codes import Codes
     from aaa.limits.overrides import Overrides
     from aaa.support import LoginNotKnown, explain
+    from aaa.view.seal import Seal
     from cli.radius.opening import known_view
 
     with known_view(home) as (settings, view):
         try:
-            found = explain(view, name, Codes.of(settings.home).digest)
+            found = explain(view, Seal.of(settings.home), name, Codes.of(settings.home).digest)
         except LoginNotKnown as unknown:
             _nobody(settings, name, unknown, as_json)
             return
@@ -123,7 +124,8 @@ def _reply(found: "Explained") -> Iterator[str]:
     for port in found.bound_ports:
         yield f"  only from port {port}"
     for device, attributes in found.replies.items():
-        yield f"  {device} gets"
+        other = found.answered_by.get(device)
+        yield f"  {device}: {other}; ours would be:" if other else f"  {device} gets"
         yield from (f"    {line}" for line in attributes)
 
 

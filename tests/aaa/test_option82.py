@@ -88,17 +88,18 @@ def test_a_login_may_be_bound_to_both(network, anew):
         assert not client.login("s9@example.net", "pw-9", attributes=attributes).accepted
     assert server_reasons(fresh) == {"wrong-port": 4}
     view = fresh.worker.view
-    assert explain(view, "s9@example.net").bound_circuits == ["olt1 0/1/0:9", "remote-id ont-4711"]
     seal = fresh.worker.answers._authenticator._seal
+    assert explain(view, seal, "s9@example.net").bound_circuits == ["olt1 0/1/0:9", "remote-id ont-4711"]
     assert try_login(view, seal, "s9@example.net", "bng1").accepted
 
 
 def test_support_finds_a_line_by_its_remote_id(network, anew):
     """As text and as `hex:`; what is no hexadecimal is a text."""
     network.subscriber(9, session="method: ipoe, remote-id: ont-4711")
-    view = anew(network)[0].worker.view
+    worker = anew(network)[0].worker
+    view, seal = worker.view, worker.answers._authenticator._seal
     for name in ("ont-4711", "hex:6f6e742d34373131"):
-        found = explain(view, name)
+        found = explain(view, seal, name)
         assert (found.service, found.key) == ("S-9", "remote-id ont-4711")
 
 

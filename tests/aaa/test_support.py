@@ -49,12 +49,12 @@ def test_a_login_is_tried_as_the_nas_would(view, seal):
         try_login(view, seal, "s1@example.net", "bng9")
 
 
-def test_explain_says_service_holds_binding_and_replies(view):
+def test_explain_says_service_holds_binding_and_replies(view, seal):
     """Everything that decides a login, by login or service id; never the password."""
-    found = explain(view, "s2@example.net")
+    found = explain(view, seal, "s2@example.net")
     assert (found.service, found.status, found.holds) == ("S-2", "held", ["S-2.abuse"])
-    assert explain(view, "S-2") == found
-    assert explain(view, "s3@example.net").bound_circuits == ["olt1 xpon 0/1/0:3.eth1"]
+    assert explain(view, seal, "S-2") == found
+    assert explain(view, seal, "s3@example.net").bound_circuits == ["olt1 xpon 0/1/0:3.eth1"]
     assert found.has_password
     assert "pw-2" not in repr(found)
 
