@@ -1,6 +1,6 @@
 """Tables of what the old server answered beside us: counts by day, and the logins that still differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -11,9 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from aaa.models import moving_difference, moving_tally
+from aaa.proxy.movers import Movers
 
 _MOST = 20_000
 _KEEP = timedelta(days=90)
+OTHERS = "(others)"
+"""Counts of more realms than are counted each for itself."""
 _WHAT = ("agreed", "differed", "skipped", "silent")
 
 
@@ -61,6 +64,14 @@ class Scope(msgspec.Struct, frozen=True):
         return self.agreed > 0 and not self.open
 
 
+class Only(msgspec.Struct, frozen=True):
+    """What is asked for: of what still moves, all, or one realm or NAS."""
+
+    movers: Movers
+    realm: str = ""
+    nas: str = ""
+
+
 def write(
     conn: Connection, tally: Mapping[Tally, int], found: Iterable[Found], agreed: Iterable[tuple[str, str]]
 ) -> None:
@@ -104,37 +115,54 @@ def forget(conn: Connection, now: datetime) -> None:
         conn.execute(sa.delete(moving_difference).where(moving_difference.c.last_at <= oldest))
 
 
-def scopes(conn: Connection, by: str, since: date, realm: str = "", nas: str = "") -> list[Scope]:
+def scopes(conn: Connection, by: str, since: date, only: Only) -> list[Scope]:
     """Every realm (`by="realm"`) or NAS (`by="nas"`) that was compared since that day."""
     column, counted = moving_tally.c[by], sa.func.sum(moving_tally.c.number)
     chosen = sa.select(column, moving_tally.c.what, counted).where(
         moving_tally.c.day >= since, moving_tally.c.what.in_(_WHAT)
     )
-    chosen = _limited(chosen, moving_tally, realm, nas)
+    chosen = _limited(chosen, moving_tally, only)
     counts: dict[str, dict[str, int]] = {}
     for name, what, number in conn.execute(chosen.group_by(column, moving_tally.c.what)):
         counts.setdefault(name, {})[what] = int(number)
-    still = _open(conn, by, realm, nas)
+    still = _open(conn, by, only)
     return [
         Scope(name, **{what: found.get(what, 0) for what in _WHAT}, open=still.get(name, 0))
         for name, found in sorted(counts.items())
     ]
 
 
-def kinds(conn: Connection, since: date, realm: str = "", nas: str = "") -> dict[str, int]:
+def kinds(conn: Connection, since: date, only: Only) -> dict[str, int]:
     """How often each kind of difference was seen."""
     chosen = sa.select(moving_tally.c.what, sa.func.sum(moving_tally.c.number)).where(
         moving_tally.c.day >= since, moving_tally.c.what.not_in(_WHAT)
     )
-    rows = conn.execute(_limited(chosen, moving_tally, realm, nas).group_by(moving_tally.c.what))
+    rows = conn.execute(_limited(chosen, moving_tally, only).group_by(moving_tally.c.what))
     return {what: int(number) for what, number in sorted(rows, key=lambda row: -int(row[1]))}
 
 
-def examples(conn: Connection, limit: int, realm: str = "", nas: str = "") -> list[dict[str, Any]]:
+def examples(conn: Connection, limit: int, only: Only) -> list[dict[str, Any]]:
     """Logins that differ, the latest first."""
-    chosen = _limited(sa.select(moving_difference), moving_difference, realm, nas)
+    chosen = _limited(sa.select(moving_difference), moving_difference, only)
     newest = chosen.order_by(moving_difference.c.last_at.desc(), moving_difference.c.login).limit(limit)
     return [dict(row._mapping) for row in conn.execute(newest)]
+
+
+def compared(conn: Connection) -> set[tuple[str, str]]:
+    """(realm, NAS) of everything that is kept, also of what does not move any more."""
+    tables = moving_tally, moving_difference
+    rows = conn.execute(sa.union(*(sa.select(one.c.realm, one.c.nas) for one in tables)))
+    return {(row.realm, row.nas) for row in rows}
+
+
+def cut_over(pairs: Collection[tuple[str, str]], only: Only) -> list[tuple[str, str]]:
+    """(`realm` or `nas`, name) of those that were compared (`pairs`) and of which nothing moves any more."""
+    found = []
+    chosen = [one for one in pairs if only.realm in ("", one[0]) and only.nas in ("", one[1])]
+    for index, by in enumerate(("realm", "nas")):
+        still = {one[index] for one in pairs if only.movers.has(*one)}
+        found += [(by, name) for name in sorted({one[index] for one in chosen} - still - {"", OTHERS})]
+    return found
 
 
 def _of(nas: str, login: str) -> sa.Delete:
@@ -163,14 +191,16 @@ def _note(conn: Connection, insert: Any, one: Found) -> None:
     )
 
 
-def _open(conn: Connection, by: str, realm: str, nas: str) -> dict[str, int]:
+def _open(conn: Connection, by: str, only: Only) -> dict[str, int]:
     column = moving_difference.c[by]
     logins = sa.func.count(sa.distinct(moving_difference.c.login))
-    chosen = _limited(sa.select(column, logins), moving_difference, realm, nas).group_by(column)
+    chosen = _limited(sa.select(column, logins), moving_difference, only).group_by(column)
     return {name: int(number) for name, number in conn.execute(chosen)}
 
 
-def _limited(chosen: Any, table: sa.Table, realm: str, nas: str) -> Any:
-    if realm:
-        chosen = chosen.where(table.c.realm == realm.lower())
-    return chosen.where(table.c.nas == nas) if nas else chosen
+def _limited(chosen: Any, table: sa.Table, only: Only) -> Any:
+    moves = table.c.realm.in_(sorted(only.movers.realms)), table.c.nas.in_(sorted(only.movers.nases))
+    chosen = chosen.where(sa.or_(*moves))
+    if only.realm:
+        chosen = chosen.where(table.c.realm == only.realm)
+    return chosen.where(table.c.nas == only.nas) if only.nas else chosen

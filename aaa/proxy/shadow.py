@@ -8,7 +8,7 @@ from datetime import date, datetime
 import msgspec
 
 from aaa.proxy.meaning import meaning
-from aaa.proxy.moving import Found, Tally, forget, known_different, write
+from aaa.proxy.moving import OTHERS, Found, Tally, forget, known_different, write
 from aaa.radius import packet as wire
 from aaa.radius.authenticate import Verdict
 from aaa.radius.deferred import Ask
@@ -17,7 +17,6 @@ from core import clock
 from core.db import Database
 
 _KEPT = 5000
-_OTHERS = "(others)"
 _TIDY = 60.0
 
 
@@ -62,7 +61,7 @@ class Shadow:
     def _count(self, day: date, realm: str, nas: str, what: str) -> None:
         tally = Tally(day, realm[:128], nas, what)
         if tally not in self._tally and len(self._tally) >= _KEPT:
-            tally = Tally(day, _OTHERS, nas, what)  # strangers write realms as they like
+            tally = Tally(day, OTHERS, nas, what)  # strangers write realms as they like
         self._tally[tally] += 1
 
     def _keep(self, who: tuple[str, str], realm: str, now: datetime, found: Sequence[Difference]) -> None:

@@ -229,41 +229,49 @@ def compare(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over."""
+    """Compare our decisions with the old server's (moving: shadow); status 1 until all can be cut over.
+
+    Of realms and NASes that still move; those that do not are named as cut over.
+    """
     from datetime import timedelta
 
     from aaa.proxy import moving
-    from cli.compared import compared, scope
+    from aaa.proxy.movers import movers
+    from cli.compared import logins, printed, require_known, scope
+    from cli.radius.opening import known_view
     from core import clock
     from core.db import Database
-    from core.settings import Settings
 
     since = (clock.now() - timedelta(days=days - 1)).date()
-    db = Database(Settings.there(home).database_url)
+    with known_view(home) as (settings, view):
+        only = moving.Only(movers(view), realm.lower(), nas)
+    db = Database(settings.database_url)
     try:
         with db.read() as conn:
-            scopes = {by: moving.scopes(conn, by, since, realm, nas) for by in ("realm", "nas")}
-            kinds = moving.kinds(conn, since, realm, nas)
-            found = moving.examples(conn, limit, realm, nas)
+            pairs = moving.compared(conn)
+            require_known(only, pairs)
+            scopes = {by: moving.scopes(conn, by, since, only) for by in ("realm", "nas")}
+            kinds = moving.kinds(conn, since, only)
+            found = moving.examples(conn, limit, only)
     finally:
         db.close()
-    ready = [(by, one.name) for by, some in scopes.items() for one in some if one.ready]
-    everything = [one for some in scopes.values() for one in some]
+    gone = moving.cut_over(pairs, only)
+    waiting = [(by, one) for by, some in scopes.items() for one in some if one.name in only.movers.of(by)]
+    ready = [(by, one.name) for by, one in waiting if one.ready]
     answer(
         "radius-compare",
-        text="\n".join(compared(scopes, kinds, found, ready)),
+        text="\n".join(printed(only, scopes, kinds, found, ready, gone)),
         as_json=as_json,
         since=since.isoformat(),
-        realm=[scope(one) for one in scopes["realm"]],
-        nas=[scope(one) for one in scopes["nas"]],
+        realm=[scope(one, only.movers.realms) for one in scopes["realm"]],
+        nas=[scope(one, only.movers.nases) for one in scopes["nas"]],
         kinds=kinds,
-        logins=[
-            {**one, "first_at": one["first_at"].isoformat(), "last_at": one["last_at"].isoformat()}
-            for one in found
-        ],
+        logins=logins(found),
         ready=[{"what": by, "name": name} for by, name in ready],
+        cut_over=[{"what": by, "name": name} for by, name in gone],
     )
-    if not everything or not all(one.ready for one in everything):
+    done = bool(gone) and not only.movers.any(only.realm, nas)
+    if len(ready) < len(waiting) or not (waiting or done):
         raise typer.Exit(1)
 
 

@@ -5,9 +5,12 @@ import json
 import pytest
 
 from aaa.answered import Answered
+from aaa.proxy.movers import Movers, movers
+from aaa.proxy.moving import Found, Tally, write
 from aaa.support import LoginElsewhere, LoginNotKnown, explain, try_login
 from aaa.view.lookup import View
 from aaa.view.seal import Seal
+from core import clock
 from tests.aaa.network import write_snapshot
 from tests.aaa.test_moving_in import moving
 from tests.aaa.test_proxy import realms
@@ -79,3 +82,78 @@ def test_a_login_of_a_nas_that_moves_in_is_said_to_be_the_old_servers(node, netw
     assert "  bng2 gets" in lines
     explained = json.loads(ask(node, "explain", "S-1", "--json").stdout)["answered_by"]
     assert explained == {"bng1": {"servers": ["192.0.2.9"], "moving": "shadow"}}
+
+
+def compared(recorded, realm: str, nas: str, what: str = "differed") -> None:
+    """One login of the realm was compared today."""
+    now = clock.now()
+    rows = [Found(nas, f"s1@{realm}", realm, "rate", "o", "t", 1, now)] if what == "differed" else []
+    with recorded.write() as conn:
+        write(conn, {Tally(now.date(), realm, nas, what): 1}, rows, [])
+
+
+def test_compare_lets_go_of_what_was_cut_over(node, network, recorded):
+    """A realm whose `moving` was taken out is named in one line, without its open differences, and the status is that
+    of what still moves: 0 when that is ready, or when nothing moves any more.
+    """
+    network.put(
+        "config", "trunkline", realms(OLD.format("example.net: {moving: shadow}, b.net: {moving: shadow}"))
+    )
+    write_snapshot(network, node)
+    compared(recorded, "example.net", "bng1")
+    compared(recorded, "b.net", "bng2", "agreed")
+    done = ask(node, "compare", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["cut_over"]) == (1, [])
+    assert told["ready"] == [{"what": "realm", "name": "b.net"}]
+    network.put("config", "trunkline", realms(OLD.format("example.net: {}, b.net: {moving: shadow}")))
+    write_snapshot(network, node)
+    done = ask(node, "compare")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "realm b.net: 100 % agree (1 compared), 0 logins differ",
+            "nas bng2 (as a realm moves): 100 % agree (1 compared), 0 logins differ",
+            "ready to cut over: realm b.net",
+            "cut over: realm example.net, nas bng1",
+        ],
+    )
+    done = ask(node, "compare", "--realm", "Example.net")
+    assert (done.returncode, done.stdout) == (0, "cut over: realm example.net, nas bng1\n")
+    network.put("config", "trunkline", realms(OLD.format("c.net: {moving: shadow}")))
+    write_snapshot(network, node)
+    done = ask(node, "compare")
+    assert done.returncode == 1
+    assert done.stdout.startswith("nothing of what still moves was compared: set `moving: shadow`")
+    network.put("config", "trunkline", realms(OLD.format("")))
+    write_snapshot(network, node)
+    done = ask(node, "compare", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["realm"], told["nas"], told["logins"]) == (0, [], [], [])
+    assert [one["name"] for one in told["cut_over"]] == ["b.net", "example.net", "bng1", "bng2"]
+
+
+def test_compare_knows_who_moves(node, network, recorded):
+    """An unknown NAS or realm is told with those that there are; one that was not compared yet is no mistake."""
+    network.put("config", "trunkline", realms(OLD.format("example.net: {moving: shadow}")))
+    write_snapshot(network, node)
+    done = ask(node, "compare", "--nas", "nope")
+    assert (done.returncode, "no NAS 'nope' in the view; it has bng1, bng2" in done.stderr) == (3, True)
+    done = ask(node, "compare", "--realm", "nope.net")
+    assert (done.returncode, "no realm 'nope.net' moves in" in done.stderr) == (3, True)
+    assert "there are example.net" in done.stderr
+    for known in (("--nas", "bng1"), ("--realm", "Example.net")):
+        done = ask(node, "compare", *known)
+        assert (done.returncode, done.stdout.startswith("nothing was compared yet")) == (1, True)
+
+
+def test_a_nas_moves_only_from_an_old_server(node, network):
+    """`moving` of a NAS counts while trunkline.yaml names the old server; the mode is told."""
+    moving(network, "proxy")
+    write_snapshot(network, node)
+    folder = node.home / "radius" / "view"
+    assert movers(View.load(folder)) == Movers({}, {}, frozenset({"bng1", "bng2"}))
+    network.put("config", "trunkline", realms(OLD.format("example.net: {moving: shadow}")))
+    write_snapshot(network, node)
+    found = movers(View.load(folder))
+    assert (found.realms, found.nases) == ({"example.net": "shadow"}, {"bng1": "proxy"})

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from aaa.models import moving_difference, moving_tally
 from aaa.proxy import moving
 from aaa.proxy.meaning import meaning
+from aaa.proxy.movers import Movers
 from aaa.proxy.moving import Found, Tally, forget, known_different, write
 from aaa.proxy.shadow import differences
 from aaa.radius import packet as wire
@@ -18,6 +19,7 @@ from aaa.radius.packet import Packet, pair
 from aaa.vendors.policy import Policy
 from aaa.vendors.registry import names, reply_block
 
+ALL = moving.Only(Movers({"example.net": "shadow"}, {}, frozenset({"bng1"})))
 DAY, NOW = date(2026, 11, 20), datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -37,9 +39,9 @@ def test_counts_add_up_and_differences_are_todays(database):
         write(conn, {}, [found("a", "rate", NOW + timedelta(hours=1))], [("bng1", "b")])
     with database.read() as conn:
         assert known_different(conn) == {("bng1", "a")}
-        (row,) = moving.examples(conn, 10)
+        (row,) = moving.examples(conn, 10, ALL)
         assert (row["kind"], row["seen"], row["first_at"] < row["last_at"]) == ("rate", 2, True)
-        (scope,) = moving.scopes(conn, "nas", DAY)
+        (scope,) = moving.scopes(conn, "nas", DAY, ALL)
         assert (scope.agreed, scope.differed, scope.open, scope.percent, scope.ready) == (
             7,
             2,
@@ -47,9 +49,47 @@ def test_counts_add_up_and_differences_are_todays(database):
             77.78,
             False,
         )
-        assert moving.kinds(conn, DAY, realm="Example.net") == {"rate": 2}
-        assert moving.scopes(conn, "realm", DAY + timedelta(days=1)) == []
-        assert moving.scopes(conn, "realm", DAY, nas="bng2") == []
+        assert moving.kinds(conn, DAY, ALL) == {"rate": 2}
+        assert moving.scopes(conn, "realm", DAY + timedelta(days=1), ALL) == []
+        assert moving.scopes(conn, "realm", DAY, replace(ALL, nas="bng2")) == []
+
+
+def test_what_was_cut_over_is_neither_counted_nor_shown(database):
+    """Of two realms at two NASes only what the old server still answers is there; by one or the other."""
+    pairs = [
+        ("one.net", "bng1"),
+        ("one.net", "bng2"),
+        ("two.net", "bng1"),
+        ("", "bng1"),
+        (moving.OTHERS, "bng2"),
+    ]
+    tally = {Tally(DAY, realm, nas, what): 1 for realm, nas in pairs for what in ("differed", "rate")}
+    rows = [Found(nas, f"a@{realm}", realm, "rate", "o", "t", 1, NOW) for realm, nas in pairs]
+    with database.write() as conn:
+        write(conn, tally, rows, [])
+    by_realm = moving.Only(Movers({"two.net": "shadow"}, {}, frozenset()))
+    by_nas = moving.Only(Movers({}, {"bng2": "proxy"}, frozenset()))
+    nobody = moving.Only(Movers({}, {}, frozenset()))
+    told = []
+    with database.read() as conn:
+        for only in (by_realm, by_nas, nobody, replace(by_realm, realm="one.net")):
+            scopes = [
+                (one.name, one.open) for by in ("realm", "nas") for one in moving.scopes(conn, by, DAY, only)
+            ]
+            logins = sorted(one["login"] for one in moving.examples(conn, 10, only))
+            gone = [name for _by, name in moving.cut_over(moving.compared(conn), only)]
+            told.append((scopes, logins, moving.kinds(conn, DAY, only), gone))
+    assert told == [
+        ([("two.net", 1), ("bng1", 1)], ["a@two.net"], {"rate": 1}, ["one.net", "bng2"]),
+        (
+            [("(others)", 1), ("one.net", 1), ("bng2", 2)],
+            ["a@(others)", "a@one.net"],
+            {"rate": 2},
+            ["two.net", "bng1"],
+        ),
+        ([], [], {}, ["one.net", "two.net", "bng1", "bng2"]),
+        ([], [], {}, ["one.net", "bng2"]),
+    ]
 
 
 def test_no_more_is_kept_than_may_be(database, monkeypatch):
