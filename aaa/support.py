@@ -198,7 +198,7 @@ def try_login(
     Without `password` the stored one is used: support does not know it. Raises LoginNotKnown, NasNotKnown.
     """
     key, access = _find(view, name)
-    source, nas = _nas(view, device or next(iter(access.nas), ""))
+    source, nas = nas_named(view, device or next(iter(access.nas), ""))
     seen: list[Verdict] = []
 
     def noted(_login: str, _nas: NasEntry, verdict: Verdict) -> None:
@@ -237,7 +237,8 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
     return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
 
 
-def _nas(view: View, device: str) -> tuple[str, Nas]:
+def nas_named(view: View, device: str) -> tuple[str, Nas]:
+    """A source address of the NAS that is this device, and its record. Raises NasNotKnown."""
     known = []
     for key, raw in view.items(b"n:"):
         record = decode(raw, Nas)
