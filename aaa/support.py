@@ -225,12 +225,12 @@ def try_login(
     try:
         key, access = _find(view, name)
     except (LoginNotKnown, LoginElsewhere) as unknown:
-        there = _nas(view, device)[1] if device else None
+        there = nas_named(view, device)[1] if device else None
         who = answered(routes, name, there) if there is not None and there.moving else None
         if who is None:
             raise
         raise LoginElsewhere(name, f"NAS {device}", who) from unknown
-    source, nas = _nas(view, device or next(iter(access.nas), ""))
+    source, nas = nas_named(view, device or next(iter(access.nas), ""))
     seen: list[Verdict] = []
 
     def noted(_login: str, _nas: NasEntry, verdict: Verdict) -> None:
@@ -275,7 +275,8 @@ def _request(key: bytes, access: Access, clear: bytes, secret: bytes) -> bytes:
     return wire.request(wire.ACCESS_REQUEST, 1, secret, body, authenticator)
 
 
-def _nas(view: View, device: str) -> tuple[str, Nas]:
+def nas_named(view: View, device: str) -> tuple[str, Nas]:
+    """A source address of the NAS that is this device, and its record. Raises NasNotKnown."""
     known = _nases(view)
     for source, record in known:
         if record.device == device:

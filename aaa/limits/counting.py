@@ -94,11 +94,7 @@ def settle(conn: Connection, changes: Iterable[Change], meters: Mapping[str, Met
     store.take_turn(conn)
     _fair_use(conn, by_service, fair, now)
     _prepaid(conn, {name: by_service[name] for name in paid}, now)
-    vouchers.spend(
-        conn,
-        {name: sum(one.up + one.down for one in found)
-         for name, found in by_service.items() if name.startswith(VOUCHER_ID)},
-    )  # fmt: skip
+    _vouchers(conn, {name: found for name, found in by_service.items() if name.startswith(VOUCHER_ID)}, now)
 
 
 def _fair_use(
@@ -160,6 +156,17 @@ def _prepaid(conn: Connection, by_service: Mapping[str, list[Change]], now: date
     quota.keep_uses(conn, PREPAID, changed)
     for name in quota.renew_credit(conn, ended):
         events.emit(conn, "quota.crossed", name, {"kind": PREPAID, "percent": 100}, actor="aaa")
+
+
+def _vouchers(conn: Connection, by_voucher: Mapping[str, list[Change]], now: datetime) -> None:
+    counted = {
+        name: Use(
+            now, None, *(sum(getattr(one, what) for one in found) for what in ("up", "down", "seconds"))
+        )
+        for name, found in by_voucher.items()
+    }
+    stopped = [name for name, found in by_voucher.items() if any(one.ended for one in found)]
+    vouchers.spend(conn, counted, stopped)
 
 
 def _warn(

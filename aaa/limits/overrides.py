@@ -58,6 +58,10 @@ class Override(msgspec.Struct, frozen=True):
     ended: bool = False
     recorded: bool = False
 
+    def is_on(self, now: float) -> bool:
+        """Whether it still counts at a moment in epoch seconds."""
+        return not self.ended and self.until > now
+
 
 def path_of(home: Path) -> Path:
     """The node's journal of overrides."""
@@ -102,8 +106,8 @@ def fold(lines: Iterator[Line]) -> dict[str, Override]:
 
 
 class Overrides(Mapping[str, float]):
-    """What a worker asks: service -> epoch seconds until which it is free here. The file is looked at when somebody
-    asks, ten times a second at most.
+    """What a worker asks: service -> epoch seconds until which it is free here; 0: it was ended here, and the database
+    does not know yet. The file is looked at when somebody asks, ten times a second at most.
     """
 
     def __init__(self, home: Path) -> None:
@@ -141,8 +145,18 @@ class Overrides(Mapping[str, float]):
         except (OSError, msgspec.DecodeError) as error:
             _log.error("overrides cannot be read", path=str(self._path), error=str(error))
             return
-        self._until = {one.service: one.until for one in known if not one.ended}
+        self._until = {
+            one.service: 0 if one.ended else one.until for one in known if not (one.ended and one.recorded)
+        }
         self._seen = seen
+
+
+def free_until(service: str, viewed: int, here: Mapping[str, float]) -> float:
+    """Epoch seconds until which a service is free (0: it is not): the later of what the view and this node say. Ended
+    here it is over, though the view learns that from the database only.
+    """
+    mine = here.get(service, -1)
+    return max(viewed, mine) if mine else 0
 
 
 def drain(home: Path, db: Database, now: int) -> int:

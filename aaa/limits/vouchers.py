@@ -3,7 +3,7 @@
 Table `voucher` is what a voucher is; its row in `service_limit` is what the view needs of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -148,18 +148,22 @@ def begun(conn: Connection, logins: Mapping[str, tuple[datetime, str]]) -> None:
     publish(conn, changed)
 
 
-def spend(conn: Connection, octets: Mapping[str, int]) -> None:
-    """Octets of vouchers were counted: those that have no more are over."""
-    if not octets:
+def spend(conn: Connection, counted: Mapping[str, Use], stopped: Collection[str]) -> None:
+    """Octets and seconds of vouchers were counted: those that have no octets more are over.
+
+    What is left is told to the next login when a session has `stopped`: while it lives it changes with every interim.
+    """
+    if not counted:
         return
-    used, ended = quota.uses(conn, octets, VOUCHER, _BEGINNING), []
-    for row in _rows(conn, octets):
-        use = used.setdefault((row.voucher, _BEGINNING), Use(_BEGINNING, None))
-        use.up += octets[row.voucher]
-        if row.octets and use.up >= row.octets:
+    used, ended = quota.uses(conn, counted, VOUCHER, _BEGINNING), []
+    for row in _rows(conn, counted):
+        use, more = used.setdefault((row.voucher, _BEGINNING), Use(_BEGINNING, None)), counted[row.voucher]
+        use.up, use.down, use.seconds = use.up + more.up, use.down + more.down, use.seconds + more.seconds
+        if row.octets and use.counted("total") >= row.octets:
             ended.append(row.voucher)
     quota.keep_uses(conn, VOUCHER, used)
     _end(conn, ended, "used")
+    publish(conn, sorted(set(stopped) - set(ended)))
 
 
 def is_due(conn: Connection, now: datetime) -> bool:
@@ -200,7 +204,11 @@ def _awake(conn: Connection, due: sa.ColumnElement[bool], at_most: int) -> None:
 
 def publish(conn: Connection, ids: Sequence[str]) -> None:
     """Make the view's row of these vouchers say what they are now."""
-    store.put(conn, [_limit(row) for row in _rows(conn, ids)], "voucher")
+    rows = _rows(conn, ids)
+    counted = [row.voucher for row in rows if row.octets and row.first_use is not None]
+    used = quota.uses(conn, counted, VOUCHER, _BEGINNING)
+    nothing = Use(_BEGINNING, None)
+    store.put(conn, [_limit(row, used.get((row.voucher, _BEGINNING), nothing)) for row in rows], "voucher")
 
 
 def _end(conn: Connection, ids: Sequence[str], state: str) -> list[str]:
@@ -213,7 +221,7 @@ def _end(conn: Connection, ids: Sequence[str], state: str) -> list[str]:
     return ended
 
 
-def _limit(row: Any) -> Limit:
+def _limit(row: Any, use: Use) -> Limit:
     over = "" if row.state in ("fresh", "active") else row.state
     ends = row.ends or row.valid_until
     data = {
@@ -221,6 +229,8 @@ def _limit(row: Any) -> Limit:
         "octets": int(row.octets), "devices": row.devices, "macs": row.macs, "over": over,
         "begun": row.first_use is not None,
     }  # fmt: skip
+    if row.octets:
+        data["left"] = max(0, int(row.octets) - use.counted("total"))
     return Limit(row.voucher, VOUCHER, "voucher", until=int(ends.timestamp()) if ends else 0, data=data)
 
 

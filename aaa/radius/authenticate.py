@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from aaa.errors import SecretNotOpenable
+from aaa.limits.overrides import free_until
 from aaa.radius.credentials import is_proven
 from aaa.radius.limits import Attempts
 from aaa.radius.nases import NasEntry
@@ -192,7 +193,7 @@ class Authenticator:
         block, until, refusal = access.blocks[index], access.until, _refusal(asked, access)
         pools = access.pools
         if access.free is not None:
-            released = max(access.released, self._overrides.get(service, 0))
+            released = free_until(service, access.released, self._overrides)
             if released > now:
                 # An override ends by itself: the session does not outlive it.
                 block, until = access.free.blocks[index], int(released)

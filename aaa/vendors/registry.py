@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from aaa.errors import VendorNotKnown, VendorTableNotUsable
-from aaa.vendors.attributes import Attribute, decode, encode
+from aaa.vendors.attributes import MOST, Attribute, decode, encode
 from aaa.vendors.policy import GARDEN_NAME, Policy
 
 _FOLDER = Path(__file__).parent
@@ -131,6 +131,7 @@ def _words(policy: Policy) -> dict[str, object]:
     return (
         fields
         | kilo
+        | {"octets_low": policy.octets & MOST, "gigawords": policy.octets >> 32}
         | {"garden": GARDEN_NAME, "in_garden": policy.garden, "outside": not policy.garden}
         | {"vrf_number": number}
     )

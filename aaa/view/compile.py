@@ -192,19 +192,22 @@ def compile_voucher(
 ) -> list[ViewRecord]:
     """The records of a voucher: its NASes are the hotspots, its reply is its plan's. None for one that is gone.
 
-    Before its first use `data.seconds` is how long it will last; afterwards `until` is its end. `data.over` says that
-    it is too early, used up or cancelled: it is still known, so that support reads `held` and not `unknown`.
+    Before its first use `data.seconds` is how long it will last; afterwards `until` is its end. `data.left` are its
+    octets left, as counted when a session ended. `data.over` says that it is too early, used up or cancelled: it is
+    still known, so that support reads `held` and not `unknown`.
     """
     limit = limits.one(voucher_id, VOUCHER)
     if limit is None:
         return []
     told, plan = limit.data, reader.get("plan", limit.data["plan"])
+    # A row of an older version does not say what is left: all of it, or nobody knows.
+    left = told.get("left", 0 if told.get("begun") else told.get("octets", 0))
     rate = plan.rate if plan is not None else None
     spent = bool(told.get("over")) or plan is None
     policy = None if spent else Policy(
         down=int(rate.down) if rate else 0, up=int(rate.up) if rate else 0,
         timeout=0 if told.get("begun") else int(told.get("seconds", 0)),
-        octets=0 if told.get("begun") else int(told.get("octets", 0)),
+        octets=int(left),
     )  # fmt: skip
     full = limits.one(voucher_id, FULL)
     found = Entitled(

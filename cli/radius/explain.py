@@ -29,7 +29,7 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
     import msgspec
 
     from aaa.limits.codes import Codes
-    from aaa.limits.overrides import Overrides
+    from aaa.limits.overrides import Overrides, free_until
     from aaa.support import LoginNotKnown, explain
     from aaa.view.seal import Seal
     from cli.radius.opening import known_view
@@ -42,7 +42,7 @@ def command(name: Name, as_json: Json = False, home: Home = None) -> None:
             return
     decided, aside = _recorded(settings, found)
     logins, refusals = _last(settings, found.key, found.service)
-    until = max(found.override, int(Overrides(settings.home).get(found.service, 0)))
+    until = int(free_until(found.service, found.override, Overrides(settings.home)))
     lines = [
         *_reply(found),
         *([f"  overridden until {shown(until)}"] if until else []),

@@ -101,22 +101,52 @@ def _told(recorded: bool, cuts: list[str]) -> list[str]:
 
 def _end(settings: "Settings", name: str, actor: str, as_json: bool) -> None:
     from aaa.limits import overrides
-    from aaa.limits.overriding import known_service
     from core import clock
+
+    now = clock.now().timestamp()
+    service, known = _meant(settings, name, now)
+    here, there = overrides.read(settings.home).get(service), _database_has(settings, service)
+    ended = there if there is not None else known > now and not (here and here.ended)
+    ended = ended or (here is not None and here.is_on(now))
+    if ended:
+        overrides.end(settings.home, service, actor, int(now * 1e6))
+    recorded = _recorded(settings)
+    told = f"{service} is overridden no longer" if ended else f"{service} has no override"
+    if not recorded:
+        more = (
+            "other nodes learn it when it is back"
+            if ended
+            else "only what this node itself knows was looked at"
+        )
+        told += f"; the database is away: {more}"
+    answer(
+        "radius-override",
+        text=told,
+        as_json=as_json,
+        service=service,
+        until=0,
+        ended=ended,
+        recorded=recorded,
+    )
+
+
+def _meant(settings: "Settings", name: str, now: float) -> tuple[str, int]:
+    """The service that a name means, and until when the view has it overridden (epoch seconds, 0: not).
+
+    One that has left the network is meant by its id while it has an override. Raises LoginNotKnown and its like.
+    """
+    from aaa.limits import overrides
+    from aaa.limits.overriding import known_service
     from core.errors import TrunklineError
 
-    known = overrides.read(settings.home)
     try:
-        service = name if name in known else known_service(_view(settings), name)[0]
+        service, wanted = known_service(_view(settings), name)
     except TrunklineError:
-        if _nobody_has(settings, name):
-            raise
-        service = name  # it has left the network meanwhile: its override may end all the same
-    overrides.end(settings.home, service, actor, int(clock.now().timestamp() * 1e6))
-    recorded = _recorded(settings)
-    told = "" if recorded else "; the database is away: other nodes learn it when it is back"
-    text = f"{service} is overridden no longer{told}"
-    answer("radius-override", text=text, as_json=as_json, service=service, until=0, recorded=recorded)
+        here = overrides.read(settings.home).get(name)
+        if (here is not None and here.is_on(now)) or _database_has(settings, name):
+            return name, 0
+        raise
+    return service, wanted.released
 
 
 def _list(settings: "Settings", as_json: bool) -> None:
@@ -140,7 +170,7 @@ def _list(settings: "Settings", as_json: bool) -> None:
     except TrunklineError:
         away = "the database is away: only what this node itself keeps is listed"
     for here in overrides.read(settings.home).values():
-        if not here.ended and here.until > time.time():
+        if here.is_on(time.time()):
             found.setdefault(here.service, _own(here))
     rows = [found[service] for service in sorted(found)]
     lines = [
@@ -152,8 +182,8 @@ def _list(settings: "Settings", as_json: bool) -> None:
     answer("radius-overrides", text=text, as_json=as_json, overrides=rows, complete=not away)
 
 
-def _nobody_has(settings: "Settings", service: str) -> bool:
-    """Whether the database is there and has no override of it."""
+def _database_has(settings: "Settings", service: str) -> bool | None:
+    """Whether the database has an override of it; None: it is away."""
     import sqlalchemy as sa
 
     from aaa.limits import store
@@ -162,9 +192,9 @@ def _nobody_has(settings: "Settings", service: str) -> bool:
 
     try:
         with _database(settings) as db, db.read() as conn:
-            return all(one.service != service for one in store.of_cause(conn, OVERRIDE))
+            return any(one.cause == OVERRIDE for one in store.read(conn, [service]))
     except (TrunklineError, sa.exc.SQLAlchemyError):
-        return False
+        return None
 
 
 def _why(data: dict[str, Any]) -> dict[str, Any]:

@@ -25,16 +25,7 @@ def limits(service: Service, as_json: Json = False) -> None:
             with here.reader() as reader:
                 _require_service(reader, service)
     lines = [_limit(one) for one in found.limits]
-    lines += [
-        f"used of {one['kind']} since {one['period_start'][:16]}: "
-        f"down {one['down_octets']} up {one['up_octets']} octets, {one['seconds']} s"
-        for one in found.used
-    ]
-    lines += [
-        f"granted {one['kind']} from {one['period_start'][:16]}: {one['octets'] or 'any'} octets, "
-        f"{one['seconds'] or 'any'} s, until {(one['period_end'] or 'used up')[:16]} ({one['reference']})"
-        for one in found.grants
-    ]
+    lines += [*map(_used, found.used), *map(_granted, found.grants)]
     text = "\n".join(lines) or f"nothing is recorded of {service}"
     answer("radius-limits", text=text, as_json=as_json, service=service, **plain(found))
 
@@ -61,6 +52,23 @@ def require_quota(reader: "Reader", service: str, kind: str) -> None:
 def _limit(one: dict[str, Any]) -> str:
     rate = f" {one['down']}/{one['up']} bit/s" if one["down"] or one["up"] else ""
     return f"{one['cause']}: {one['effect']}{rate}, until {(one['until'] or 'it is lifted')[:16]}, by {one['actor']}"
+
+
+def _used(one: dict[str, Any]) -> str:
+    # A voucher has one period, which begins long before it.
+    since = "" if one["kind"] == "voucher" else f" since {one['period_start'][:16]}"
+    octets = f"down {one['down_octets']} up {one['up_octets']} octets"
+    return f"used of {one['kind']}{since}: {octets}, {one['seconds']} s"
+
+
+def _granted(one: dict[str, Any]) -> str:
+    start, end = one["period_start"][:16], (one["period_end"] or "used up")[:16]
+    if one["kind"] == "fair-use":
+        return f"granted fair-use {start}: {one['octets']} octets more in that period ({one['reference']})"
+    if one["kind"] == "billing":
+        return f"billing period from {start} until {end} ({one['reference']})"
+    much = f"{one['octets'] or 'any'} octets, {one['seconds'] or 'any'} s"
+    return f"granted {one['kind']} from {start}: {much}, until {end} ({one['reference']})"
 
 
 def grant(

@@ -1,5 +1,6 @@
 """`trunkline radius tail`: what this node's workers answer, as it happens."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    nas: Annotated[str, typer.Option(help="Only of this NAS.")] = "",
+    nas: Annotated[
+        str, typer.Option(help="Only of this NAS: its device, or the address of one that is not known.")
+    ] = "",
     login: Annotated[str, typer.Option(help="Only logins, MACs or circuits that contain this text.")] = "",
     service: Annotated[str, typer.Option(help="Only of this service.")] = "",
     refused: Annotated[bool, typer.Option("--refused", help="Only what was refused or dropped.")] = False,
@@ -30,6 +33,7 @@ def command(
     from core.settings import Settings
 
     settings = Settings.there(home)
+    _require_nas(home, nas)
     deadline = clock.monotonic() + seconds if seconds else None
     shown = 0
     typer.echo("waiting for events of this node; Ctrl-C ends", err=True)
@@ -43,6 +47,29 @@ def command(
             shown += 1
             if count and shown >= count:
                 return
+
+
+def _require_nas(home: Path | None, nas: str) -> None:
+    """Whoever mistypes a NAS would wait for ever. An address may be that of one that the view does not have, whose
+    packets are dropped; without any view nobody knows better. Raises NasNotKnown.
+    """
+    from aaa.errors import ViewNotThere
+    from aaa.support import nas_named
+    from cli.radius.opening import known_view
+
+    if nas and not _is_address(nas):
+        with suppress(ViewNotThere), known_view(home) as (_settings, view):
+            nas_named(view, nas)
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _wanted(event: "Event", nas: str, login: str, service: str, refused: bool) -> bool:

@@ -27,7 +27,7 @@ from aaa.radius.packet import pair
 from aaa.radius.server import RadiusServer
 from core import clock
 from core.settings import Settings
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, trunkline
 
 
 def event(**given):
@@ -190,6 +190,20 @@ def test_the_command_tails_and_ends_by_itself(server, nas, node):
         told, _ = running.communicate(timeout=20)
     assert running.returncode == 0
     assert json.loads(told)["outcome"] == "wrong-credentials"
+
+
+def test_a_nas_that_is_not_there_is_not_waited_for(node):
+    """tail --nas with a name that the view does not have: status 3, and the names it has. An address may be that of a
+    stranger, and a node without a view knows nothing better: they are waited for.
+    """
+    done = trunkline("radius", "tail", "--nas", "nope", "--seconds", "0.1", "--home", str(node.home))
+    assert (done.returncode, "no NAS 'nope' in the view; it has bng1, bng2" in done.stderr) == (3, True)
+    for known in ("bng1", "192.0.2.9"):
+        done = trunkline("radius", "tail", "--nas", known, "--seconds", "0.1", "--home", str(node.home))
+        assert done.returncode == 0
+    (node.home / "radius" / "view" / "view.base").unlink()
+    done = trunkline("radius", "tail", "--nas", "nope", "--seconds", "0.1", "--home", str(node.home))
+    assert done.returncode == 0
 
 
 def test_a_worker_that_is_gone_is_told_no_longer(tmp_path, monkeypatch):

@@ -211,6 +211,48 @@ def test_the_command_works_with_everything_down_and_says_what_it_could_not(alone
     assert Overrides(node.home).get("S-1", 0) == 0
 
 
+def test_on_a_node_alone_a_name_is_resolved_before_anything_ends(alone):
+    """The database away: a name that nobody has is refused and leaves no line, and one that an older version ended by
+    mistake still means its service; a service that left the network may be named while its override is on.
+    """
+    node, _stand_in = alone
+    done = ask(node, "override", "s1@example.nett", "--end")
+    assert (done.returncode, "is no login" in " ".join(done.stderr.split())) == (3, True)
+    assert not overrides.path_of(node.home).exists()
+    overrides.end(node.home, "s1@example.net", "kim", time.time_ns() // 1000)
+    told_by(node, "override", "S-1", "--for", "1h")
+    assert told_by(node, "override", "s1@example.net", "--end").startswith("S-1 is overridden no longer")
+    assert told_by(node, "override", "--list").startswith("no overrides")
+    begin(node, "S-99")
+    assert "S-99 is overridden no longer" in told_by(node, "override", "S-99", "--end")
+    assert ask(node, "override", "S-99", "--end").returncode == 3
+
+
+def test_where_nothing_is_overridden_the_command_says_so(alone):
+    """Status 0, the truth, and no line in the journal; twice ended is once."""
+    node, _stand_in = alone
+    told = json.loads(told_by(node, "override", "S-3", "--end", "--json"))
+    assert (told["service"], told["ended"]) == ("S-3", False)
+    assert not overrides.path_of(node.home).exists()
+    begin(node)
+    assert "S-1 is overridden no longer" in told_by(node, "override", "S-1", "--end")
+    assert told_by(node, "override", "S-1", "--end").startswith("S-1 has no override; the database is away")
+
+
+def test_a_recorded_override_that_ends_on_a_node_alone_ends_there(alone, network):
+    """The view has it, the database is away: the login is held at once here, and `explain` tells of no override."""
+    node, _stand_in = alone
+    limit = Limit("S-1", OVERRIDE, "release", until=now() + DAY)
+    write_snapshot(network, node, limits=Limits({"S-1": (limit,)}))
+    assert told_by(node, "test-login", "s1@example.net").startswith("bng1: accepted")
+    assert "S-1 is overridden no longer" in told_by(node, "override", "s1@example.net", "--end")
+    assert ask(node, "test-login", "s1@example.net").stdout.startswith("bng1: refused: held")
+    assert "overridden until" not in told_by(node, "explain", "S-1")
+    assert told_by(node, "override", "S-1", "--end").startswith("S-1 has no override")
+    begin(node)
+    assert told_by(node, "test-login", "s1@example.net").startswith("bng1: accepted")
+
+
 def test_a_session_that_has_the_free_policy_is_not_disturbed(alone):
     """Of a service that nothing restricts, and of one that was freed before; one with less is ended."""
     node, _stand_in = alone

@@ -12,19 +12,22 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from aaa.accounting.record import INTERIM, START, STOP
-from aaa.limits import vouchers
+from aaa.limits import telling, vouchers
 from aaa.limits.codes import Codes, new_code, normal
+from aaa.limits.limit import VOUCHER, Limit, Limits
 from aaa.limits.vouchers import Made, Terms, VoucherNotUsable
 from aaa.models import refusal, session, voucher
 from aaa.observe.tail import listening
 from aaa.radius.packet import pair
 from aaa.vendors.registry import text_of
-from aaa.view.records import Access, Wanted, class_of, service_key, voucher_key
+from aaa.view.compile import compile_voucher, hotspots
+from aaa.view.records import Access, Wanted, class_of, decode, service_key, voucher_key
 from aaa.view.seal import Seal
 from cli.radius.voucher import app
 from core import clock, events
 from core.db import Database
 from tests.aaa.limited import Limited
+from tests.aaa.network import reading
 from tests.aaa.test_accounting import record, write
 from tests.support import eventually
 from tests.world import World
@@ -146,6 +149,48 @@ def test_a_voucher_of_two_gigabytes_ends_with_them(shop):
         "held",
         "blocked",
     )
+
+
+def test_a_hotspot_is_told_what_is_left_of_a_voucher_at_each_login(shop):
+    """All of 10 GB at the first login, beyond 32 bits in two attributes; what its sessions left when one has ended,
+    both ways and of all devices; a live session changes nothing; nothing left is held. `limits` tells each way.
+    """
+    shop.limited.settle(hotspot(shop.limited.network, "spot2", "chillispot", "127.0.0.4"))
+    made = shop.sell(octets=10 * 10**9, devices=2)
+
+    def told() -> list[str]:
+        access = shop.access(made)
+        return [one for one in text_of(access.blocks[access.nas["spot2"]]) if "Max-Total" in one]
+
+    assert told() == ["ChilliSpot-Max-Total-Octets = 1410065408", "ChilliSpot-Max-Total-Gigawords = 2"]
+    shop.session(made, START, metered=True)
+    shop.session(made, INTERIM, 300, up=10**9, down=10**9, metered=True)
+    assert told() == ["ChilliSpot-Max-Total-Octets = 1410065408", "ChilliSpot-Max-Total-Gigawords = 2"]
+    shop.session(made, START, calling=OTHER, metered=True)
+    shop.session(made, STOP, 600, up=10**9, down=9 * 10**9 - 1000, metered=True)
+    assert told() == ["ChilliSpot-Max-Total-Octets = 1000"]
+    with shop.limited.recorded.read() as conn:
+        (used,) = telling.told(conn, made.voucher).used
+    assert (used["up_octets"], used["down_octets"], used["seconds"]) == (10**9, 9 * 10**9 - 1000, 600)
+    shop.session(made, STOP, 300, calling=OTHER, up=500, down=500, metered=True)
+    assert (shop.state(made), shop.access(made).status) == ("used", "held")
+    assert shop.limited.rows() == shop.limited.cold()
+
+
+def test_a_voucher_of_an_older_version_is_told_whole_until_it_begins(shop):
+    """Its row says nothing of what is left: all of it before the first login, no guess afterwards."""
+    for begun, told in ((False, "ChilliSpot-Max-Total-Octets = 1000"), (True, "")):
+        data = {"digest": "00", "plan": "fibre-100", "octets": 1000, "begun": begun}
+        limit = Limit("voucher-old", VOUCHER, "voucher", data=data)
+        network = shop.limited.network
+        hotspot(network, "spot2", "chillispot", "127.0.0.4")
+        with reading(network) as reader:
+            limits = Limits({"voucher-old": (limit,)})
+            records = compile_voucher(reader, "voucher-old", limits, hotspots(reader))
+        access = decode(records[-1].record, Access)
+        assert access is not None
+        attributes = text_of(access.blocks[access.nas["spot2"]])
+        assert next((one for one in attributes if "Max-Total" in one), "") == told
 
 
 def test_a_cancelled_batch_is_over_and_said_who_did_it(shop):
