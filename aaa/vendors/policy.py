@@ -15,7 +15,7 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
 
     `vrf` is the routing table that the edge puts subscribers into. `interim` and `timeout` (seconds), `octets` (a
     quota's rest, both directions) and `portal` (the garden's page) are of the next login: they are not in the hash,
-    nobody is cut off for them.
+    nobody is cut off for them. Nor is `slaac`, which older versions did not tell.
     """
 
     down: int = 0
@@ -38,6 +38,8 @@ class Policy(msgspec.Struct, frozen=True, array_like=True):
     nodepd: str = ""
     address6: str = ""
     """The one address of the subscriber's router (DHCPv6)."""
+    slaac: bool = False
+    """`pool6` is of prefixes that the NAS advertises (RFC 4862), not of addresses that it leases by DHCPv6."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ def hash_of(policy: Policy | None) -> str:
     """Sixteen hex digits over everything that decides the session's policy; "blocked" for no session at all."""
     if policy is None:
         return "blocked"
-    untimed = msgspec.structs.replace(policy, interim=0, timeout=0, octets=0, portal="")
+    untimed = msgspec.structs.replace(policy, interim=0, timeout=0, octets=0, portal="", slaac=False)
     decided = list(msgspec.structs.astuple(untimed))
     while len(decided) > _FIRST and not decided[-1]:
         decided.pop()

@@ -97,6 +97,8 @@ def reply_block(name: str, policy: Policy) -> bytes:
     """The attributes of an Access-Accept for this policy on this vendor, on the wire."""
     table = vendor(name)
     wanted = [aspect for aspect in _ASPECTS if _has(policy, aspect)]
+    if policy.slaac and "slaac" in table.reply:  # a word of its own for the pool of advertised prefixes
+        wanted = ["slaac" if aspect == "pool6" else aspect for aspect in wanted]
     return b"".join(_lines(table, table.reply, wanted, policy, policy))
 
 

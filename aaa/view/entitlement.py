@@ -209,7 +209,7 @@ def _address6(service: Any, pools: Pools) -> dict[str, Any]:
     elif ipv6.address is not None and ipv6.wan == "slaac":
         found["wan6"] = str(ipaddress.IPv6Network((str(ipv6.address), 64), strict=False))
     elif ipv6.wan != "none":
-        found["pool6"] = pools.wan6
+        found |= {"pool6": pools.wan6, "slaac": ipv6.wan == "slaac"}
     return found
 
 

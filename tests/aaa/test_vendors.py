@@ -24,6 +24,7 @@ POLICIES = {
         timeout=3600,
     ),
     "fixed IPv6": Policy(pool4="west-cgn", address6="2001:db8:9::5", pd="2001:db8:4001:1700::/56"),
+    "IPv6 pool, advertised": Policy(pool4="west-cgn", pool6="west-wan6", slaac=True, pdpool="west-pd"),
     "garden": Policy(down=500_000_000, up=50_000_000, garden=True, pool4="west-garden"),
     "unlimited": Policy(pool4="west-cgn", interim=60),
     "in a VRF, with a quota": Policy(pool4="west-cgn", vrf="210", octets=5_000_000_000, timeout=900),
@@ -104,3 +105,13 @@ def test_values_that_do_not_fit_are_refused_and_strange_octets_never_raise():
         assert decode(attribute, b"") in ("", "0x")
     with pytest.raises(VendorNotKnown, match="mikrotik"):
         vendor("nobody")
+
+
+def test_how_a_pool_reaches_the_subscriber_cuts_nobody_off():
+    """Nokia has another word for a pool of advertised prefixes; sessions from before are as they should be."""
+    leased = Policy(pool4="west-cgn", pool6="west-wan6")
+    advertised = replace(leased, slaac=True)
+    assert hash_of(leased) == hash_of(advertised)
+    assert "Alc-SLAAC-IPv6-Pool = west-wan6" in text_of(reply_block("nokia", advertised))
+    assert "Framed-IPv6-Pool = west-wan6" in text_of(reply_block("nokia", leased))
+    assert reply_block("mikrotik", leased) == reply_block("mikrotik", advertised)
