@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.util import get_temp_dir
 
 import structlog
 
@@ -26,6 +28,7 @@ from core.settings import Settings
 
 _log = structlog.get_logger()
 _WATCH = 0.5
+_ROOM = 107 - len("/pymp-12345678/listener-12345678")
 
 
 class RadiusServer:
@@ -84,6 +87,8 @@ class RadiusServer:
         Codes.of(self.settings.home)  # a damaged key is told here, not by workers that end
         self._stop_metrics = serve_metrics(self.settings)
         self._snapshot()
+        if not self._in_process:
+            _keep_paths_short()
         self._workers = [self._launch(index) for index in range(self._count)]
         if not self._in_process:
             self._watch = threading.Thread(target=self._replace_dead, daemon=True)
@@ -160,6 +165,18 @@ class RadiusServer:
                 db.close()
         except Exception as error:
             _log.warning("no new snapshot: starting from the last", error=first_line(error))
+
+
+def _keep_paths_short() -> None:
+    """The process that forks our workers listens on a Unix socket below the folder for temporary files, whose path has
+    107 octets at most: where TMPDIR is longer than leaves room for that, it does so below /tmp.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) > _ROOM:
+        before, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 (a private folder is made in it)
+        try:
+            get_temp_dir()  # made once a process
+        finally:
+            tempfile.tempdir = before
 
 
 def _streams(settings: Settings, count: int) -> list[socket.socket]:
