@@ -69,9 +69,8 @@ def save(conn: Connection, batch: Batch) -> None:
     raw.executemany(_COUNT, [_values(one, (*_COUNTERS, "session_ref")) for one in counted])
     raw.executemany(_UPDATE, [_values(one, (*_WHOLE, "session_ref")) for _before, one in moved])
     raw.executemany(_GONE, [(one.session_ref,) for _before, one in moved])
-    raw.executemany(
-        _OPEN, [(ref,) for ref in [one.session_ref for one in (*batch.new, *(a for _b, a in moved))]]
-    )
+    changed = (*batch.new, *(after for _before, after in moved))
+    raw.executemany(_OPEN, [(one.session_ref,) for one in changed])
     octets = [(service, str(day), up, down) for (service, day), (up, down) in sorted(batch.usage.items())]
     raw.executemany(_USAGE, octets)
 

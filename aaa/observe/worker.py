@@ -74,7 +74,7 @@ class Watched:
             logins=bounded(answers.outcomes),
             records=bounded(answers.records),
             dropped=dict(answers.dropped),
-            dropped_of=[one for one in bounded(answers.dropped_of) if one[0]],
+            dropped_of=bounded(answers.dropped_of),
             repeated=self.repeated,
             latency=self.latency,
             gauges=dict(self._gauges()),

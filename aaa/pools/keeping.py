@@ -45,7 +45,6 @@ class Told(NamedTuple):
     leases: list[Lease]
     drained: float
     draining: bool
-    synced: int
 
 
 class Keeping(threading.Thread):
@@ -80,7 +79,7 @@ class Keeping(threading.Thread):
         self._outage, self._away = Outage(), False
         self._empty, self._taken = set[str](), set[str]()
         self._counted = self._spoke = float("-inf")
-        self._told_none = False
+        self._told_none = self._checked = False
         view.on_change(self._changed)
 
     def run(self) -> None:
@@ -118,7 +117,10 @@ class Keeping(threading.Thread):
         """One round. Raises what the database raises."""
         self._begin()
         told = self._ask()
-        self._giver.check(told.synced)
+        if not self._checked:
+            with self._db.read() as conn:
+                self._giver.check(nodes.synced(conn, self._owner.worker))
+            self._checked = True  # from now on the ledger is ours alone
         self._giver.draining = told.draining
         self._reconcile(told)
         for shelf in list(self._giver.shelves.values()):
@@ -157,7 +159,6 @@ class Keeping(threading.Thread):
                 blocks.leased_to(conn, self._owner),
                 drained.timestamp() if drained else 0.0,
                 nodes.is_draining(conn, self._owner.node),
-                nodes.synced(conn, self._owner.worker),
             )
 
     def _reconcile(self, told: Told) -> None:

@@ -77,7 +77,7 @@ class Answers:
         self._wants: dict[bytes, Wanted | None] = {}
         self.dropped: Counter[str] = Counter()
         self.dropped_of: Counter[tuple[str, str]] = Counter()
-        """(NAS, reason): those whose NAS is known; "" of strangers."""
+        """(NAS, reason): those of them whose NAS is known."""
         self.on_drop: Callable[[str, str, str, str], None] | None = None
         """Is told of what came in vain: `access` or `accounting`, the reason, the source address, the NAS."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -207,7 +207,8 @@ class Answers:
         nas = self._nases.at(source)
         device = "" if nas is None else nas.device
         self.dropped[reason] += 1
-        self.dropped_of[device, reason] += 1
+        if device:
+            self.dropped_of[device, reason] += 1
         if self.on_drop is not None:
             self.on_drop(kind, reason, source, device)
 

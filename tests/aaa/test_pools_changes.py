@@ -158,6 +158,15 @@ def test_a_clock_that_is_set_back_frees_no_silent_sessions_address(make, speaks_
     assert held in worker.giver.shelves["west"].held
 
 
+def come_and_go(node: FarmNode, service: str, held: str) -> None:
+    """A session of five seconds that names the address, and a round after its Stop."""
+    farm, began = node.farm, node.farm.seconds
+    account(node, service, framed_address=held)
+    farm.seconds += 5
+    account(node, service, STOP, began=began, framed_address=held)
+    farm.step()
+
+
 def test_a_clock_that_is_set_ahead_frees_no_address_whose_start_is_not_in_yet(make):
     """A day ahead from one moment to the next: what was given a second ago, what rests and what is in doubt is kept for
     as long as ever, and the ledger says so, too; then all of it is free.
@@ -166,11 +175,7 @@ def test_a_clock_that_is_set_ahead_frees_no_address_whose_start_is_not_in_yet(ma
     (node,), (worker,) = farm.nodes, farm.workers
     shelf = worker.giver.shelves["west"]
     rests = give(worker, "S-0")
-    began = farm.seconds
-    account(node, "S-0", framed_address=rests)
-    farm.seconds += 5
-    account(node, "S-0", STOP, began=began, framed_address=rests)
-    farm.step()
+    come_and_go(node, "S-0", rests)
     assert rests in shelf.resting
     doubted = next(iter(shelf.ready))
     worker.giver.apply([Doubted("west", doubted, farm.seconds)])
@@ -210,11 +215,7 @@ def test_a_clock_that_was_wrong_keeps_nothing_for_longer_than_it_should(make):
         farm.seconds += 2
         farm.step()
     node.ahead = 0.0
-    began = farm.seconds
-    account(node, "S-1", framed_address=given)
-    farm.seconds += 5
-    account(node, "S-1", STOP, began=began, framed_address=given)
-    farm.step()
+    come_and_go(node, "S-1", given)
     assert given in shelf.resting
     farm.seconds += REST + 1
     farm.step()
